@@ -1,0 +1,58 @@
+/*
+** buffer.c - bytes that grow
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/buffer.h"
+
+/* room for n more bytes and a NUL */
+static int reserve (rb_Buffer *b, size_t n) {
+  if (b->failed) return 0;
+  if (b->n + n + 1 > b->size) {
+    size_t size = b->size < 128 ? 128 : b->size;
+    while (size < b->n + n + 1) size *= 2;
+    char *s = realloc(b->s, size);
+    if (s == NULL) { b->failed = 1; return 0; }
+    b->s = s;
+    b->size = size;
+  }
+  return 1;
+}
+
+void rb_buffer_add (rb_Buffer *b, const void *s, size_t n) {
+  if (!reserve(b, n)) return;
+  if (n > 0) memcpy(b->s + b->n, s, n);
+  b->n += n;
+  b->s[b->n] = '\0';
+}
+
+void rb_buffer_puts (rb_Buffer *b, const char *s) {
+  rb_buffer_add(b, s, strlen(s));
+}
+
+void rb_buffer_printf (rb_Buffer *b, const char *fmt, ...) {
+  va_list ap, again;
+  va_start(ap, fmt);
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
+  if (n >= 0 && reserve(b, (size_t)n)) {
+    vsnprintf(b->s + b->n, (size_t)n + 1, fmt, again);
+    b->n += (size_t)n;
+  }
+  va_end(again);
+  va_end(ap);
+}
+
+void rb_buffer_clear (rb_Buffer *b) {
+  b->n = 0;
+  b->failed = 0;
+  if (b->s != NULL) b->s[0] = '\0';
+}
+
+void rb_buffer_free (rb_Buffer *b) {
+  free(b->s);
+  *b = (rb_Buffer){0};
+}

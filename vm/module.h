@@ -1,0 +1,252 @@
+/*
+** module.h - everything a stdlib module may ask of the VM
+**
+** A module does not do I/O: it declares effects, and the gate decides. It
+** exports one symbol, 'rb_module', a table of rows; a row is everything
+** there is to know about a primitive.
+**
+** The brackets give each function's stack effect, as in the Lua manual:
+** [-popped, +pushed, errors], where '-' never raises, 'm' may run out of
+** memory, 'v' raises on purpose and 'y' yields: call it as "return f(...)".
+*/
+
+#ifndef rb_module_h
+#define rb_module_h
+
+#include <stddef.h>
+#include <poll.h>
+#include <sys/types.h>
+
+#include <lua.h>
+#include <lauxlib.h>
+
+#define RB_INTERFACE 1
+#define RB_API __attribute__((visibility("default")))
+
+/* what a call does to the world outside this process. RB_CLASSIFY: the
+** arguments decide. RB_WITHIN: a statement of the remedy under way
+** (pg.transaction), part of that effect and never one of its own. */
+typedef enum rb_Effect {
+  RB_PURE, RB_PROBE, RB_REMEDY, RB_NOTICE, RB_CLASSIFY, RB_WITHIN
+} rb_Effect;
+
+/* A method of a resource finds the resource at index 1 and its arguments
+** from 2 on; a function of a free module finds its arguments from 1 on. */
+typedef struct rb_Reg {
+  const char *name;
+  rb_Effect effect;
+  lua_CFunction fn;
+  lua_CFunction preview;  /* remedies and notices: never missing there */
+  const char *doc;        /* "get(key) -> string | nil : what it is for" */
+  lua_CFunction predict;  /* probes: answer from what the dry run planned */
+  rb_Effect (*classify) (lua_State *L);  /* RB_CLASSIFY only; may raise */
+} rb_Reg;
+
+#define RB_END {NULL, RB_PURE, NULL, NULL, NULL, NULL, NULL}
+
+/* A named resource of a target ("school_erp.redis"), or a free module's own
+** ("file"). The module hangs its connections on 'data'. */
+typedef struct rb_Resource {
+  const char *name;
+  const char *system;  /* NULL for a free module */
+  const char *kind;    /* "redis" */
+  void *data;          /* NULL until the module opened it */
+} rb_Resource;
+
+/* A result that is more than data: a table of this type has these (pure)
+** methods. 'name' is "module.type". */
+typedef struct rb_Type {
+  const char *name;
+  const rb_Reg *methods;
+} rb_Type;
+
+typedef struct rb_Module {
+  int interface;            /* RB_INTERFACE */
+  const char *name;
+  const rb_Reg *functions;  /* file.read: NULL where it has none */
+  const rb_Reg *methods;    /* erp.pg:query: NULL where it has none */
+  const rb_Type *types;     /* ends with a NULL name; NULL if none */
+  void (*close) (rb_Resource *r);  /* frees r->data; no Lua, no waiting */
+  /* doctor: [-1 (resource), +1 list of {name=, status="ok"|"warn"|"bad",
+  ** value=, mend=}, vy]; identity: [-1, +1 string, vy], what tells this
+  ** resource from another of the same name. Run as probes. NULL if none. */
+  lua_CFunction doctor;
+  lua_CFunction identity;
+  /* Does the protocol layer of the dry run hold for r, by its configuration?
+  ** If not, 'why' is a few words for the banner. NULL: no protocol layer. */
+  int (*layer) (lua_State *L, rb_Resource *r, const char **why);
+} rb_Module;
+
+/* the one symbol of a module's shared object */
+extern RB_API const rb_Module rb_module;
+
+/* -- the running call ---------------------------------------------------- */
+
+/* [-0, +0, v]  The resource of the running call. */
+RB_API rb_Resource *rb_resource (lua_State *L);
+
+/* [-0, +1, m]  Pushes a resource's setting (string, table, ...; nil if there
+** is none); a secret comes as its text. It must never get into a result. */
+RB_API int rb_setting (lua_State *L, rb_Resource *r, const char *key);
+
+/* [-0, +1, m]  Pushes the text of the string or secret at 'idx' and returns
+** it; raises an argument error for another type. Only for what goes to the
+** backend: results and messages are redacted by the gate all the same. */
+RB_API const char *rb_text (lua_State *L, int idx, size_t *len);
+
+/* [-0, +0, m]  From now on 'text' is replaced by "[redacted NAME]" in all
+** that leaves the process (plain, percent- and base64-encoded). */
+RB_API void rb_secret (lua_State *L, const char *name, const char *text,
+                       size_t len);
+
+/* [-0, +0, v]  Is 'value' in the target's allow-list ("files", "programs",
+** "hosts")? Files: 'value' is an absolute, resolved path. */
+RB_API int rb_allowed (lua_State *L, const char *list, const char *value);
+
+/* [-0, +0, v]  The limit of that name in force, or -1. */
+RB_API lua_Integer rb_limit (lua_State *L, const char *name);
+
+/* [-0, +0, v]  Charges 'n' more against a limit in the middle of a deed (the
+** gate has charged what the preview said); raises kind "limit" when over. */
+RB_API void rb_charge (lua_State *L, const char *name, lua_Integer n);
+
+/* [-0, +0, -]  May this process change the world now? Asked by a module as a
+** second lock on its own door: false in a dry run and in every probe. */
+RB_API int rb_maychange (lua_State *L);
+
+/* -- failing ------------------------------------------------------------- */
+
+/* how sure we are that a failed remedy did not happen */
+typedef enum rb_Certainty { RB_NOTDONE, RB_UNKNOWN } rb_Certainty;
+
+/* [-0, +0, v]  The world failed: raises {kind=, message=, certainty=}. Kinds:
+** "io", "timeout", "server", "auth", "data", "limit", "refused", "missing",
+** "drift" (the precondition no longer holds: not done). The message names
+** the resource and says what to do. Misuse by the script raises a string,
+** with luaL_error or luaL_arg*. */
+RB_API int rb_fail (lua_State *L, const char *kind, rb_Certainty certainty,
+                    const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* [-0, +0, v]  In a preview: this remedy would be refused, and why. */
+RB_API int rb_refuse (lua_State *L, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* -- previews and deeds -------------------------------------------------- */
+
+/* A preview pushes one table:
+**   summary   string, always: "UPDATE matches 3 rows of a.user_sessions"
+**   verdict   "would do" (when absent), "nothing to do", "cannot predict";
+**             "would refuse" comes from rb_refuse
+**   reason    string
+**   before, after   nil or {value=, type=, ttl=} or {diff=}; what people see
+**   rows      integer
+**   guarded   boolean: the deed checks 'image' where it cannot be overtaken
+**   image     any value: what the deed must find; sealed on the tape
+**   inverse   {verb, argument, ...}: the remedy on the same resource that
+**             takes this one back; sealed on the tape
+**   undo      string for people where there is no inverse ("irreversible: ..")
+**   exact     true: 'result' is what the call will return (even nil);
+**             required with "nothing to do"
+**   result    see exact
+**   counts    {limit = n}: what it charges ("redis_keys", "pg_rows", ...)
+**   writes    {[key] = value}: the keys that it writes and nothing else, for
+**             later reads of the dry run; see rb_planned. Absent: unbounded
+**   reach     "resource" where an unbounded deed stays inside this resource
+**             (pg); otherwise any probe of the system is "as of now" after it
+** The deed then runs with the same arguments. */
+
+/* [-0, +1, -]  In a deed: pushes the table that its preview made. */
+RB_API void rb_plan (lua_State *L);
+
+/* [-0, +1, m]  In a preview or a 'predict' of a dry run: pushes the value that an
+** earlier planned remedy wrote under 'key' (false: removed) and returns 1,
+** or pushes nil and returns 0. Keys are global: "redis:NAME:key",
+** "file:/path". A predict function that returns no value has not predicted. */
+RB_API int rb_planned (lua_State *L, const char *key);
+
+/* [-1, +?, y]  In a deed, just before its point of no return: makes the
+** intent durable together with the facts (table on the top of the stack)
+** needed to look at the deed later, then goes on in k. Every deed pledges
+** exactly once. */
+RB_API int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k);
+
+/* [-0, +0, m]  Gives the table on the top of the stack a result type of the
+** running module ("http.response"). */
+RB_API void rb_settype (lua_State *L, const char *type);
+
+/* -- waiting ------------------------------------------------------------- */
+
+typedef struct rb_Task rb_Task;    /* a coroutine under the loop */
+typedef struct rb_Watch rb_Watch;  /* a descriptor under the loop */
+
+/* CLOCK_MONOTONIC, in seconds. */
+RB_API double rb_now (void);
+
+/* [-0, +0, -]  This call ends 'seconds' from now at the latest. */
+RB_API void rb_timeout (lua_State *L, double seconds);
+
+/* [-0, +0, -]  Seconds left to this call (the call's own timeout or the step's,
+** whichever is first; 0 when none are left). */
+RB_API double rb_timeleft (lua_State *L);
+
+/* [-0, +?, y]  Goes on in k when fd has one of 'events' (as in poll) or the
+** call's time is up: k asks rb_timeleft. */
+RB_API int rb_wait (lua_State *L, int fd, short events, lua_KContext ctx,
+                    lua_KFunction k);
+
+/* [-0, +?, y]  Goes on in k after that time (or the call's, if shorter). */
+RB_API int rb_sleep (lua_State *L, double seconds, lua_KContext ctx,
+                     lua_KFunction k);
+
+/* [-0, +?, y]  Goes on in k when somebody wakes the task, or time is up. */
+RB_API int rb_park (lua_State *L, lua_KContext ctx, lua_KFunction k);
+RB_API rb_Task *rb_self (lua_State *L);
+RB_API void rb_wake (rb_Task *t);
+
+/* A callback on a descriptor, for connections shared by many tasks. It runs
+** in the loop and must not touch Lua; it may wake tasks. rb_watch returns
+** NULL when out of memory; unwatch before closing the descriptor. */
+RB_API rb_Watch *rb_watch (lua_State *L, int fd, short events,
+                           void (*ready) (void *ud, short revents), void *ud);
+RB_API void rb_rewatch (rb_Watch *w, short events);
+RB_API void rb_unwatch (rb_Watch *w);
+
+/* Called once a turn of the loop, after all Lua that could run has run:
+** the place to write out what was queued. */
+RB_API void rb_onturn (lua_State *L, void (*turn) (void *ud), void *ud);
+
+/* The http module waits for all of us, since curl's multi handle can take
+** extra descriptors: 'wait' is poll with another name, and may wake tasks. */
+RB_API void rb_setpoller (lua_State *L,
+    int (*wait) (void *ud, struct pollfd *fds, unsigned n, int ms), void *ud);
+
+/* [-0, +1, vy]  Resolves a host name off the loop's thread; k finds a list of
+** numeric addresses, best first, on the top, or rb_resolve raises. */
+RB_API int rb_resolve (lua_State *L, const char *host, lua_KContext ctx,
+                       lua_KFunction k);
+
+/* -- child processes ----------------------------------------------------- */
+
+typedef struct rb_Command {
+  char *const *argv;        /* program and arguments; no shell */
+  char *const *env;         /* complete environment */
+  const char *cwd;          /* NULL: where we are */
+  const char *input;        /* standard input; NULL: none */
+  size_t inputlen;
+  size_t maxoutput;         /* bytes of stdout and of stderr; more is an error */
+  int readonly;             /* apply the kernel layer before exec */
+  int delegates;            /* may talk to a daemon over a Unix socket */
+  const char *const *hosts; /* "host:port" it may connect to; NULL: none */
+  int pledge;               /* a deed: pledge between fork and exec */
+} rb_Command;
+
+/* [-0, +1, vy]  Runs it; k finds {code=, signal=, stdout=, stderr=} on the
+** top. Kills the whole process group when time is up, and fails. */
+RB_API int rb_spawn (lua_State *L, const rb_Command *c, lua_KContext ctx,
+                     lua_KFunction k);
+
+/* Does the kernel layer hold on this machine? 'why' says what is missing. */
+RB_API int rb_kernellayer (const char **why);
+
+#endif

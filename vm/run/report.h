@@ -1,0 +1,92 @@
+/*
+** report.h - what a run did or would do: the model behind screen and JSON
+**
+** Filled by the engine and the gate, read by vm/show. Every text is already
+** redacted. The words of status and verdict are those of the design.
+*/
+
+#ifndef rb_report_h
+#define rb_report_h
+
+#include <stdint.h>
+#include <jansson.h>
+
+#include "vm/problem.h"
+
+typedef struct rb_EffectRow {
+  int n;                 /* 1.. over the whole run */
+  char *path;            /* "block-its-traffic/remedy/1" */
+  const char *kind;      /* "probe", "remedy", "notice" */
+  char *verb, *target;   /* "redis.set", "school_erp.redis" */
+  char *summary;
+  const char *verdict;   /* dry run: "would do", "nothing to do", "would refuse",
+                         ** "cannot predict"; NULL for probes and real runs */
+  const char *outcome;   /* real run: "done", "failed", "in-doubt", "replayed" */
+  const char *read;      /* probe after a planned deed: "predicted", "real",
+                         ** "as of now"; else NULL */
+  char *reason;
+  json_t *before, *after;  /* NULL, {value, type, ttl} or {diff} */
+  long long rows;        /* -1: none */
+  int guarded;           /* 1, 0, or -1: does not apply */
+  int *assumes; int nassumes;  /* n of the planned effects it rests on */
+  char *undo;            /* NULL, "automatic" or words */
+  double ms;
+  struct rb_EffectRow *next;
+} rb_EffectRow;
+
+typedef struct rb_StepRow {
+  int n;                 /* 1.. in reading order */
+  char *id, *title;
+  char *incase;          /* id of its case, or NULL */
+  const char *status;    /* NULL while it has not been reached */
+  const char *verify;    /* "passed", "failed", "deferred", or NULL */
+  char *reason;
+  char *manual;          /* what a person has to do, rendered, or NULL */
+  char *approve;         /* "senior-engineer, cto", or NULL */
+  double ms;
+  rb_EffectRow *effects, **last;
+  int neffects;          /* all; only the first RB_KEEP are kept as rows, with
+                         ** every remedy and notice */
+  int kept;
+} rb_StepRow;
+
+enum { RB_KEEP = 1000 };
+
+typedef struct rb_Finding {
+  char *name;
+  json_t *value;
+  const char *status;    /* "ok", "warn", "bad", or NULL */
+} rb_Finding;
+
+typedef struct rb_CaseRow {
+  char *id, *title;
+  int taken;             /* 1 taken, 0 not, -1 not looked at */
+  char *evidence;        /* what its `when` returned beside true, or NULL */
+} rb_CaseRow;
+
+typedef struct rb_Report {
+  char run[27];
+  char *runbook, *title, *use_when, *impact, *approve, *severity;
+  char *target, *kind;
+  const char *mode;      /* "run", "dry-run", ... */
+  const char *status;    /* "done", "planned", "failed", ... */
+  int exit;
+  char *digest;          /* "sha256:...", or NULL */
+  int script, gate, kernel;       /* layers that hold */
+  char *kernelwhy;                /* why not, or NULL */
+  json_t *protocol;               /* ["redis", ...] */
+  char *protocolwhy;              /* "pg: same role as remedies", or NULL */
+  char *lockscope;                /* "this machine only", or NULL */
+  json_t *params;                 /* redacted */
+  char started[32];               /* ISO 8601 UTC */
+  double ms;
+  rb_CaseRow *cases; int ncases;
+  rb_Finding *findings; int nfindings;
+  rb_StepRow *steps; int nsteps;
+  int next;                       /* number of the next effect */
+  rb_Problem error;               /* exit 0: none */
+  char certainty[12];             /* "not done", "unknown", or "" */
+  char *errorstep;                /* id, or NULL */
+} rb_Report;
+
+#endif

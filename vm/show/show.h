@@ -1,0 +1,56 @@
+/*
+** show.h - what a person reads, and what a program reads
+**
+** Results go to standard output, progress and prompts to standard error. The
+** calls come in the order of a run; with json only the last one prints.
+*/
+
+#ifndef rb_show_h
+#define rb_show_h
+
+#include "vm/run/report.h"
+
+typedef struct rb_Show rb_Show;
+
+typedef struct rb_ShowOptions {
+  int json;
+  int nocolor;        /* --no-color; NO_COLOR and no terminal are looked at here */
+} rb_ShowOptions;
+
+rb_Show *rb_show_open (const rb_ShowOptions *o);
+void rb_show_close (rb_Show *s);
+
+/* The banner: title, target, mode, parameters, layers that hold. */
+void rb_show_start (rb_Show *s, const rb_Report *r);
+
+/* The case that was taken (or all of a dry run's), with its evidence. */
+void rb_show_case (rb_Show *s, const rb_Report *r, const rb_CaseRow *c);
+
+/* A step begins (progress, on standard error of a terminal only), and ends
+** (one line and its effects). */
+void rb_show_begin (rb_Show *s, const rb_Report *r, const rb_StepRow *step);
+void rb_show_end (rb_Show *s, const rb_Report *r, const rb_StepRow *step);
+
+/* run:note and print: a line on standard error. 'text' is redacted. */
+void rb_show_note (rb_Show *s, const char *text);
+
+/* A long step: "412 of 10,000". At most ten times a second, terminal only. */
+void rb_show_progress (rb_Show *s, const rb_StepRow *step, const char *what,
+                       long long done, long long total, double seconds);
+
+/* The end: findings, the error with what to type next, totals; or the JSON. */
+void rb_show_finish (rb_Show *s, const rb_Report *r);
+
+/* A usage or configuration error before there is a run. */
+void rb_show_problem (const rb_Problem *p, int json);
+
+/* Questions, on the terminal: 1 yes, 0 no, -1 no terminal (or its end). */
+int rb_ask_terminal (void);   /* is there one? */
+int rb_ask_yes (rb_Show *s, const char *question);
+/* A line (malloc'ed, without its newline); NULL: no terminal, or its end. */
+char *rb_ask_line (rb_Show *s, const char *question, int hidden);
+/* One of several: its index, or -1. */
+int rb_ask_choice (rb_Show *s, const char *question,
+                   const char *const *choices);
+
+#endif

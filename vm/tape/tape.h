@@ -1,0 +1,110 @@
+/*
+** tape.h - the durable, append-only, hash-chained record of runs
+**
+** Events wait in memory until rb_tape_commit, which writes them in one
+** transaction. Nothing on the tape is ever updated; a run's row caches the
+** head of its chain, its status and its end. hash = sha256(previous || event).
+** What must be read again by us and by nobody else is sealed (XChaCha20-
+** Poly1305, a key per run beside the tape in keys/RUN, mode 0600).
+*/
+
+#ifndef rb_tape_h
+#define rb_tape_h
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vm/problem.h"
+
+typedef struct rb_Tape rb_Tape;
+
+#define RB_RUNID 27  /* a ULID and its NUL */
+
+typedef struct rb_TapeRun {
+  char id[RB_RUNID];
+  const char *runbook, *target, *mode, *who, *host, *version;
+  const char *params;    /* JSON object, redacted */
+  int64_t started;       /* milliseconds since 1970, UTC */
+  /* read back by rb_tape_runs; not looked at by rb_tape_begin */
+  int64_t ended;         /* 0: unfinished */
+  const char *status;
+  int exit;
+} rb_TapeRun;
+
+/* kinds: "start" (script and identities), "step", "intent", "outcome",
+** "delivered", "note", "finding", "evidence", "answer", "approval", "end" */
+typedef struct rb_TapeEvent {
+  const char *kind;
+  const char *path;    /* of the effect or step; NULL if none */
+  const char *verb;    /* "redis.set"; NULL if none */
+  const char *text;    /* JSON, already redacted; NULL if none */
+  const void *secret;  /* bytes to be sealed; NULL if none */
+  size_t secretlen;
+  int64_t at;          /* milliseconds since 1970; 0: now */
+} rb_TapeEvent;
+
+/* An event read back; pointers live until the callback returns. */
+typedef struct rb_TapeRow {
+  int64_t seq;
+  rb_TapeEvent event;  /* secret: opened, or NULL when its key is gone */
+} rb_TapeRow;
+
+/* Opens (and creates: folder 0700, file 0600, WAL, synchronous=FULL) the tape.
+** NULL and *p (exit 2, kind "tape") when it is locked, read-only, damaged, of
+** a newer format, or not ours; the message names the file and says what to do. */
+rb_Tape *rb_tape_open (const char *file, rb_Problem *p);
+
+/* The default file: $XDG_STATE_HOME/runbook/tape.db, else
+** ~/.local/state/runbook/tape.db. Returns 0 where there is no home. */
+int rb_tape_file (char *file, size_t size);
+
+void rb_tape_close (rb_Tape *t);  /* commits nothing; safe on NULL */
+
+/* A new run: its key, its row and the start of its chain. Not yet committed. */
+int rb_tape_begin (rb_Tape *t, const rb_TapeRun *run, rb_Problem *p);
+
+/* Queues an event of that run (memory only) and returns its sequence number,
+** 1 for the first; 0 when memory ran out. */
+int64_t rb_tape_append (rb_Tape *t, const rb_TapeEvent *e);
+
+/* How many events wait. */
+size_t rb_tape_waiting (const rb_Tape *t);
+
+/* Makes all that waits durable: 0, or an exit code and *p ("disk full",
+** ...). What could not be written still waits. */
+int rb_tape_commit (rb_Tape *t, rb_Problem *p);
+
+/* Appends "end", commits, and closes the run's row. */
+int rb_tape_end (rb_Tape *t, const char *status, int exit, rb_Problem *p);
+
+/* Commit from another thread while the main thread is stuck in a C function
+** (the hard deadline): takes the tape's lock, gives up after a second. */
+int rb_tape_rescue (rb_Tape *t, const char *status, int exit);
+
+/* Derived from the run's key: the same again for the same run and path. */
+void rb_tape_derive (rb_Tape *t, const char *label, void *out, size_t n);
+
+/* HMAC of the arguments with the run's key, as 64 hex digits and a NUL. */
+void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
+                          char out[65]);
+
+/* Newest first. 'row' returns non-zero to stop. */
+int rb_tape_runs (rb_Tape *t, int (*row) (void *ud, const rb_TapeRun *run),
+                  void *ud, rb_Problem *p);
+
+/* All events of a run (a ULID or its unique ending), in order. */
+int rb_tape_events (rb_Tape *t, const char *run,
+                    int (*row) (void *ud, const rb_TapeRow *row), void *ud,
+                    rb_Problem *p);
+
+/* Recomputes every chain (run NULL) or one; exit 1 and *p names the first
+** event that does not fit. */
+int rb_tape_verify (rb_Tape *t, const char *run, rb_Problem *p);
+
+/* A new ULID: time and random, sorted by time also within a millisecond. */
+void rb_ulid (char id[RB_RUNID]);
+
+/* SHA-256 of a text, as 64 hex digits and a NUL. */
+void rb_sha256 (const void *data, size_t n, char out[65]);
+
+#endif

@@ -1,0 +1,85 @@
+# runbook - a scriptable runbook interpreter. `make help` lists what there is.
+
+CC       ?= cc
+BUILD    ?= build
+VERSION  := 0.1.0
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wwrite-strings -Wundef -Wvla -Wformat=2
+CFLAGS   ?= -O2 -g
+ALLFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) -fPIC -fvisibility=hidden \
+            -DRB_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SAN) $(if $(CI),-Werror)
+pkg       = $(if $(1),$(shell pkg-config $(2) $(1)))
+
+VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp
+VM       := $(filter-out vm/run/embed.c,$(wildcard vm/*.c vm/*/*.c))
+VMOBJ    := $(VM:%.c=$(BUILD)/%.o)
+
+# one shared object for each module: stdlib/NAME.c, or all of stdlib/NAME/*.c
+MODULES  := $(sort $(basename $(notdir $(wildcard stdlib/*.c))) \
+                   $(notdir $(patsubst %/,%,$(filter-out stdlib/common/,$(wildcard stdlib/*/)))))
+PKG_http := libcurl
+PKG_pg   := libpq jansson
+LIB_pg   := -lpg_query
+PKG_redis := hiredis
+PKG_json := jansson
+COMMON   := $(wildcard stdlib/common/*.c)
+
+ERPPKG   := libmicrohttpd libpq hiredis jansson
+ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
+
+.PHONY: all help deps test demo bench clean
+all: $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so) $(BUILD)/school-erp-server
+
+help:
+	@printf '%s\n' \
+	  'make deps    install missing packages (Debian, Ubuntu; sudo where not root)' \
+	  'make         build build/runbook, its modules and the sandbox application' \
+	  'make test    run the tests, on real servers started privately' \
+	  'make demo    isolate a tenant on the sandbox: dry run, real run, back again' \
+	  'make bench   measure, as ratios to peers' \
+	  'make clean   remove build/' \
+	  'SAN=-fsanitize=address,undefined BUILD=build/san builds with sanitizers'
+
+deps:
+	@./deps
+
+$(BUILD)/runbook: $(VMOBJ)
+	$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread
+
+$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) $(call pkg,$(VMPKG),--cflags) -MMD -c -o $@ $<
+
+# words.lua, compiled and made into an array of bytes
+$(BUILD)/words.h: vm/run/words.lua vm/run/embed.c
+	@mkdir -p $(@D)
+	$(CC) -O1 $(call pkg,lua5.4,--cflags) -o $(BUILD)/embed vm/run/embed.c $(call pkg,lua5.4,--libs)
+	$(BUILD)/embed vm/run/words.lua words > $@
+
+define module
+$(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(wildcard stdlib/$(1)/*.h stdlib/common/*.h) vm/module.h
+	@mkdir -p $$(@D)
+	$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(1)),--cflags) -shared -o $$@ \
+	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(call pkg,$(PKG_$(1)),--libs) $(LIB_$(1))
+endef
+$(foreach m,$(MODULES),$(eval $(call module,$(m))))
+
+$(BUILD)/school-erp-server: $(ERP) $(wildcard examples/sandbox/erp/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -Iexamples/sandbox $(WARN) -O2 -g $(if $(CI),-Werror) \
+	  $(call pkg,$(ERPPKG),--cflags) -o $@ $(ERP) $(call pkg,$(ERPPKG),--libs) -lpthread
+
+test: all
+	@tests/run
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@examples/demo
+
+bench: all
+	@tests/bench/run
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(VMOBJ:.o=.d)

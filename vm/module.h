@@ -114,6 +114,11 @@ RB_API void rb_charge (lua_State *L, const char *name, lua_Integer n);
 ** second lock on its own door: false in a dry run and in every probe. */
 RB_API int rb_maychange (lua_State *L);
 
+/* [-0, +0, m]  Says in a few words what the running effect does, for people and
+** the tape ("GET /health -> 200"). Without it the arguments are shown. */
+RB_API void rb_describe (lua_State *L, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* -- failing ------------------------------------------------------------- */
 
 /* how sure we are that a failed remedy did not happen */

@@ -1,0 +1,30 @@
+/*
+** state.h - the sandboxed Lua state in which runbooks live
+*/
+
+#ifndef rb_state_h
+#define rb_state_h
+
+#include <lua.h>
+
+#include "vm/problem.h"
+
+/* A new state: the safe libraries, our own versions of what would show an
+** accident (pairs, sort, tostring, ...), the stdlib's modules (loaded when
+** first used) and `system`; the gate is shut. NULL: out of memory. */
+lua_State *rb_state_new (void);
+void rb_state_free (lua_State *L);
+
+/* As lua_pcall without a handler, but a chunk that runs for longer than
+** 'seconds' is stopped, whatever it does; two seconds later the process is ended. */
+int rb_state_pcall (lua_State *L, int nargs, int nresults, double seconds);
+
+/* Files that the script required so far, for digests and the tape: calls
+** 'each' with path, text and length. */
+void rb_state_files (lua_State *L, void (*each) (void *ud, const char *path,
+                     const char *text, size_t n), void *ud);
+
+/* The folder in which `require` looks first. */
+void rb_state_folder (lua_State *L, const char *folder);
+
+#endif

@@ -1,0 +1,243 @@
+/*
+** vm.h - what the VM remembers about a run (private to vm/)
+*/
+
+#ifndef rb_vm_h
+#define rb_vm_h
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+
+#include "vm/config/config.h"
+#include "vm/module.h"
+#include "vm/run/report.h"
+#include "vm/show/show.h"
+#include "vm/tape/tape.h"
+
+/* why a script was ended; not an error, and no pcall can swallow it */
+typedef enum rb_Stop {
+  RB_GO, RB_DEFER, RB_TIMEOUT, RB_RUNAWAY, RB_MEMORY, RB_BROKEN, RB_INTERRUPT
+} rb_Stop;
+
+typedef enum rb_TaskState {
+  RB_READY,    /* in the queue */
+  RB_RUNNING,
+  RB_WAITING,  /* for a descriptor, a time, or to be woken */
+  RB_COMMIT,   /* for its intent to be durable */
+  RB_DELIVER,  /* for its outcome to be durable, then in order */
+  RB_JOINING,  /* for its branches */
+  RB_GONE,     /* ended by a stop; never resumed */
+  RB_OVER      /* returned or raised */
+} rb_TaskState;
+
+/* the effects that a piece of script may use */
+enum {
+  RB_MAYPROBE = 1 << RB_PROBE,
+  RB_MAYREMEDY = 1 << RB_REMEDY,
+  RB_MAYNOTICE = 1 << RB_NOTICE
+};
+
+/* the planned effects that something rests on; sorted numbers */
+typedef struct rb_Assumes {
+  int *n;
+  int count, size;
+} rb_Assumes;
+
+/* the effect under way in a task */
+typedef struct rb_Call {
+  const rb_Reg *reg;
+  const char *module;
+  struct rb_ResourceBox *box;
+  rb_Effect effect;
+  int plan;            /* stack index of the preview's table; 0: none yet */
+  int previewing, pledged, keyed, attempt, timedout;
+  int layergone;       /* rb_unclaim was called */
+  double started, deadline;
+  int64_t seq;         /* of its outcome, while it waits for delivery */
+  char *path, *summary;
+  rb_Buffer *facts;
+} rb_Call;
+
+/* what the branches of one function of one step share */
+typedef struct rb_FieldRun {
+  const char *word;    /* "verify" */
+  unsigned may;        /* RB_MAY... */
+  rb_Stop stop;
+  char why[512];
+  rb_StepRow *step;    /* NULL: a case's `when` */
+  int retries;
+  double every, deadline;  /* deadline: CLOCK_MONOTONIC, 0: none */
+  int deeds;           /* remedies and notices done or begun */
+  int fail;            /* an effect of it is in doubt */
+  int live;            /* tasks that are neither over nor gone */
+} rb_FieldRun;
+
+struct rb_Watch {
+  rb_Watch *next, *prev;
+  struct rb_VM *vm;
+  int fd;
+  short events;
+  void (*ready) (void *ud, short revents);
+  void *ud;
+  int dead;
+};
+
+struct rb_Task {
+  rb_Task *next;       /* in the ready queue, or in the free list */
+  rb_Task *after, *before;  /* among all waiting tasks */
+  struct rb_VM *vm;
+  lua_State *L;
+  int ref;             /* keeps L alive */
+  rb_Task *parent;     /* the task that called run:each, or NULL */
+  rb_FieldRun *field;
+  rb_TaskState state;
+  int nargs;           /* to pass at the next resume */
+  int n;               /* effects so far: the ordinal of the next path */
+  char *path;
+  double wake;         /* 0: no time; else CLOCK_MONOTONIC */
+  rb_Watch watch;      /* rb_wait; fd -1: none */
+  int woken;
+  int inlist;          /* in the list of the waiting */
+  int status;          /* LUA_OK or the error, when over */
+  rb_Call call;
+  int calling;         /* 'call' is in use */
+  rb_Assumes assumes;
+  struct rb_Each *each;  /* of the branch's run:each */
+  lua_Integer index;   /* its place there */
+};
+
+typedef struct rb_ResourceBox {
+  rb_Resource r;
+  const rb_Module *module;  /* NULL until loaded */
+  struct rb_VM *vm;
+  struct rb_ResourceBox *next;
+} rb_ResourceBox;
+
+typedef struct rb_Deed {  /* planned in this dry run */
+  int n;               /* of the effect */
+  char *resource, *system;
+  int bounded;         /* wrote only the keys in the overlay */
+  int inside;          /* reach = "resource" */
+  char *summary;
+} rb_Deed;
+
+typedef struct rb_Turn {
+  void (*fn) (void *ud);
+  void *ud;
+} rb_Turn;
+
+typedef struct rb_VM {
+  lua_State *L;
+  size_t memory, maxmemory;
+  int loading;         /* the gate is shut: a file is being loaded */
+  int closing;         /* the gate is shut: coroutines are being closed */
+  int dryrun;
+  int hushed;          /* below the gate: doctor, identity; nothing is recorded */
+
+  rb_Config *config;
+  rb_Target *target;
+  rb_Tape *tape;
+  rb_Show *show;
+  rb_Report *report;
+  rb_ResourceBox *resources;
+  const char *system;  /* the runbook's own */
+  char *folder;        /* of the runbook */
+  void *lib;           /* state of modules.c */
+
+  /* the loop */
+  rb_Task *ready, **readylast, *free, *waiting, *running;
+  rb_Task **deliver; int ndeliver, sizedeliver;
+  int tocommit;        /* tasks that wait for the tape */
+  double lastcommit;
+  rb_Watch watches;    /* head of a ring */
+  int nwatches;
+  rb_Turn turns[16]; int nturns;
+  int (*poller) (void *ud, struct pollfd *fds, unsigned n, int ms);
+  void *pollerud;
+  struct pollfd *fds; rb_Watch **fdwatch; int fdsize;
+  double lastdelivered;  /* seconds since 1970 */
+  double rundeadline;
+
+  /* the dry run's own world */
+  rb_Deed *deeds; int ndeeds, sizedeeds;
+  int overlay;         /* registry reference: key -> value | false */
+
+  /* limits: used so far, and in force (-1: none), by rb_limitnames */
+  long long used[16], limit[16];
+
+  /* stopping */
+  volatile sig_atomic_t interrupts;
+  lua_State *volatile hooked;    /* what runs now, for the signal handler */
+  volatile double slice;         /* when it began to run; 0: waiting */
+  double burst;                  /* seconds that it may run */
+  volatile int stopping;
+  int (*lastwords) (struct rb_VM *vm);  /* hard deadline: returns an exit code */
+  pthread_t main;
+} rb_VM;
+
+static inline rb_Task *rb_taskof (lua_State *L) {
+  return *(rb_Task **)lua_getextraspace(L);
+}
+static inline rb_VM *rb_vm (lua_State *L) { return rb_taskof(L)->vm; }
+
+/* -- loop.c -------------------------------------------------------------- */
+
+/* A task for the function and 'nargs' arguments on the top of L (popped). */
+rb_Task *rb_task_new (lua_State *L, rb_Task *parent, rb_FieldRun *field,
+                      const char *path, int nargs);
+void rb_task_ready (rb_Task *t);
+/* Gives the task's coroutine back; its results are gone with it. */
+void rb_task_free (rb_Task *t);
+/* Turns the loop until every task of the field is over or gone. */
+void rb_loop_run (rb_VM *vm, rb_FieldRun *field);
+void rb_loop_free (rb_VM *vm);
+int rb_waitstate (lua_State *L, rb_TaskState state, lua_KContext ctx,
+                  lua_KFunction k);
+
+/* -- stop.c -------------------------------------------------------------- */
+
+void rb_stop_open (rb_VM *vm);   /* signals, watchdog */
+void rb_stop_close (rb_VM *vm);
+/* Ends the script of the running task: "return rb_stop(...)". */
+int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Has the field been stopped (or must it be now)? */
+int rb_stopped (rb_Task *t);
+int rb_stop_now (lua_State *L);  /* the task stops as its field did */
+
+/* -- modules.c ----------------------------------------------------------- */
+
+void rb_modules_open (lua_State *L);
+const rb_Module *rb_module_load (lua_State *L, const char *name);
+void rb_modules_close (rb_VM *vm);
+/* [-0, +1, v] Pushes a resource of the target. */
+rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
+                                  const char *kind);
+/* [-0, +1, m] Pushes the opaque value of a secret. */
+void rb_push_secret (lua_State *L, const char *name, const char *text,
+                     size_t len);
+
+/* -- gate.c -------------------------------------------------------------- */
+
+/* [-0, +0, m] Fills the table on top with gated closures. */
+void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs,
+                  int box);
+void rb_assume (lua_State *L, rb_Assumes *a, int n);
+void rb_assume_all (lua_State *L, rb_Assumes *a, const rb_Assumes *more);
+void rb_settype_named (lua_State *L, const char *name);
+void rb_gate_free (rb_VM *vm);
+
+/* -- wanted.c ------------------------------------------------------------ */
+
+/* How many results the caller of the running C function wants: -1 all, -2 unknown. */
+int rb_wanted (lua_State *L);
+
+/* -- tojson.c ------------------------------------------------------------ */
+
+/* A Lua value as JSON, redacted; what has no JSON form becomes its name. */
+json_t *rb_tojson (lua_State *L, int idx);
+json_t *rb_jsontext (const char *s, size_t n);  /* redacted, valid UTF-8 */
+char *rb_redacted (const char *s, size_t n);    /* malloc'ed */
+
+#endif

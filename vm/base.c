@@ -99,7 +99,7 @@ static int base_pcall (lua_State *L) {
 }
 
 static int handled (lua_State *L, int status, lua_KContext ctx) {
-  (void)status; (void)ctx;
+  (void)L; (void)status; (void)ctx;
   return 2;
 }
 

@@ -7,8 +7,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
+#include "vm/buffer.h"
 #include "vm/config/config.h"
 #include "vm/module.h"
 #include "vm/run/report.h"
@@ -169,9 +171,11 @@ typedef struct rb_VM {
   /* stopping */
   volatile sig_atomic_t interrupts;
   lua_State *volatile hooked;    /* what runs now, for the signal handler */
-  volatile double slice;         /* when it began to run; 0: waiting */
-  double burst;                  /* seconds that it may run */
-  volatile int stopping;
+  _Atomic double slice;          /* when it began to run; 0: waiting */
+  _Atomic double until;          /* when it has to end at the latest */
+  double burst;                  /* seconds that it may run without waiting */
+  atomic_int stopping;           /* the hook has been asked for */
+  int abandoned;                 /* the second Ctrl-C */
   int (*lastwords) (struct rb_VM *vm);  /* hard deadline: returns an exit code */
   pthread_t main;
 } rb_VM;
@@ -227,6 +231,13 @@ void rb_assume (lua_State *L, rb_Assumes *a, int n);
 void rb_assume_all (lua_State *L, rb_Assumes *a, const rb_Assumes *more);
 void rb_settype_named (lua_State *L, const char *name);
 void rb_gate_free (rb_VM *vm);
+/* The task ends in the middle of an effect: says so on the tape. */
+void rb_call_abandon (rb_Task *t);
+
+/* -- run/each.c ----------------------------------------------------------- */
+
+/* A branch of a run:each is over or gone. */
+void rb_each_over (rb_Task *branch);
 
 /* -- wanted.c ------------------------------------------------------------ */
 

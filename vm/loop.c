@@ -1,0 +1,396 @@
+/*
+** loop.c - tasks, and the one place where they wait
+**
+** A turn of the loop: all Lua that can run runs to its next wait; what was
+** queued is written out; events that somebody waits for are made durable in
+** one commit; then one poll over all descriptors and the nearest time.
+*/
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vm/vm.h"
+
+#define FLUSHSECONDS 0.25  /* events that nobody waits for */
+
+double rb_now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+rb_Task *rb_self (lua_State *L) { return rb_taskof(L); }
+
+/* -- tasks ------------------------------------------------------------------ */
+
+/* [-0, +0, m]  from the free list, or a new one */
+static rb_Task *taketask (lua_State *L, rb_VM *vm) {
+  rb_Task *t = vm->free;
+  if (t != NULL) {
+    vm->free = t->next;
+    return t;
+  }
+  lua_State *co = lua_newthread(L);
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  t = calloc(1, sizeof *t);
+  if (t == NULL) luaL_error(L, "not enough memory");
+  *t = (rb_Task){.vm = vm, .L = co, .ref = ref};
+  *(rb_Task **)lua_getextraspace(co) = t;  /* not inherited from the creator */
+  return t;
+}
+
+rb_Task *rb_task_new (lua_State *L, rb_Task *parent, rb_FieldRun *field,
+                      const char *path, int nargs) {
+  rb_VM *vm = rb_vm(L);
+  rb_Task *t = taketask(L, vm);
+  rb_Task clean = {.vm = vm, .L = t->L, .ref = t->ref};
+  *t = clean;
+  t->parent = parent;
+  t->field = field;
+  t->watch.fd = -1;
+  t->nargs = nargs;
+  t->path = strdup(path);
+  if (t->path == NULL || !lua_checkstack(t->L, nargs + 1)) {
+    t->next = vm->free;
+    vm->free = t;
+    luaL_error(L, "not enough memory");
+  }
+  lua_xmove(L, t->L, nargs + 1);
+  field->live++;
+  rb_task_ready(t);
+  return t;
+}
+
+void rb_task_ready (rb_Task *t) {
+  rb_VM *vm = t->vm;
+  t->state = RB_READY;
+  t->next = NULL;
+  *vm->readylast = t;
+  vm->readylast = &t->next;
+}
+
+static void unlist (rb_Task *t) {
+  if (!t->inlist) return;
+  if (t->before != NULL) t->before->after = t->after;
+  else t->vm->waiting = t->after;
+  if (t->after != NULL) t->after->before = t->before;
+  t->inlist = 0;
+}
+
+static void enlist (rb_Task *t) {
+  t->before = NULL;
+  t->after = t->vm->waiting;
+  if (t->after != NULL) t->after->before = t;
+  t->vm->waiting = t;
+  t->inlist = 1;
+}
+
+void rb_task_free (rb_Task *t) {
+  rb_VM *vm = t->vm;
+  unlist(t);
+  if (t->watch.fd >= 0) rb_unwatch(&t->watch);
+  if (t->calling) rb_call_abandon(t);
+  free(t->path);
+  free(t->assumes.n);
+  t->path = NULL;
+  t->assumes = (rb_Assumes){0};
+  vm->closing++;
+  if (t->state == RB_OVER && t->status == LUA_OK) lua_settop(t->L, 0);
+  else lua_resetthread(t->L);
+  vm->closing--;
+  lua_sethook(t->L, NULL, 0, 0);
+  t->state = RB_OVER;
+  t->next = vm->free;
+  vm->free = t;
+}
+
+void rb_loop_free (rb_VM *vm) {
+  for (rb_Task *t = vm->free; t != NULL; ) {
+    rb_Task *next = t->next;
+    luaL_unref(vm->L, LUA_REGISTRYINDEX, t->ref);
+    free(t);
+    t = next;
+  }
+  vm->free = NULL;
+  free(vm->deliver);
+  free(vm->fds);
+  free(vm->fdwatch);
+}
+
+/* -- waiting ------------------------------------------------------------------ */
+
+int rb_waitstate (lua_State *L, rb_TaskState state, lua_KContext ctx,
+                  lua_KFunction k) {
+  rb_taskof(L)->state = state;
+  return lua_yieldk(L, 0, ctx, k);
+}
+
+static double nearer (double a, double b) {
+  return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* CLOCK_MONOTONIC at which the running call has to be over; 0: never */
+static double deadline (rb_Task *t) {
+  double d = t->vm->rundeadline;
+  if (t->field != NULL) d = nearer(d, t->field->deadline);
+  return t->calling ? nearer(d, t->call.deadline) : d;
+}
+
+double rb_timeleft (lua_State *L) {
+  double d = deadline(rb_taskof(L));
+  if (d == 0) return 86400;
+  double left = d - rb_now();
+  return left > 0 ? left : 0;
+}
+
+void rb_timeout (lua_State *L, double seconds) {
+  rb_Task *t = rb_taskof(L);
+  if (t->calling) t->call.deadline = rb_now() + seconds;
+}
+
+static int park (lua_State *L, double wake, lua_KContext ctx,
+                 lua_KFunction k) {
+  rb_Task *t = rb_taskof(L);
+  if (!lua_isyieldable(L))
+    return luaL_error(L, "nothing can wait here (inside sort, gsub or load)");
+  t->wake = wake;
+  enlist(t);
+  return rb_waitstate(L, RB_WAITING, ctx, k);
+}
+
+int rb_park (lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  rb_Task *t = rb_taskof(L);
+  if (t->woken) {
+    t->woken = 0;
+    return k(L, LUA_YIELD, ctx);
+  }
+  return park(L, deadline(t), ctx, k);
+}
+
+int rb_sleep (lua_State *L, double seconds, lua_KContext ctx,
+              lua_KFunction k) {
+  return park(L, nearer(deadline(rb_taskof(L)), rb_now() + seconds), ctx, k);
+}
+
+void rb_wake (rb_Task *t) {
+  if (t->state != RB_WAITING) {
+    t->woken = 1;
+    return;
+  }
+  unlist(t);
+  if (t->watch.fd >= 0) rb_unwatch(&t->watch);
+  rb_task_ready(t);
+}
+
+static void wakeup (void *ud, short revents) {
+  (void)revents;
+  rb_wake(ud);
+}
+
+/* -- descriptors ---------------------------------------------------------------- */
+
+static void link_ (rb_VM *vm, rb_Watch *w) {
+  w->vm = vm;
+  w->prev = vm->watches.prev;
+  w->next = &vm->watches;
+  w->prev->next = w;
+  vm->watches.prev = w;
+  vm->nwatches++;
+}
+
+int rb_wait (lua_State *L, int fd, short events, lua_KContext ctx,
+             lua_KFunction k) {
+  rb_Task *t = rb_taskof(L);
+  if (!lua_isyieldable(L)) return park(L, 0, ctx, k);  /* raises */
+  t->watch = (rb_Watch){.fd = fd, .events = events, .ready = wakeup, .ud = t};
+  link_(t->vm, &t->watch);
+  return park(L, deadline(t), ctx, k);
+}
+
+rb_Watch *rb_watch (lua_State *L, int fd, short events,
+                    void (*ready) (void *ud, short revents), void *ud) {
+  rb_Watch *w = calloc(1, sizeof *w);
+  if (w == NULL) return NULL;
+  *w = (rb_Watch){.fd = fd, .events = events, .ready = ready, .ud = ud};
+  link_(rb_vm(L), w);
+  return w;
+}
+
+void rb_rewatch (rb_Watch *w, short events) { w->events = events; }
+
+void rb_unwatch (rb_Watch *w) {
+  rb_VM *vm = w->vm;
+  w->prev->next = w->next;
+  w->next->prev = w->prev;
+  vm->nwatches--;
+  for (int i = 0; i < vm->fdsize; i++)  /* it may be in the turn's dispatch */
+    if (vm->fdwatch[i] == w) vm->fdwatch[i] = NULL;
+  if (w->ready == wakeup) w->fd = -1;   /* a part of its task */
+  else free(w);
+}
+
+void rb_onturn (lua_State *L, void (*turn) (void *ud), void *ud) {
+  rb_VM *vm = rb_vm(L);
+  for (int i = 0; i < vm->nturns; i++)
+    if (vm->turns[i].fn == turn && vm->turns[i].ud == ud) return;
+  if (vm->nturns == (int)(sizeof vm->turns / sizeof *vm->turns))
+    luaL_error(L, "too many connections want a turn of the loop");
+  vm->turns[vm->nturns++] = (rb_Turn){turn, ud};
+}
+
+void rb_setpoller (lua_State *L,
+    int (*wait) (void *ud, struct pollfd *fds, unsigned n, int ms), void *ud) {
+  rb_VM *vm = rb_vm(L);
+  vm->poller = wait;
+  vm->pollerud = ud;
+}
+
+/* makes room for all watches; 0 when out of memory */
+static int growfds (rb_VM *vm) {
+  if (vm->nwatches <= vm->fdsize) return 1;
+  int size = vm->nwatches * 2;
+  struct pollfd *fds = realloc(vm->fds, (size_t)size * sizeof *fds);
+  if (fds != NULL) vm->fds = fds;
+  rb_Watch **w = realloc(vm->fdwatch, (size_t)size * sizeof *w);
+  if (w != NULL) vm->fdwatch = w;
+  if (fds == NULL || w == NULL) return 0;
+  memset(w, 0, (size_t)size * sizeof *w);
+  vm->fdsize = size;
+  return 1;
+}
+
+static int milliseconds (rb_VM *vm) {
+  double now = rb_now(), at = 0;
+  for (rb_Task *t = vm->waiting; t != NULL; t = t->after)
+    at = nearer(at, t->wake);
+  if (vm->tape != NULL && rb_tape_waiting(vm->tape) > 0)
+    at = nearer(at, vm->lastcommit + FLUSHSECONDS);
+  if (at == 0) return 1000;
+  if (at <= now) return 0;
+  return at - now > 1 ? 1000 : (int)((at - now) * 1000) + 1;
+}
+
+static void dispatch (rb_VM *vm, unsigned n) {
+  for (unsigned i = 0; i < n; i++) {
+    rb_Watch *w = vm->fdwatch[i];
+    if (w != NULL && vm->fds[i].revents != 0) w->ready(w->ud, vm->fds[i].revents);
+  }
+}
+
+static void pollonce (rb_VM *vm) {
+  unsigned n = 0;
+  if (!growfds(vm)) return;
+  for (rb_Watch *w = vm->watches.next; w != &vm->watches; w = w->next, n++) {
+    vm->fds[n] = (struct pollfd){.fd = w->fd, .events = w->events};
+    vm->fdwatch[n] = w;
+  }
+  int ms = milliseconds(vm);
+  int got = vm->poller != NULL ? vm->poller(vm->pollerud, vm->fds, n, ms)
+                               : poll(vm->fds, n, ms);
+  if (got > 0) dispatch(vm, n);
+  double now = rb_now();
+  for (rb_Task *t = vm->waiting, *after; t != NULL; t = after) {
+    after = t->after;
+    if (t->wake != 0 && t->wake <= now) rb_wake(t);
+  }
+}
+
+/* -- turning ----------------------------------------------------------------------- */
+
+static void over (rb_Task *t, rb_TaskState state) {
+  t->state = state;
+  t->field->live--;
+  if (t->parent != NULL) rb_each_over(t);
+}
+
+static void resume (rb_VM *vm, rb_Task *t) {
+  int n = 0, nargs = t->nargs;
+  if (t->field->stop != RB_GO && !t->calling) {
+    over(t, RB_GONE);
+    return;
+  }
+  t->nargs = 0;
+  t->state = RB_RUNNING;
+  vm->running = t;
+  vm->hooked = t->L;
+  atomic_store(&vm->until, deadline(t));
+  atomic_store(&vm->slice, rb_now());
+  int status = lua_resume(t->L, NULL, nargs, &n);
+  atomic_store(&vm->slice, 0);
+  vm->hooked = NULL;
+  vm->running = NULL;
+  if (status == LUA_YIELD) {
+    lua_pop(t->L, n);
+    if (t->state == RB_GONE || t->state == RB_RUNNING) over(t, RB_GONE);
+    return;
+  }
+  t->status = status;
+  if (status == LUA_ERRMEM && t->field->stop == RB_GO) {
+    t->field->stop = RB_MEMORY;
+    snprintf(t->field->why, sizeof t->field->why,
+             "the script used more memory than it may (%zu MB)",
+             vm->maxmemory >> 20);
+  }
+  over(t, RB_OVER);
+}
+
+static void runready (rb_VM *vm) {
+  while (vm->ready != NULL) {
+    rb_Task *t = vm->ready;
+    vm->ready = t->next;
+    if (vm->ready == NULL) vm->readylast = &vm->ready;
+    resume(vm, t);
+  }
+}
+
+/* Everything queued is durable; those who waited for it go on, in order. */
+static void commit (rb_VM *vm, rb_FieldRun *field) {
+  rb_Problem p = {0};
+  vm->lastcommit = rb_now();
+  if (vm->tape != NULL && rb_tape_commit(vm->tape, &p) != 0) {
+    if (field->stop == RB_GO)
+      snprintf(field->why, sizeof field->why, "%s", p.message);
+    field->stop = RB_BROKEN;
+  }
+  int n = vm->ndeliver;
+  vm->ndeliver = 0;
+  for (int i = 0; i < n; i++) {
+    rb_Task *t = vm->deliver[i];
+    if (field->stop == RB_BROKEN) over(t, RB_GONE);
+    else rb_task_ready(t);
+  }
+}
+
+static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
+  if (vm->interrupts > 1) vm->abandoned = 1;
+  if (vm->interrupts > 0 && field->stop == RB_GO) {
+    field->stop = RB_INTERRUPT;
+    snprintf(field->why, sizeof field->why, "interrupted");
+    for (rb_Task *t = vm->waiting, *after; t != NULL; t = after) {
+      after = t->after;
+      if (!t->calling) rb_wake(t);
+    }
+  }
+}
+
+void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
+  if (vm->lastcommit == 0) vm->lastcommit = rb_now();
+  for (;;) {
+    runready(vm);
+    if (field->live == 0 || vm->abandoned) return;
+    for (int i = 0; i < vm->nturns; i++) vm->turns[i].fn(vm->turns[i].ud);
+    if (vm->ready != NULL) continue;
+    if (vm->ndeliver > 0 || (vm->tape != NULL && rb_tape_waiting(vm->tape) > 0
+                             && rb_now() - vm->lastcommit > FLUSHSECONDS)) {
+      commit(vm, field);
+      if (vm->ready != NULL) continue;
+      if (field->live == 0) return;
+    }
+    checkinterrupt(vm, field);
+    if (vm->ready != NULL) continue;
+    pollonce(vm);
+  }
+}

@@ -1,0 +1,159 @@
+/*
+** words.c - the host's side of words.lua: places, suggestions, checks
+*/
+
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "vm/config/config.h"
+#include "vm/run/outline.h"
+#include "vm/run/words.h"
+
+#include "words.h"
+
+#define MAXNAMES 256  /* that a suggestion looks through */
+
+/* here() -> file, line: where the script stands that called us; nothing when
+** it is not known (a tail call left no frame) */
+static int here (lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.source[0] != '@' || ar.currentline <= 0) continue;
+    lua_pushstring(L, ar.source + 1);
+    lua_pushinteger(L, ar.currentline);
+    return 2;
+  }
+  return 0;
+}
+
+/* raise(kind, message, file, line): an error object, as rb_fail's */
+static int raise (lua_State *L) {
+  static const char *const names[] = {"kind", "message", "file", "line"};
+  lua_settop(L, 4);
+  lua_createtable(L, 0, 4);
+  for (int i = 0; i < 4; i++) {
+    lua_pushvalue(L, i + 1);
+    lua_setfield(L, -2, names[i]);
+  }
+  luaL_setmetatable(L, RB_ERROR);
+  return lua_error(L);
+}
+
+/* the strings of a list as C strings, at most MAXNAMES */
+static void tonames (lua_State *L, int idx, const char **names) {
+  int n = 0;
+  for (lua_Integer i = 1; n < MAXNAMES - 1; i++, n++) {
+    lua_rawgeti(L, idx, i);
+    names[n] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+    if (names[n] == NULL) break;
+  }
+  names[n] = NULL;
+}
+
+/* nearest(word, list) -> string | nil */
+static int nearest (lua_State *L) {
+  const char *names[MAXNAMES];
+  luaL_checktype(L, 2, LUA_TTABLE);
+  tonames(L, 2, names);
+  lua_pushstring(L, rb_nearest(luaL_checkstring(L, 1), names));
+  return 1;
+}
+
+/* duration(text) -> seconds | nil */
+static int duration (lua_State *L) {
+  double seconds;
+  if (!rb_duration(luaL_checkstring(L, 1), &seconds)) return 0;
+  lua_pushnumber(L, seconds);
+  return 1;
+}
+
+/* parameter(table) -> nil | what is wrong with its type, choices, default */
+static int parameter (lua_State *L) {
+  char why[512];
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (rb_param_declared(L, 1, why, sizeof why)) return 0;
+  lua_pushstring(L, why);
+  return 1;
+}
+
+/* names() -> list of what is defined, for suggestions */
+static int globals (lua_State *L) {
+  lua_Integer n = 0;
+  lua_newtable(L);
+  lua_pushglobaltable(L);
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING) continue;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, 1, ++n);
+  }
+  lua_pushliteral(L, "runbook");
+  lua_rawseti(L, 1, ++n);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* __index of the globals. Upvalues: the one that was there, or nil;
+** 'undefined' of words.lua */
+static int missing (lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_isfunction(L, lua_upvalueindex(1))) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_call(L, 2, 1);
+    if (!lua_isnil(L, -1)) return 1;
+  }
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushcfunction(L, globals);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 1);
+  return 1;
+}
+
+/* [-1, +0, m]  'undefined' is on the top */
+static void watchglobals (lua_State *L) {
+  lua_pushglobaltable(L);
+  if (!lua_getmetatable(L, -1)) lua_newtable(L);      /* undefined _G mt */
+  lua_pushliteral(L, "__index");
+  lua_getfield(L, -2, "__index");
+  lua_pushvalue(L, -5);
+  lua_pushcclosure(L, missing, 2);
+  lua_rawset(L, -3);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 2);
+}
+
+/* {"a", "b", a = true, b = true}, for words.lua */
+static void pushlimits (lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; rb_limitnames[i] != NULL; i++) {
+    lua_pushstring(L, rb_limitnames[i]);
+    lua_rawseti(L, -2, i + 1);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, rb_limitnames[i]);
+  }
+}
+
+void rb_words_open (lua_State *L) {
+  static const lua_CFunction host[] = {
+    here, raise, nearest, duration, parameter
+  };
+  if (luaL_loadbufferx(L, (const char *)rb_words, sizeof rb_words, "=words",
+                       "b") != LUA_OK)
+    lua_error(L);
+  for (size_t i = 0; i < sizeof host / sizeof *host; i++)
+    lua_pushcfunction(L, host[i]);
+  pushlimits(L);
+  lua_call(L, sizeof host / sizeof *host + 1, 3);     /* Done undefined fields */
+  lua_setfield(L, LUA_REGISTRYINDEX, RB_WORDFIELDS);
+  watchglobals(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, RB_WORDS);
+}

@@ -1,0 +1,365 @@
+-- words.lua - the words of a runbook: what each may hold, and what is wrong
+--
+-- Compiled into the program (embed.c) and run by words.c, which passes what Lua
+-- cannot do here. The tables of fields are the only ones: what is checked
+-- here, and what the documentation prints, comes from them.
+
+local here, raise, nearest, duration, parameter, limits = ...
+local type, pairs, setmetatable, getmetatable = type, pairs, setmetatable, getmetatable
+local integer = math.type
+local concat, sort = table.concat, table.sort
+local format, match, gsub, lower = string.format, string.match, string.gsub, string.lower
+
+-- {field, type, what it is for}
+local fields = {
+  runbook = {
+    {"title", "string", "what it is called; the file's name when absent"},
+    {"system", "string", "the system of the configuration that it works on"},
+    {"use_when", "string", "the symptom that brings a person here"},
+    {"impact", "string", "what people notice while it runs, and after"},
+    {"severity", "string", "how bad it is when it is needed"},
+    {"approve", "roles", "people of all these roles agree before it starts"},
+    {"targets", "targets", "the kinds of target it is for; absent: all"},
+    {"lock", "text", "two runs with the same text exclude each other"},
+    {"limits", "limits", "the most it may change; the configuration's hold too"},
+    {"params", "params", "what it needs to be told"},
+  },
+  case = {
+    {"title", "text", "what this case does"},
+    {"when", "when", "a function of run that tells whether it applies, or \"asked\": by --case only"},
+    {"severity", "string", "how bad this case is"},
+    {"approve", "roles", "people of all these roles agree too"},
+    {"lock", "text", "a lock of its own, beside the runbook's"},
+    {"limits", "limits", "the lower of two limits holds"},
+    {"params", "params", "what only this case needs to be told"},
+  },
+  step = {
+    {"when", "function", "probes; false: the step is skipped, with the reason it returns"},
+    {"approve", "roles", "people of all these roles agree first"},
+    {"manual", "text", "what only a person can do; the answer is run.answers[id]"},
+    {"probe", "function", "looks, and sets run.x for later steps"},
+    {"remedy", "function", "changes"},
+    {"verify", "function", "looks again: truthy, or the step failed"},
+    {"notify", "function", "tells people"},
+    {"undo", "function", "takes back what has no inverse of its own; see run.done"},
+    {"undo_when", "asked", "\"asked\": left alone by the undo that a failure offers"},
+    {"irreversible", "text", "why it cannot be taken back"},
+    {"timeout", "duration", "the longest that the step may take"},
+    {"retry", "retry", "{ times = 3, every = \"5s\" } for what is safe to repeat"},
+    {"on_failure", "outcome", "\"stop\" (as when absent), \"continue\" or \"warn\""},
+    {"id", "id", "a stable name; from the title when absent"},
+    {"diagnose", "boolean", "only looks for the case: skipped by --case"},
+  },
+  retry = {
+    {"times", "count", "how often it is repeated after the first time"},
+    {"every", "duration", "the pause before each"},
+  },
+}
+
+-- the fields without which a step would do nothing
+local bodies = {"probe", "remedy", "verify", "notify", "manual"}
+
+local outcomes = {"stop", "continue", "warn"}
+local kinds = {"sandbox", "staging", "production"}
+local paramfields = {"required", "default", "help"}
+
+-- what `run` has already, so that no parameter can be called that
+local taken = {"id", "operator", "started", "target", "answers", "done", "note",
+  "finding", "evidence", "fail", "try", "ask", "choose", "each", "wait_until",
+  "hold", "sleep"}
+
+for _, list in pairs {outcomes, kinds, paramfields, taken} do
+  for i = 1, #list do list[list[i]] = true end
+end
+
+local names = {}  -- word -> {field, ..., [field] = type}
+for word, rows in pairs(fields) do
+  local list = {}
+  for i = 1, #rows do
+    list[i] = rows[i][1]
+    list[list[i]] = rows[i][2]
+  end
+  names[word] = list
+end
+
+-- a value as a person would write it
+local function show (v)
+  local t = type(v)
+  if t == "string" then return #v > 40 and '"' .. v:sub(1, 37) .. '..."' or '"' .. v .. '"' end
+  if t == "number" or t == "boolean" or t == "nil" then return tostring(v) end
+  return "a " .. t
+end
+
+local function label (item)
+  return item.name and format("%s %s", item.word, show(item.name)) or item.word
+end
+
+local function fail (item, fmt, ...)
+  raise("shape", format(fmt, ...), item.file, item.line)
+end
+
+-- "did you mean 'x'?", or all there is
+local function suggest (word, list)
+  local near = nearest(word, list)
+  if near then return format("did you mean '%s'?", near) end
+  return "there is " .. concat(list, ", ")
+end
+
+-- A check returns what the field takes when the value is wrong: nil is right.
+
+local function text (v)
+  if type(v) ~= "string" and type(v) ~= "function" then return "a string or a function of run" end
+end
+
+local function isduration (v)
+  if type(v) == "number" then return format('a string such as "10s" (say "%ss"?)', v) end
+  if type(v) ~= "string" or not duration(v) then
+    return 'a duration such as "500ms", "10s", "5m", "1h30m" or "2d"'
+  end
+end
+
+-- a string, or a list of them, each one of 'known' (if given)
+local function list (v, what, known)
+  if type(v) == "string" then v = {v} end
+  if type(v) ~= "table" or #v == 0 then return what end
+  for k, s in pairs(v) do
+    if integer(k) ~= "integer" or type(s) ~= "string" or s == "" then return what end
+    if known and not known[s] then return format("%s; '%s' is none: %s", what, s, suggest(s, known)) end
+  end
+end
+
+local function oneof (v, known)
+  if type(v) == "string" and known[v] then return nil end
+  local what = '"' .. concat(known, '", "') .. '"'
+  return type(v) == "string" and what .. " (" .. suggest(v, known) .. ")" or what
+end
+
+local checks = {}
+
+for _, t in pairs {"string", "function", "boolean"} do
+  checks[t] = function (v) if type(v) ~= t then return "a " .. t end end
+end
+checks.text = text
+checks.duration = isduration
+
+function checks.id (v)
+  if type(v) ~= "string" or not match(v, "^[%w_.\128-\255-]+$") then
+    return "a name of letters, digits, '-', '_' and '.'"
+  end
+end
+
+function checks.roles (v) return list(v, "a role or a list of roles") end
+function checks.targets (v) return list(v, "a list of kinds of target", kinds) end
+function checks.outcome (v) return oneof(v, outcomes) end
+function checks.asked (v) if v ~= "asked" then return '"asked"' end end
+function checks.when (v) if v ~= "asked" and type(v) ~= "function" then return 'a function of run, or "asked"' end end
+
+function checks.count (v)
+  if integer(v) ~= "integer" or v < 1 or v > 1000 then return "a whole number from 1 to 1000" end
+end
+
+function checks.limits (v)
+  if type(v) ~= "table" then return "a table such as { pg_rows = 1000 }" end
+  for name, n in pairs(v) do
+    if type(name) ~= "string" or not limits[name] then
+      return format("names of limits; '%s' is none: %s", name, suggest(tostring(name), limits))
+    end
+    if integer(n) ~= "integer" or n < 0 then
+      return format("whole numbers; %s is %s", name, show(n))
+    end
+  end
+end
+
+local checkfields
+
+function checks.retry (v, item)
+  if type(v) ~= "table" then return '{ times = 3, every = "5s" }' end
+  checkfields(item, v, "retry", "retry of " .. label(item))
+  if v.times == nil then return '{ times = 3, every = "5s" }: times is missing' end
+end
+
+local function checkparam (item, name, v)
+  local what = format("%s: parameter '%s'", label(item), name)
+  if type(name) ~= "string" or not match(name, "^[%a_][%w_]*$") then
+    fail(item, "%s: a parameter's name is of letters, digits and '_', not %s", label(item), show(name))
+  end
+  if taken[name] then fail(item, "%s: run.%s is there already; choose another name", what, name) end
+  if type(v) ~= "table" then
+    fail(item, '%s takes a table such as { "string", required = true }, not %s', what, show(v))
+  end
+  for k in pairs(v) do
+    if type(k) ~= "number" and not paramfields[k] then
+      fail(item, "%s: unknown field '%s': %s", what, tostring(k), suggest(tostring(k), paramfields))
+    end
+  end
+  local wrong = parameter(v)  -- type, choices, default
+  if wrong then fail(item, "%s %s", what, wrong) end
+  if v.required ~= nil and type(v.required) ~= "boolean" then
+    fail(item, "%s: 'required' takes a boolean, not %s", what, show(v.required))
+  end
+  if v.help ~= nil and type(v.help) ~= "string" then
+    fail(item, "%s: 'help' takes a string, not %s", what, show(v.help))
+  end
+  if v.required and v.default ~= nil then
+    fail(item, "%s is required, so its default would never be used: drop one", what)
+  end
+end
+
+function checks.params (v, item)
+  if type(v) ~= "table" then return 'a table such as { tenant = { "identifier", required = true } }' end
+  for name, p in pairs(v) do checkparam(item, name, p) end
+end
+
+-- the named fields of table t against those of a word
+function checkfields (item, t, word, who)
+  local known = names[word]
+  for k, v in pairs(t) do
+    if type(k) == "string" then
+      if not known[k] then
+        fail(item, "%s: unknown field '%s': %s", who, k, suggest(k, known))
+      end
+      local wrong = checks[known[k]](v, item)
+      if wrong then fail(item, "%s: '%s' takes %s, not %s", who, k, wrong, show(v)) end
+    elseif integer(k) ~= "integer" or k < 1 then
+      fail(item, "%s: unknown field '%s'", who, tostring(k))
+    elseif word == "step" or word == "retry" then
+      fail(item, "%s takes named fields, such as %s = ...", who, known[word == "step" and 5 or 1])
+    end
+  end
+end
+
+-- Items: what `step "title"` gives is open until its { ... } came.
+
+local Open, Done = {}, {}
+
+-- the array part of a runbook or case: 'accepts' is what may stand in it
+local function checkitems (item, t, accepts)
+  local last = 0
+  for k in pairs(t) do if integer(k) == "integer" and k > last then last = k end end
+  for i = 1, last do
+    local v = t[i]
+    if v == nil then
+      local after = i > 1 and " (after " .. label(t[i - 1]) .. ")" or ""
+      fail(item, "%s: nil at position %d%s: is a name misspelt?", label(item), i, after)
+    end
+    local kind = type(v) == "table" and getmetatable(v)
+    if kind == Open then fail(v, "%s has no { ... } after its title", label(v)) end
+    if kind ~= Done then
+      fail(item, '%s: %s at position %d: write step "title" { ... }', label(item), show(v), i)
+    end
+    if not accepts[v.word] then fail(v, "%s: a %s cannot hold a %s", label(v), item.word, v.word) end
+  end
+  return last
+end
+
+local function slug (title)
+  local s = gsub(lower(title), "[^%w\128-\255]+", "-")
+  return (gsub(gsub(s, "^%-", ""), "%-$", ""))
+end
+
+local close = {}  -- word -> what makes its { ... } complete
+
+function close.step (item, t)
+  local does
+  for i = 1, #bodies do does = does or t[bodies[i]] ~= nil end
+  if not does then fail(item, "%s does nothing: give it one of %s", label(item), concat(bodies, ", ")) end
+  item.id = t.id or type(item.name) == "string" and slug(item.name) or ""
+  if item.id == "" then fail(item, '%s needs a name of its own: id = "..."', label(item)) end
+end
+
+function close.case (item, t)
+  if checkitems(item, t, {step = true}) == 0 then fail(item, "%s has no steps", label(item)) end
+end
+
+local function unique (seen, item, id)
+  local other = seen[id]
+  if other then
+    fail(item, "%s has the same id as %s on line %d: '%s'%s", label(item), label(other), other.line, id,
+         item.word == "step" and '; give one another with id = "..."' or "")
+  end
+  seen[id] = item
+end
+
+-- one parameter of two cases is the same thing to whoever types it
+local function checkshared (item, t, all)
+  for name, p in pairs(t.params or {}) do
+    local other = all[name]
+    if other and (other.word == "runbook" or other.fields.params[name][1] ~= p[1]) then
+      fail(item, "%s: parameter '%s' is also one of %s", label(item), name, label(other))
+    end
+    all[name] = item
+  end
+end
+
+function close.runbook (item, t)
+  if checkitems(item, t, {step = true, case = true}) == 0 then
+    fail(item, "this runbook has no steps: it does nothing")
+  end
+  local steps, cases, params = {}, {}, {}
+  checkshared(item, t, params)
+  for i = 1, #t do
+    local v = t[i]
+    if v.word == "case" then
+      unique(cases, v, v.name)
+      checkshared(v, v.fields, params)
+      for j = 1, #v.fields do unique(steps, v.fields[j], v.fields[j].id) end
+    else
+      unique(steps, v, v.id)
+    end
+  end
+end
+
+local function finish (item, t)
+  if type(t) ~= "table" then fail(item, "%s takes a table: %s { ... }, not %s", label(item), label(item), show(t)) end
+  checkfields(item, t, item.word, label(item))
+  item.fields = t
+  close[item.word](item, t)
+  return setmetatable(item, Done)
+end
+
+Open.__call = function (item, t)
+  if getmetatable(item) ~= Open then fail(item, "%s has two { ... }", label(item)) end
+  return finish(item, t)
+end
+
+local function open (word, name)
+  local file, line = here()
+  return setmetatable({word = word, name = name, file = file, line = line}, Open)
+end
+
+function step (title)
+  local item = open("step", title)
+  if text(title) or title == "" then
+    item.name = nil
+    fail(item, 'a step begins with its title: step "Restart it" { ... }, not %s', show(title))
+  end
+  return item
+end
+
+function case (id)
+  local item = open("case", id)
+  if checks.id(id) then
+    item.name = nil
+    fail(item, 'a case begins with its id, %s: case "isolate" { ... }, not %s', checks.id(id), show(id))
+  end
+  return item
+end
+
+function expect (value, what)
+  if value then return value end
+  local file, line = here()
+  raise("expect", what == nil and "expectation failed" or tostring(what), file, line)
+end
+
+-- `runbook` comes from here, at the place where its name stands: a `return
+-- runbook { ... }` is a tail call, which leaves no place behind. Any other
+-- name that nobody defined is an error, for a misspelt one would be nil.
+local function undefined (list, name)
+  if name == "runbook" then return open("runbook") end
+  local near = type(name) == "string" and nearest(name, list())
+  local file, line = here()
+  raise("script", format("undefined global '%s'%s", tostring(name),
+                         near and format(": did you mean '%s'?", near) or ""), file, line)
+end
+
+return Done, undefined, fields

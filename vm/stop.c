@@ -1,0 +1,193 @@
+/*
+** stop.c - ending a script that cannot, or will not, end itself
+**
+** A condition that ends a script is a yield that is never resumed, so that
+** no pcall can swallow it. Pure Lua is stopped by a count hook that a signal
+** sets (a permanent one would cost 30 to 120 %), and that stays set until the
+** stack has unwound. A C function that does not come back (a pathological
+** pattern) is beyond a hook: two seconds later a thread says the last words,
+** saves the tape and ends the process.
+*/
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vm/vm.h"
+
+#define TICK_NS 50000000     /* how often the watchdog looks */
+#define GRACE 2.0            /* seconds between the hook and the end */
+
+static rb_VM *volatile watched;
+
+/* -- the script's side ------------------------------------------------------- */
+
+int rb_stop_now (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  const char *why = t->field != NULL ? t->field->why : "stopped";
+  if (t->field == NULL || !lua_isyieldable(L))
+    return luaL_error(L, "%s", why);  /* in sort, gsub: 'stop' stays set */
+  t->state = RB_GONE;
+  return lua_yield(L, 0);
+}
+
+int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...) {
+  rb_FieldRun *f = rb_taskof(L)->field;
+  va_list ap;
+  va_start(ap, fmt);
+  if (f == NULL) {
+    lua_pushvfstring(L, fmt, ap);
+    va_end(ap);
+    return lua_error(L);
+  }
+  if (f->stop == RB_GO) {
+    f->stop = why;
+    vsnprintf(f->why, sizeof f->why, fmt, ap);
+  }
+  va_end(ap);
+  return rb_stop_now(L);
+}
+
+int rb_stopped (rb_Task *t) {
+  return t->field != NULL && t->field->stop != RB_GO;
+}
+
+static void reason (rb_VM *vm, rb_FieldRun *f) {
+  double until = atomic_load(&vm->until);
+  if (vm->interrupts > 0) {
+    f->stop = RB_INTERRUPT;
+    snprintf(f->why, sizeof f->why, "interrupted");
+  } else if (until != 0 && rb_now() >= until) {
+    f->stop = RB_TIMEOUT;
+    snprintf(f->why, sizeof f->why, "ran out of time");
+  } else {
+    f->stop = RB_RUNAWAY;
+    snprintf(f->why, sizeof f->why, "the script ran for %g s without waiting "
+             "for anything: is there an endless loop?", vm->burst);
+  }
+}
+
+static void onhook (lua_State *L, lua_Debug *ar) {
+  rb_Task *t = rb_taskof(L);
+  rb_VM *vm = t->vm;
+  (void)ar;
+  if (t->field == NULL) {
+    luaL_error(L, "%s", vm->interrupts > 0 ? "interrupted" :
+               "loading took too long: is there an endless loop?");
+    return;
+  }
+  if (t->field->stop == RB_GO) reason(vm, t->field);
+  if (vm->closing || !lua_isyieldable(L)) {
+    luaL_error(L, "%s", t->field->why);
+    return;
+  }
+  t->state = RB_GONE;
+  lua_yield(L, 0);
+}
+
+/* -- signals -------------------------------------------------------------------- */
+
+static void sethook (rb_VM *vm) {
+  lua_State *L = vm->hooked;
+  if (L != NULL)
+    lua_sethook(L, onhook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+static void onsignal (int sig) {
+  rb_VM *vm = watched;
+  if (vm == NULL) return;
+  if (sig != SIGUSR2) vm->interrupts++;
+  if (vm->slice != 0) sethook(vm);
+  if (sig != SIGUSR2 && vm->interrupts == 1 && isatty(STDERR_FILENO)) {
+    static const char said[] = "\nstopping after what is under way "
+                               "(Ctrl-C again: at once)\n";
+    if (write(STDERR_FILENO, said, sizeof said - 1) < 0) return;
+  }
+}
+
+/* -- the watchdog ------------------------------------------------------------------ */
+
+static pthread_t thread;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake;
+static int running, quit;
+
+/* Has what runs now run for too long? */
+static int overdue (rb_VM *vm, double now, double slice) {
+  double until = atomic_load(&vm->until);
+  return now - slice > vm->burst || vm->interrupts > 0
+         || (until != 0 && now > until);
+}
+
+static void tick (rb_VM *vm) {
+  static double since, which;  /* when the hook was asked for, for which slice */
+  double now = rb_now(), slice = atomic_load(&vm->slice);
+  if (slice == 0 || !overdue(vm, now, slice)) return;
+  if (which != slice) {
+    which = slice;
+    since = now;
+    atomic_store(&vm->stopping, 1);
+    pthread_kill(vm->main, SIGUSR2);
+    return;
+  }
+  if (now - since < GRACE) return;
+  int code = RB_USAGE;
+  if (vm->lastwords != NULL) code = vm->lastwords(vm);
+  else fputs("runbook: the script did not stop: a function of Lua's own "
+             "never came back\n", stderr);
+  _exit(code);
+}
+
+static void *watch (void *ud) {
+  rb_VM *vm = ud;
+  struct timespec at;
+  pthread_mutex_lock(&mutex);
+  while (!quit) {
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += TICK_NS;
+    if (at.tv_nsec >= 1000000000) { at.tv_sec++; at.tv_nsec -= 1000000000; }
+    pthread_cond_timedwait(&wake, &mutex, &at);
+    if (!quit) tick(vm);
+  }
+  pthread_mutex_unlock(&mutex);
+  return NULL;
+}
+
+static void startthread (rb_VM *vm) {
+  sigset_t all, before;
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&wake, &attr);
+  pthread_condattr_destroy(&attr);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  /* signals are the main thread's */
+  quit = 0;
+  running = pthread_create(&thread, NULL, watch, vm) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void rb_stop_open (rb_VM *vm) {
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
+  if (running) return;
+  struct sigaction sa = {.sa_handler = onsignal};
+  sigemptyset(&sa.sa_mask);
+  watched = vm;
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+    sigaction(signals[i], &sa, NULL);
+  startthread(vm);
+}
+
+void rb_stop_close (rb_VM *vm) {
+  if (!running || watched != vm) return;
+  pthread_mutex_lock(&mutex);
+  quit = 1;
+  pthread_cond_signal(&wake);
+  pthread_mutex_unlock(&mutex);
+  pthread_join(thread, NULL);
+  pthread_cond_destroy(&wake);
+  running = 0;
+  watched = NULL;
+}

@@ -1,0 +1,17 @@
+-- What the schools have in common. Variable: seeded (the time of the seed, ISO 8601).
+CREATE TABLE public.schools (
+  slug         text PRIMARY KEY,
+  schema_name  text NOT NULL UNIQUE,
+  name         text NOT NULL,
+  admin_email  text NOT NULL,
+  status       text NOT NULL CHECK (status IN ('live', 'onboarding', 'closed')),
+  onboarded_at timestamptz
+);
+
+INSERT INTO public.schools VALUES
+  ('greenwood-high', 'greenwood_high', 'Greenwood High',
+   'office@greenwood-high.example', 'live', :'seeded'::timestamptz - interval '60 days'),
+  ('riverside', 'riverside', 'Riverside School',
+   'office@riverside.example', 'live', :'seeded'::timestamptz - interval '21 days'),
+  ('st-marys', 'st-marys', 'St Mary''s',
+   'office@st-marys.example', 'onboarding', NULL);

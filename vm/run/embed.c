@@ -1,5 +1,6 @@
 /*
-** embed.c - build tool: compiles a Lua file and prints it as a C array
+** embed.c - build tool: compiles a Lua file, without its line numbers, and
+** prints it as a C array
 */
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ int main (int argc, char **argv) {
     return EXIT_FAILURE;
   }
   printf("static const unsigned char rb_%s[] = {\n", argv[2]);
-  if (lua_dump(L, writer, &at, 0) != 0) return EXIT_FAILURE;
+  if (lua_dump(L, writer, &at, 1) != 0) return EXIT_FAILURE;
   printf("};\n");
   lua_close(L);
   return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -10,6 +10,7 @@
 #define rb_outline_h
 
 #include <lua.h>
+#include <lauxlib.h>
 
 #include "vm/problem.h"
 

@@ -10,19 +10,21 @@
 
 #include "vm/config/config.h"
 #include "vm/run/outline.h"
-#include "vm/run/words.h"
+#include "vm/run/shape.h"
 
 #include "words.h"
 
 #define MAXNAMES 256  /* that a suggestion looks through */
 
-/* here() -> file, line: where the script stands that called us; nothing when
-** it is not known (a tail call left no frame) */
+/* here() -> file, line: where the script stands that called a word; nothing
+** when it is not known (a tail call left no frame) */
 static int here (lua_State *L) {
-  lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+  lua_Debug us, ar;
+  if (!lua_getstack(L, 1, &us) || !lua_getinfo(L, "S", &us)) return 0;
+  for (int level = 2; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
-    if (ar.source[0] != '@' || ar.currentline <= 0) continue;
+    if (ar.currentline <= 0 || ar.source[0] != '@' ||
+        strcmp(ar.source, us.source) == 0) continue;
     lua_pushstring(L, ar.source + 1);
     lua_pushinteger(L, ar.currentline);
     return 2;
@@ -41,6 +43,15 @@ static int raise (lua_State *L) {
   }
   luaL_setmetatable(L, RB_ERROR);
   return lua_error(L);
+}
+
+/* made(runbook) -> the runbook that this load made before, if any */
+static int made (lua_State *L) {
+  lua_settop(L, 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, RB_MADE);
+  lua_insert(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, RB_MADE);
+  return 1;
 }
 
 /* the strings of a list as C strings, at most MAXNAMES */
@@ -103,13 +114,17 @@ static int globals (lua_State *L) {
 ** 'undefined' of words.lua */
 static int missing (lua_State *L) {
   lua_settop(L, 2);
-  if (lua_isfunction(L, lua_upvalueindex(1))) {
-    lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(1));
+  if (lua_isfunction(L, -1)) {
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     lua_call(L, 2, 1);
-    if (!lua_isnil(L, -1)) return 1;
   }
+  else if (lua_istable(L, -1)) {
+    lua_pushvalue(L, 2);
+    lua_gettable(L, -2);
+  }
+  if (!lua_isnil(L, -1)) return 1;
   lua_settop(L, 2);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_pushcfunction(L, globals);
@@ -144,7 +159,7 @@ static void pushlimits (lua_State *L) {
 
 void rb_words_open (lua_State *L) {
   static const lua_CFunction host[] = {
-    here, raise, nearest, duration, parameter
+    here, raise, made, nearest, duration, parameter
   };
   if (luaL_loadbufferx(L, (const char *)rb_words, sizeof rb_words, "=words",
                        "b") != LUA_OK)

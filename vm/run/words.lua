@@ -4,7 +4,7 @@
 -- cannot do here. The tables of fields are the only ones: what is checked
 -- here, and what the documentation prints, comes from them.
 
-local here, raise, nearest, duration, parameter, limits = ...
+local here, raise, made, nearest, duration, parameter, limits = ...
 local type, pairs, setmetatable, getmetatable = type, pairs, setmetatable, getmetatable
 local integer = math.type
 local concat, sort = table.concat, table.sort
@@ -294,6 +294,10 @@ end
 function close.runbook (item, t)
   if checkitems(item, t, {step = true, case = true}) == 0 then
     fail(item, "this runbook has no steps: it does nothing")
+  end
+  local other = made(item)
+  if other then
+    fail(item, "a file makes one runbook, but there is one on line %d already: give each a file of its own", other.line)
   end
   local steps, cases, params = {}, {}, {}
   checkshared(item, t, params)

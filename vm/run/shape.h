@@ -1,0 +1,41 @@
+/*
+** shape.h - what words, outline, loader and parameters share
+*/
+
+#ifndef rb_shape_h
+#define rb_shape_h
+
+#include <stddef.h>
+
+#include <lua.h>
+
+#include "vm/run/outline.h"
+
+/* registry: the metatable of what runbook, step and case made; the tables of
+** their fields {word = {{name, type, what for}, ...}}; the runbook that this
+** load made; the error objects' metatable */
+#define RB_WORDS "rb.words"
+#define RB_WORDFIELDS "rb.wordfields"
+#define RB_MADE "rb.made"
+#define RB_ERROR "rb.error"
+
+/* lua_CFunction(runbook, rb_Outline *, path): reads what words.lua has checked */
+int rb_outline_read (lua_State *L);
+
+/* The length of the part of s that is UTF-8: n when all of it is. */
+size_t rb_utf8 (const char *s, size_t n);
+
+/* [-0, +0, m]  Is the table at 'idx' a parameter's declaration, such as
+** {"choice", "a", "b", default = "a"}? If not, why. */
+int rb_param_declared (lua_State *L, int idx, char *why, size_t size);
+
+/* The type of that name, or -1. */
+int rb_param_type (const char *name);
+
+/* [-0, +(0|1), m]  Pushes the value at 'idx' as the parameter takes it and
+** returns 1, or says in 'why' what it takes ("takes an integer, not 'x'").
+** Relative paths begin at 'base' (NULL: where we are). */
+int rb_param_value (lua_State *L, const rb_Param *q, const char *base, int idx,
+                    char *why, size_t size);
+
+#endif

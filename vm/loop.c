@@ -47,6 +47,8 @@ rb_Task *rb_task_new (lua_State *L, rb_Task *parent, rb_FieldRun *field,
   rb_VM *vm = rb_vm(L);
   rb_Task *t = taketask(L, vm);
   rb_Task clean = {.vm = vm, .L = t->L, .ref = t->ref};
+  clean.call.path = t->call.path;       /* their memory is used again */
+  clean.call.summary = t->call.summary;
   *t = clean;
   t->parent = parent;
   t->field = field;
@@ -111,6 +113,8 @@ void rb_loop_free (rb_VM *vm) {
   for (rb_Task *t = vm->free; t != NULL; ) {
     rb_Task *next = t->next;
     luaL_unref(vm->L, LUA_REGISTRYINDEX, t->ref);
+    rb_buffer_free(&t->call.path);
+    rb_buffer_free(&t->call.summary);
     free(t);
     t = next;
   }

@@ -75,6 +75,9 @@ typedef struct rb_Module {
   /* Does the protocol layer of the dry run hold for r, by its configuration?
   ** If not, 'why' is a few words for the banner. NULL: no protocol layer. */
   int (*layer) (lua_State *L, rb_Resource *r, const char **why);
+  /* [-0, +0, m]  Adds constants to the table of functions at the top (json.null);
+  ** NULL if none. */
+  void (*constants) (lua_State *L);
 } rb_Module;
 
 /* the one symbol of a module's shared object */
@@ -118,6 +121,22 @@ RB_API int rb_maychange (lua_State *L);
 ** the tape ("GET /health -> 200"). Without it the arguments are shown. */
 RB_API void rb_describe (lua_State *L, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Seconds since 1970 at the last delivered event: what a script may know of
+** the time, so that a replay sees the same. */
+RB_API double rb_time (lua_State *L);
+
+/* [-0, +1, m]  Pushes a key derived from the run and the path of the running
+** effect, the same again after a resume, and returns it. */
+RB_API const char *rb_idempotency (lua_State *L);
+
+/* [-0, +0, -]  This run can no longer claim that layer ("kernel"). */
+RB_API void rb_unclaim (lua_State *L, const char *layer);
+
+/* [-0, +1, m]  Pushes the folder of the allow-list below which 'path' lies (or
+** the path itself where exactly that file is granted) and returns it; NULL and
+** nil where it lies below none. */
+RB_API const char *rb_allowedroot (lua_State *L, const char *path);
 
 /* -- failing ------------------------------------------------------------- */
 

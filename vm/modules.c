@@ -192,14 +192,14 @@ static int module_index (lua_State *L) {
   box->module = m;
   lua_pushvalue(L, 1);
   lua_pushlightuserdata(L, box);
-  rb_setgated(L, m, m->functions, 1);
+  rb_setgated(L, m, m->functions);
   if (m->constants != NULL) m->constants(L);
   lua_pushnil(L);
   lua_setmetatable(L, -2);
   lua_settop(L, 2);
   if (lua_rawget(L, 1) == LUA_TNIL) {
-    lua_pushfstring(L, "%s has no '%s'", name, "that name");
-    return luaL_error(L, "the module %s has no such function", name);
+    return luaL_error(L, "the module %s has no '%s'", name,
+                      luaL_checkstring(L, 2));
   }
   return 1;
 }
@@ -234,7 +234,7 @@ static void pushmethods (lua_State *L, const rb_Module *m) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushnil(L);
-    rb_setgated(L, m, m->methods, 1);
+    rb_setgated(L, m, m->methods);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, m->name);
   }
@@ -378,7 +378,6 @@ static int system_new (lua_State *L) {
                       "mean '%s'?)" : "no system '%s' on target '%s'", name,
                       rb_target_name(vm->target), near);
   }
-  lua_pushliteral(L, "rb.systems");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, "rb.systems");
   lua_pushvalue(L, 1);
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
@@ -468,7 +467,7 @@ void rb_settype_named (lua_State *L, const char *name) {
   for (const rb_Type *t = m->types; t != NULL && t->name != NULL; t++) {
     if (strcmp(t->name, name) != 0) continue;
     lua_pushnil(L);
-    rb_setgated(L, m, t->methods, 1);
+    rb_setgated(L, m, t->methods);
   }
   lua_setfield(L, -2, "__index");
   lua_pushboolean(L, 1);

@@ -19,7 +19,14 @@
 
 /* why a script was ended; not an error, and no pcall can swallow it */
 typedef enum rb_Stop {
-  RB_GO, RB_DEFER, RB_TIMEOUT, RB_RUNAWAY, RB_MEMORY, RB_BROKEN, RB_INTERRUPT
+  RB_GO,
+  RB_DEFER,      /* dry run: rests on what has not happened */
+  RB_REFUSE,     /* dry run: a remedy would be refused */
+  RB_TIMEOUT, RB_RUNAWAY, RB_MEMORY,
+  RB_DOUBT,      /* a remedy may or may not have happened */
+  RB_PERSON,     /* a question without an answer */
+  RB_BROKEN,     /* the tape, or a bug of ours */
+  RB_INTERRUPT
 } rb_Stop;
 
 typedef enum rb_TaskState {
@@ -49,16 +56,15 @@ typedef struct rb_Assumes {
 /* the effect under way in a task */
 typedef struct rb_Call {
   const rb_Reg *reg;
-  const char *module;
+  const rb_Module *module;
   struct rb_ResourceBox *box;
   rb_Effect effect;
-  int plan;            /* stack index of the preview's table; 0: none yet */
-  int previewing, pledged, keyed, attempt, timedout;
-  int layergone;       /* rb_unclaim was called */
+  int previewing, pledged, wanted, attempt;
+  int keyed;           /* predict or preview asked for a key */
+  const char *read;    /* "predicted", "real", "as of now", or NULL */
   double started, deadline;
-  int64_t seq;         /* of its outcome, while it waits for delivery */
-  char *path, *summary;
-  rb_Buffer *facts;
+  rb_Buffer path, summary;  /* kept from call to call */
+  char fingerprint[65];
 } rb_Call;
 
 /* what the branches of one function of one step share */
@@ -71,7 +77,6 @@ typedef struct rb_FieldRun {
   int retries;
   double every, deadline;  /* deadline: CLOCK_MONOTONIC, 0: none */
   int deeds;           /* remedies and notices done or begun */
-  int fail;            /* an effect of it is in doubt */
   int live;            /* tasks that are neither over nor gone */
 } rb_FieldRun;
 
@@ -143,9 +148,8 @@ typedef struct rb_VM {
   rb_Show *show;
   rb_Report *report;
   rb_ResourceBox *resources;
-  const char *system;  /* the runbook's own */
+  rb_Buffer value, text;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */
-  void *lib;           /* state of modules.c */
 
   /* the loop */
   rb_Task *ready, **readylast, *free, *waiting, *running;
@@ -224,15 +228,46 @@ void rb_push_secret (lua_State *L, const char *name, const char *text,
 
 /* -- gate.c -------------------------------------------------------------- */
 
-/* [-0, +0, m] Fills the table on top with gated closures. */
-void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs,
-                  int box);
-void rb_assume (lua_State *L, rb_Assumes *a, int n);
-void rb_assume_all (lua_State *L, rb_Assumes *a, const rb_Assumes *more);
+/* [-1, +0, m] Pops the box (a light userdata; nil: the resource is the first
+** argument) and fills the table below with gated closures. */
+void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs);
 void rb_settype_named (lua_State *L, const char *name);
 void rb_gate_free (rb_VM *vm);
 /* The task ends in the middle of an effect: says so on the tape. */
 void rb_call_abandon (rb_Task *t);
+
+/* -- record.c: the report's rows and the tape's events ------------------------ */
+
+/* A row for the call under way, appended to its step; NULL when the step keeps
+** no more (a probe among thousands) or there is none. */
+rb_EffectRow *rb_record_row (rb_Task *t, int failed);
+/* An event about the call under way. 'extra' is JSON without braces (or "");
+** 'secret' is sealed. Returns its number, 0 without a tape. */
+int64_t rb_record_event (rb_Task *t, const char *kind, const char *extra,
+                         const rb_Buffer *secret);
+/* Any other event: text is JSON, redacted. */
+void rb_record (rb_VM *vm, const char *kind, const char *path, json_t *text);
+void rb_json_escape (rb_Buffer *b, const char *s, size_t n);
+
+/* -- planned.c: what the dry run planned, and what rests on it ------------------ */
+
+/* [-0, +0, m]  The plan at the top becomes a deed of this dry run. */
+void rb_planned_add (lua_State *L, rb_Task *t, int n);
+/* Which planned deeds the probe under way may have seen undone: into the task's
+** assumptions; returns "real" or "as of now", NULL where nothing is planned. */
+const char *rb_planned_read (rb_Task *t);
+void rb_assume (rb_Assumes *a, int n);
+void rb_assume_all (rb_Assumes *a, const rb_Assumes *more);
+/* "needs the outcome of: POST /imports/pause" for the first assumption. */
+const char *rb_assume_words (rb_VM *vm, const rb_Assumes *a, char *out, size_t size);
+void rb_planned_free (rb_VM *vm);
+
+/* -- limits.c -------------------------------------------------------------------- */
+
+/* [-0, +0, m]  Charges the `counts` of the plan at the top: 0, or 1 and words. */
+int rb_limits_charge (lua_State *L, char *why, size_t size);
+/* Lowers a limit ("--limit" and runbooks); -1 for an unknown name. */
+int rb_limits_lower (rb_VM *vm, const char *name, long long n);
 
 /* -- run/each.c ----------------------------------------------------------- */
 

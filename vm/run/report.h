@@ -30,6 +30,7 @@ typedef struct rb_EffectRow {
   int guarded;           /* 1, 0, or -1: does not apply */
   int *assumes; int nassumes;  /* n of the planned effects it rests on */
   char *undo;            /* NULL, "automatic" or words */
+  int unchanged;         /* it was already so: nothing was done */
   double ms;
   struct rb_EffectRow *next;
 } rb_EffectRow;

@@ -1,0 +1,626 @@
+/*
+** gate.c - the one way through: every effect of every script passes here
+**
+** For each effect in turn: is this field of the step allowed this effect?
+** preview; within limits; does the mode allow it? perform; outcome to the
+** tape; delivery by the loop, in the order of the tape. A deed runs in a
+** protected frame of its own (a plain call would lose the outcome once it
+** yields), and its outcome is never returned before it is durable.
+**
+** The stack of a gated call: its n arguments, then what the step at hand put
+** there; n is the context of every continuation.
+*/
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vm/base.h"
+#include "vm/redact.h"
+#include "vm/tape/value.h"
+#include "vm/vm.h"
+
+#define MAXRESULT ((size_t)16 << 20)  /* what a script sees must fit on the tape */
+#define ERROR "rb.error"
+
+static const char *const effectnames[] = {
+  "pure", "probe", "remedy", "notice", "", ""
+};
+
+static int start (lua_State *L, int n);
+static int outcome (lua_State *L, int failed, int n);
+
+/* -- errors ------------------------------------------------------------------- */
+
+static int error_tostring (lua_State *L) {
+  lua_getfield(L, 1, "message");
+  return 1;
+}
+
+/* [-0, +1, m]  {kind, message, certainty} */
+static void pusherror (lua_State *L, const char *kind, const char *certainty,
+                       const char *fmt, va_list ap) {
+  char message[1024];
+  vsnprintf(message, sizeof message, fmt, ap);
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, kind);
+  lua_setfield(L, -2, "kind");
+  lua_pushstring(L, message);
+  lua_setfield(L, -2, "message");
+  lua_pushstring(L, certainty);
+  lua_setfield(L, -2, "certainty");
+  if (luaL_newmetatable(L, ERROR)) {
+    lua_pushcfunction(L, error_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+  }
+  lua_setmetatable(L, -2);
+}
+
+/* [-0, +1, m]  a failure that touched nothing */
+static void pushfailure (lua_State *L, const char *kind, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  pusherror(L, kind, "not done", fmt, ap);
+  va_end(ap);
+}
+
+int rb_fail (lua_State *L, const char *kind, rb_Certainty certainty,
+             const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  pusherror(L, kind, certainty == RB_UNKNOWN ? "unknown" : "not done", fmt, ap);
+  va_end(ap);
+  return lua_error(L);
+}
+
+int rb_refuse (lua_State *L, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  pusherror(L, "refused", "not done", fmt, ap);
+  va_end(ap);
+  return lua_error(L);
+}
+
+/* a field of the error at the top; "" when it is not one of ours */
+static const char *errorfield (lua_State *L, const char *field) {
+  const char *s = NULL;
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, field);
+    s = lua_tostring(L, -1);  /* the error keeps it alive */
+    lua_pop(L, 1);
+  }
+  return s != NULL ? s : "";
+}
+
+/* -- the running call, as modules see it ------------------------------------------ */
+
+rb_Resource *rb_resource (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  if (t->call.box == NULL) luaL_error(L, "no primitive is running");
+  return &t->call.box->r;
+}
+
+void rb_describe (lua_State *L, const char *fmt, ...) {
+  rb_Buffer *b = &rb_taskof(L)->call.summary;
+  char text[512];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  rb_buffer_clear(b);
+  rb_buffer_puts(b, text);
+}
+
+int rb_maychange (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  return t->calling && !t->vm->dryrun && !t->call.previewing
+         && (t->call.effect == RB_REMEDY || t->call.effect == RB_NOTICE);
+}
+
+void rb_plan (lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &rb_taskof(L)->call);
+}
+
+double rb_time (lua_State *L) { return rb_vm(L)->lastdelivered; }
+
+const char *rb_idempotency (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  unsigned char raw[16] = {0};
+  char text[33];
+  if (t->vm->tape != NULL)
+    rb_tape_derive(t->vm->tape, t->call.path.s, raw, sizeof raw);
+  for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", raw[i]);
+  return lua_pushstring(L, text);
+}
+
+void rb_unclaim (lua_State *L, const char *layer) {
+  rb_Report *r = rb_vm(L)->report;
+  if (r == NULL || strcmp(layer, "kernel") != 0) return;
+  r->kernel = 0;
+  if (r->kernelwhy == NULL)
+    r->kernelwhy = strdup("a probe command talks to a daemon");
+}
+
+/* -- what goes in and out ------------------------------------------------------------ */
+
+/* "get tenant:blocked:x": for probes that do not describe themselves */
+static void describe (lua_State *L, rb_Call *c, int n) {
+  rb_buffer_clear(&c->summary);
+  for (int i = 1; i <= n && c->summary.n < 120; i++) {
+    size_t len;
+    if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER) continue;
+    lua_pushvalue(L, i);
+    const char *s = lua_tolstring(L, -1, &len);
+    if (c->summary.n > 0) rb_buffer_puts(&c->summary, " ");
+    for (size_t k = 0; k < len && c->summary.n < 120; k++) {
+      int space = (unsigned char)s[k] <= ' ';
+      if (space && c->summary.n > 0 && c->summary.s[c->summary.n - 1] == ' ')
+        continue;
+      rb_buffer_add(&c->summary, space ? " " : s + k, 1);
+    }
+    lua_pop(L, 1);
+  }
+  rb_buffer_puts(&c->summary, "");
+}
+
+/* HMAC over the arguments. A placeholder of ours among them is a secret that
+** came back as text: it must never reach a deed. */
+static void fingerprint (lua_State *L, rb_Task *t, int n) {
+  rb_Buffer *b = &t->vm->value;
+  rb_buffer_clear(b);
+  rb_buffer_puts(b, t->call.reg->name);
+  for (int i = 1; i <= n; i++)
+    if (lua_isfunction(L, i) || rb_value_encode(L, i, b) != NULL)
+      rb_buffer_puts(b, "?");
+  if (t->vm->tape != NULL)
+    rb_tape_fingerprint(t->vm->tape, b->s, b->n, t->call.fingerprint);
+  if (t->call.effect != RB_PROBE && rb_redact_placeholder(b->s, b->n))
+    rb_stop(L, RB_BROKEN, "an argument of %s.%s holds the text \"[redacted ...]\" "
+            "in place of a secret", t->call.module->name, t->call.reg->name);
+}
+
+/* [-1, +1, m]  The result at the top as bytes for the tape; what has no place
+** there is replaced by an error: returns 1. */
+static int encoderesult (lua_State *L, rb_Task *t, rb_Buffer *b) {
+  rb_buffer_clear(b);
+  const char *bad = rb_value_encode(L, -1, b);
+  if (bad == NULL && b->n <= MAXRESULT && !b->failed) return 0;
+  int mb = (int)(b->n >> 20);
+  rb_buffer_clear(b);
+  lua_pop(L, 1);
+  if (bad != NULL) {
+    lua_pushfstring(L, "%s.%s returned %s", t->call.module->name,
+                    t->call.reg->name, bad);
+    return 1;
+  }
+  pushfailure(L, "limit", "the result of %s.%s is larger than 16 MB (%d MB): "
+              "ask for less", t->call.module->name, t->call.reg->name, mb);
+  return 1;
+}
+
+/* [-0, +n+1]  the function and the arguments */
+static void pushcall (lua_State *L, lua_CFunction fn, int n) {
+  lua_pushcfunction(L, fn);
+  for (int i = 1; i <= n; i++) lua_pushvalue(L, i);
+}
+
+/* -- the end of an effect --------------------------------------------------------------- */
+
+static int delivered (lua_State *L, int status, lua_KContext failed) {
+  rb_Task *t = rb_taskof(L);
+  (void)status;
+  if (rb_stopped(t)) return rb_stop_now(L);
+  return failed ? lua_error(L) : 1;
+}
+
+/* Waits for the commit that makes the task's last event durable. */
+static int enqueue (lua_State *L, rb_TaskState state, lua_KContext ctx,
+                    lua_KFunction k) {
+  rb_Task *t = rb_taskof(L);
+  rb_VM *vm = t->vm;
+  if (vm->ndeliver == vm->sizedeliver) {
+    int size = vm->sizedeliver > 0 ? vm->sizedeliver * 2 : 64;
+    rb_Task **list = realloc(vm->deliver, (size_t)size * sizeof *list);
+    if (list == NULL) return luaL_error(L, "not enough memory");
+    vm->deliver = list;
+    vm->sizedeliver = size;
+  }
+  vm->deliver[vm->ndeliver++] = t;
+  return rb_waitstate(L, state, ctx, k);
+}
+
+static double clockseconds (void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void clearplan (lua_State *L, rb_Task *t) {
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
+  t->calling = 0;
+}
+
+/* The outcome is on its way to the tape. A probe's answer may be given at once
+** unless an earlier outcome still waits: then it waits behind it. */
+static int deliver (lua_State *L, int failed) {
+  rb_Task *t = rb_taskof(L);
+  clearplan(L, t);
+  t->vm->lastdelivered = clockseconds();
+  if (t->vm->tape == NULL
+      || (t->call.effect == RB_PROBE && t->vm->ndeliver == 0)
+      || (t->vm->dryrun && t->vm->ndeliver == 0))
+    return delivered(L, LUA_OK, failed);
+  return enqueue(L, RB_DELIVER, failed, delivered);
+}
+
+static int again (lua_State *L, int status, lua_KContext n) {
+  (void)status;
+  lua_settop(L, (int)n);
+  return start(L, (int)n);
+}
+
+/* May the failure at the top be answered by doing it once more? */
+static int retryable (lua_State *L, rb_Task *t) {
+  rb_Call *c = &t->call;
+  const char *kind = errorfield(L, "kind");
+  static const char *const passing[] = {"io", "timeout", "server", NULL};
+  if (t->field->retries <= c->attempt || rb_stopped(t)) return 0;
+  for (const char *const *k = passing; *k != NULL; k++)
+    if (strcmp(kind, *k) == 0)
+      return c->effect == RB_PROBE
+             || strcmp(errorfield(L, "certainty"), "not done") == 0;
+  return 0;
+}
+
+/* the error at the top belongs to a deed that may have happened */
+static int doubtful (lua_State *L, rb_Task *t) {
+  return t->call.effect != RB_PROBE && t->call.pledged
+         && strcmp(errorfield(L, "certainty"), "not done") != 0;
+}
+
+static void setreason (lua_State *L, rb_EffectRow *row) {
+  size_t n;
+  const char *s = rb_tolstring(L, -1, &n);
+  row->reason = rb_redacted(s, n);
+  lua_pop(L, 1);
+}
+
+/* the result or the error at the top, onto the report and the tape */
+static void record (lua_State *L, rb_Task *t, int failed, int doubt) {
+  rb_EffectRow *row = rb_record_row(t, failed);
+  if (row != NULL) {
+    if (!t->vm->dryrun || t->call.effect == RB_PROBE)
+      row->outcome = doubt ? "in-doubt" : failed ? "failed" : "done";
+    if (failed) setreason(L, row);
+  }
+  if (failed) {
+    rb_buffer_clear(&t->vm->value);
+    if (rb_value_encode(L, -1, &t->vm->value) != NULL)
+      rb_buffer_clear(&t->vm->value);
+  }
+  rb_record_event(t, "outcome", doubt ? "\"outcome\":\"in-doubt\"" : failed ?
+                  "\"outcome\":\"failed\"" : "\"outcome\":\"done\"",
+                  &t->vm->value);
+}
+
+/* [-?, +1, vy]  on the top the result, or the error */
+static int outcome (lua_State *L, int failed, int n) {
+  rb_Task *t = rb_taskof(L);
+  if (!failed) failed = encoderesult(L, t, &t->vm->value);
+  int doubt = failed && doubtful(L, t);
+  record(L, t, failed, doubt);
+  if (doubt) {
+    clearplan(L, t);
+    return rb_stop(L, RB_DOUBT, "%s", errorfield(L, "message"));
+  }
+  if (failed && rb_timeleft(L) <= 0 && !rb_stopped(t) && t->call.deadline == 0) {
+    clearplan(L, t);
+    return rb_stop(L, RB_TIMEOUT, "%s", errorfield(L, "message"));
+  }
+  if (failed && retryable(L, t)) {
+    int attempt = t->call.attempt + 1;
+    clearplan(L, t);
+    t->call.attempt = attempt;
+    return rb_sleep(L, t->field->every, n, again);
+  }
+  return deliver(L, failed);
+}
+
+/* -- deeds ------------------------------------------------------------------------------ */
+
+/* [-0, +1]  what resume, undo and reconciliation will need, in one table */
+static void pushintent (lua_State *L, int facts) {
+  static const char *const kept[] = {"image", "inverse", "before", "after", NULL};
+  lua_newtable(L);
+  lua_pushvalue(L, facts);
+  lua_setfield(L, -2, "facts");
+  rb_plan(L);
+  for (const char *const *k = kept; lua_istable(L, -1) && *k != NULL; k++) {
+    lua_getfield(L, -1, *k);
+    lua_setfield(L, -3, *k);
+  }
+  lua_pop(L, 1);
+}
+
+int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  rb_Task *t = rb_taskof(L);
+  rb_Buffer *secret = &t->vm->value;
+  if (!rb_maychange(L) || t->call.pledged)
+    return luaL_error(L, "%s.%s pledged where it may not", t->call.module->name,
+                      t->call.reg->name);
+  pushintent(L, lua_gettop(L));
+  rb_buffer_clear(secret);
+  const char *bad = rb_value_encode(L, -1, secret);
+  lua_pop(L, 2);
+  if (bad != NULL) return luaL_error(L, "an intent cannot hold %s", bad);
+  rb_record_event(t, "intent", "", secret);
+  t->call.pledged = 1;
+  t->field->deeds++;
+  return enqueue(L, RB_COMMIT, ctx, k);
+}
+
+static int performed (lua_State *L, int status, lua_KContext n) {
+  rb_Task *t = rb_taskof(L);
+  int failed = status != LUA_OK && status != LUA_YIELD;
+  if (!failed && !t->call.pledged) {
+    clearplan(L, t);
+    return rb_stop(L, RB_BROKEN, "%s.%s acted without a pledge: this is a bug "
+                   "of ours", t->call.module->name, t->call.reg->name);
+  }
+  return outcome(L, failed, (int)n);
+}
+
+static int perform (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
+  t->call.previewing = 0;
+  t->call.deadline = 0;
+  pushcall(L, t->call.reg->fn, n);
+  return performed(L, lua_pcallk(L, n, 1, 0, n, performed), n);
+}
+
+/* -- previews ------------------------------------------------------------------------------ */
+
+/* a string field of the plan at the top, or NULL */
+static const char *planstring (lua_State *L, const char *field) {
+  lua_getfield(L, -1, field);
+  const char *s = lua_tostring(L, -1);  /* the plan keeps it alive */
+  lua_pop(L, 1);
+  return s;
+}
+
+static int planflag (lua_State *L, const char *field) {
+  lua_getfield(L, -1, field);
+  int b = lua_isnil(L, -1) ? -1 : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return b;
+}
+
+static const char *const verdicts[] = {
+  "would do", "nothing to do", "cannot predict", NULL
+};
+
+/* the plan's verdict as one of our words */
+static const char *verdict (lua_State *L) {
+  const char *said = planstring(L, "verdict");
+  for (const char *const *v = verdicts; said != NULL && *v != NULL; v++)
+    if (strcmp(said, *v) == 0) return *v;
+  return verdicts[0];
+}
+
+/* Ends the effect with the error at the top: in a dry run the remedy would be
+** refused, and the field with it; a misuse by the script is an error always. */
+static int refused (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
+  if (!t->vm->dryrun || !lua_istable(L, -1)) return outcome(L, 1, n);
+  rb_EffectRow *row = rb_record_row(t, 1);
+  if (row != NULL) {
+    row->verdict = "would refuse";
+    setreason(L, row);
+  }
+  rb_record_event(t, "outcome", "\"verdict\":\"would refuse\"", NULL);
+  clearplan(L, t);
+  return rb_stop(L, RB_REFUSE, "%s", errorfield(L, "message"));
+}
+
+/* The plan (on the top) is all that a dry run does: its result reaches the
+** script only where it is exact. */
+static int plan (lua_State *L, const char *said) {
+  rb_Task *t = rb_taskof(L);
+  char extra[64];
+  rb_EffectRow *row = rb_record_row(t, 0);
+  if (row != NULL) {
+    row->verdict = said;
+    if (said != verdicts[1]) rb_planned_add(L, t, row->n);
+  }
+  snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);
+  rb_record_event(t, "outcome", extra, NULL);
+  if (planflag(L, "exact") == 1) {
+    lua_getfield(L, -1, "result");
+    return deliver(L, 0);
+  }
+  clearplan(L, t);
+  if (t->call.wanted != 0)
+    return rb_stop(L, RB_DEFER, "needs the outcome of: %s", t->call.summary.s);
+  return 0;
+}
+
+static int unchanged (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  rb_EffectRow *row = rb_record_row(t, 0);
+  if (row != NULL) {
+    row->outcome = "done";
+    row->unchanged = 1;
+  }
+  rb_record_event(t, "outcome", "\"outcome\":\"done\",\"unchanged\":true", NULL);
+  lua_getfield(L, -1, "result");
+  return deliver(L, 0);
+}
+
+static int previewed (lua_State *L, int status, lua_KContext ctx) {
+  rb_Task *t = rb_taskof(L);
+  int n = (int)ctx;
+  char why[256];
+  if (status != LUA_OK && status != LUA_YIELD) return refused(L, n);
+  if (!lua_istable(L, -1) || planstring(L, "summary") == NULL) {
+    lua_pushfstring(L, "the preview of %s.%s made no plan",
+                    t->call.module->name, t->call.reg->name);
+    return outcome(L, 1, n);
+  }
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
+  rb_describe(L, "%s", planstring(L, "summary"));
+  const char *said = verdict(L);
+  if (said != verdicts[1] && rb_limits_charge(L, why, sizeof why)) {
+    pushfailure(L, "limit", "%s", why);
+    return refused(L, n);
+  }
+  if (t->vm->dryrun) return plan(L, said);
+  if (said == verdicts[1]) return unchanged(L);
+  lua_settop(L, n);
+  return perform(L, n);
+}
+
+static int preview (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
+  t->call.previewing = 1;
+  pushcall(L, t->call.reg->preview, n);
+  return previewed(L, lua_pcallk(L, n, 1, 0, n, previewed), n);
+}
+
+/* -- probes -------------------------------------------------------------------------------- */
+
+static int probed (lua_State *L, int status, lua_KContext n) {
+  return outcome(L, status != LUA_OK && status != LUA_YIELD, (int)n);
+}
+
+/* [-0, +1 or 0, v]  answered from what this dry run planned? */
+static int predicted (lua_State *L, rb_Task *t, int n) {
+  int top = lua_gettop(L);
+  if (t->vm->ndeeds == 0 || t->call.reg->predict == NULL) return 0;
+  pushcall(L, t->call.reg->predict, n);
+  if (lua_pcall(L, n, LUA_MULTRET, 0) != LUA_OK) {
+    t->calling = 0;
+    lua_error(L);
+  }
+  if (lua_gettop(L) == top) return 0;
+  lua_settop(L, top + 1);
+  t->call.read = "predicted";
+  return 1;
+}
+
+static int probe (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
+  if (t->vm->dryrun) {
+    if (predicted(L, t, n)) return outcome(L, 0, n);
+    t->call.read = rb_planned_read(t);
+  }
+  pushcall(L, t->call.reg->fn, n);
+  return probed(L, lua_pcallk(L, n, 1, 0, n, probed), n);
+}
+
+/* -- the gate --------------------------------------------------------------------------------- */
+
+/* One attempt at the effect: it has a path of its own. */
+static int start (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
+  rb_Call *c = &t->call;
+  if (rb_stopped(t)) return rb_stop_now(L);
+  rb_buffer_clear(&c->path);
+  rb_buffer_printf(&c->path, "%s/%d", t->path, ++t->n);
+  c->pledged = c->previewing = c->keyed = 0;
+  c->read = NULL;
+  c->deadline = 0;
+  c->started = rb_now();
+  describe(L, c, n);
+  fingerprint(L, t, n);
+  t->calling = 1;
+  return c->effect == RB_PROBE ? probe(L, n) : preview(L, n);
+}
+
+/* [-0, +0, v]  the resource: the box that came with the closure, or argument 1 */
+static rb_ResourceBox *checkbox (lua_State *L, const rb_Module *m,
+                                 const rb_Reg *reg) {
+  rb_ResourceBox *box = lua_touserdata(L, lua_upvalueindex(3));
+  if (box != NULL) return box;
+  rb_ResourceBox **p = luaL_testudata(L, 1, "rb.resource");
+  if (p == NULL || (*p)->module != m)
+    luaL_error(L, "call it with a colon: %s:%s(...)", m->name, reg->name);
+  return *p;
+}
+
+static void checkright (lua_State *L, rb_Task *t, rb_Effect effect) {
+  const rb_Call *c = &t->call;
+  if (t->field->may & (1u << effect)) return;
+  luaL_error(L, "%s.%s is a %s; `%s` may only %s", c->module->name,
+             c->reg->name, effectnames[effect], t->field->word,
+             t->field->may & RB_MAYREMEDY ? "probe and change"
+             : t->field->may & RB_MAYNOTICE ? "probe and tell" : "probe");
+}
+
+/* every function of the stdlib is this closure: upvalues row, module, box */
+static int gate (lua_State *L) {
+  const rb_Reg *reg = lua_touserdata(L, lua_upvalueindex(1));
+  const rb_Module *m = lua_touserdata(L, lua_upvalueindex(2));
+  rb_Task *t = rb_taskof(L);
+  if (reg->effect == RB_PURE) return reg->fn(L);
+  if (t->vm->closing) return luaL_error(L, "the gate is shut");
+  if (t->vm->loading || t->field == NULL)
+    return luaL_error(L, "%s.%s is called while the file is being loaded; a "
+                      "primitive belongs into a step", m->name, reg->name);
+  if (rb_stopped(t)) return rb_stop_now(L);
+  if (reg->effect == RB_WITHIN && t->calling) return reg->fn(L);
+  if (t->calling || reg->effect == RB_WITHIN)
+    return luaL_error(L, t->calling ? "inside %s.%s only its own primitives can "
+                      "be used" : "%s.%s: it is over", m->name, reg->name);
+  if (!lua_isyieldable(L))
+    return luaL_error(L, "%s.%s cannot be used here (inside sort, gsub or load)",
+                      m->name, reg->name);
+  int n = lua_gettop(L);
+  luaL_checkstack(L, n + 20, "too many arguments");
+  t->call.reg = reg;
+  t->call.module = m;
+  t->call.box = checkbox(L, m, reg);
+  t->call.wanted = rb_wanted(L);
+  t->call.attempt = 0;
+  t->call.effect = reg->classify != NULL ? reg->classify(L) : reg->effect;
+  lua_settop(L, n);
+  checkright(L, t, t->call.effect);
+  return start(L, n);
+}
+
+/* A row that leaves out what its effect needs would be a hole in the gate. */
+static void checkrow (lua_State *L, const rb_Module *m, const rb_Reg *r) {
+  int deed = r->effect == RB_REMEDY || r->effect == RB_NOTICE
+             || r->effect == RB_CLASSIFY;
+  if (r->doc == NULL || (deed && r->preview == NULL)
+      || ((r->effect == RB_CLASSIFY) != (r->classify != NULL)))
+    luaL_error(L, "%s.%s is registered without its %s", m->name, r->name,
+               r->doc == NULL ? "doc" : "preview or classify");
+}
+
+void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs) {
+  for (const rb_Reg *r = regs; r != NULL && r->name != NULL; r++) {
+    checkrow(L, m, r);
+    lua_pushlightuserdata(L, (void *)r);
+    lua_pushlightuserdata(L, (void *)m);
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, gate, 3);
+    lua_setfield(L, -3, r->name);
+  }
+  lua_pop(L, 1);
+}
+
+void rb_call_abandon (rb_Task *t) {
+  rb_record_event(t, "outcome", t->call.pledged ? "\"outcome\":\"in-doubt\""
+                  : "\"outcome\":\"failed\"", NULL);
+  lua_pushnil(t->vm->L);
+  lua_rawsetp(t->vm->L, LUA_REGISTRYINDEX, &t->call);
+  t->calling = 0;
+}
+
+void rb_gate_free (rb_VM *vm) { rb_planned_free(vm); }

@@ -1,0 +1,139 @@
+/*
+** planned.c - the world of a dry run: what was planned, and what rests on it
+**
+** After a planned deed a probe is one of three: an exact hit on what was
+** written (predicted), something that the deed cannot have touched (real), or
+** an answer "as of now" that assumes the deed would not have changed it.
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/vm.h"
+
+/* resources that are read by key, or whose deeds stay inside them; all others
+** (http, service, log, ...) observe their whole system */
+static const char *const inward[] = {"redis", "pg", "file", "dotenv", NULL};
+
+void rb_assume (rb_Assumes *a, int n) {
+  int at = 0;
+  while (at < a->count && a->n[at] < n) at++;
+  if (at < a->count && a->n[at] == n) return;
+  if (a->count == a->size) {
+    int size = a->size > 0 ? a->size * 2 : 8;
+    int *list = realloc(a->n, (size_t)size * sizeof *list);
+    if (list == NULL) return;
+    a->n = list;
+    a->size = size;
+  }
+  memmove(a->n + at + 1, a->n + at, (size_t)(a->count - at) * sizeof *a->n);
+  a->n[at] = n;
+  a->count++;
+}
+
+void rb_assume_all (rb_Assumes *a, const rb_Assumes *more) {
+  for (int i = 0; i < more->count; i++) rb_assume(a, more->n[i]);
+}
+
+const char *rb_assume_words (rb_VM *vm, const rb_Assumes *a, char *out,
+                             size_t size) {
+  const char *what = "a step before it";
+  for (int i = 0; i < vm->ndeeds && a->count > 0; i++)
+    if (vm->deeds[i].n == a->n[0]) what = vm->deeds[i].summary;
+  snprintf(out, size, "needs the outcome of: %s%s", what,
+           a->count > 1 ? ", and of others" : "");
+  return out;
+}
+
+/* [-1, +0]  the `writes` of a plan, into the overlay */
+static void write_ (lua_State *L, rb_VM *vm) {
+  if (vm->overlay == LUA_NOREF) {
+    lua_newtable(L);
+    vm->overlay = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->overlay);
+  lua_insert(L, -2);                                  /* overlay, writes */
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_settable(L, -5);
+  }
+  lua_pop(L, 2);
+}
+
+void rb_planned_add (lua_State *L, rb_Task *t, int n) {
+  rb_VM *vm = t->vm;
+  const rb_Resource *r = &t->call.box->r;
+  if (vm->ndeeds == vm->sizedeeds) {
+    int size = vm->sizedeeds > 0 ? vm->sizedeeds * 2 : 16;
+    rb_Deed *list = realloc(vm->deeds, (size_t)size * sizeof *list);
+    if (list == NULL) luaL_error(L, "not enough memory");
+    vm->deeds = list;
+    vm->sizedeeds = size;
+  }
+  rb_Deed *d = &vm->deeds[vm->ndeeds++];
+  *d = (rb_Deed){.n = n, .resource = strdup(r->name),
+                 .system = r->system != NULL ? strdup(r->system) : NULL,
+                 .summary = rb_redacted(t->call.summary.s, t->call.summary.n)};
+  lua_getfield(L, -1, "reach");
+  d->inside = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "resource") == 0;
+  lua_pop(L, 1);
+  d->bounded = lua_getfield(L, -1, "writes") == LUA_TTABLE;
+  if (d->bounded) write_(L, vm);
+  else lua_pop(L, 1);
+}
+
+static int isinward (const char *kind) {
+  for (const char *const *k = inward; *k != NULL; k++)
+    if (strcmp(*k, kind) == 0) return 1;
+  return 0;
+}
+
+/* Could this deed, once done, change what the probe under way sees? */
+static int touches (const rb_Deed *d, const rb_Call *c) {
+  const rb_Resource *r = &c->box->r;
+  int same = strcmp(d->resource, r->name) == 0;
+  if (same) return !(d->bounded && c->keyed);
+  if (d->system == NULL)            /* a free module: a file, or any command */
+    return !d->bounded && !d->inside;
+  if (r->system == NULL || strcmp(d->system, r->system) != 0) return 0;
+  if (!isinward(r->kind)) return 1;
+  return !d->bounded && !d->inside;
+}
+
+const char *rb_planned_read (rb_Task *t) {
+  rb_VM *vm = t->vm;
+  const char *read = vm->ndeeds > 0 ? "real" : NULL;
+  for (int i = 0; i < vm->ndeeds; i++) {
+    if (!touches(&vm->deeds[i], &t->call)) continue;
+    rb_assume(&t->assumes, vm->deeds[i].n);
+    read = "as of now";
+  }
+  return read;
+}
+
+int rb_planned (lua_State *L, const char *key) {
+  rb_Task *t = rb_taskof(L);
+  t->call.keyed = 1;
+  if (!t->vm->dryrun || t->vm->overlay == LUA_NOREF) {
+    lua_pushnil(L);
+    return 0;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->overlay);
+  int found = lua_getfield(L, -1, key) != LUA_TNIL;
+  lua_remove(L, -2);
+  return found;
+}
+
+void rb_planned_free (rb_VM *vm) {
+  for (int i = 0; i < vm->ndeeds; i++) {
+    free(vm->deeds[i].resource);
+    free(vm->deeds[i].system);
+    free(vm->deeds[i].summary);
+  }
+  free(vm->deeds);
+  vm->deeds = NULL;
+  vm->ndeeds = 0;
+}

@@ -1,0 +1,149 @@
+/*
+** record.c - an effect as a row of the report and as an event of the tape
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/redact.h"
+#include "vm/vm.h"
+
+/* -- JSON, where building a tree for each probe would cost more than the probe -- */
+
+void rb_json_escape (rb_Buffer *b, const char *s, size_t n) {
+  size_t from = 0;
+  rb_buffer_puts(b, "\"");
+  for (size_t i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)s[i];
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    rb_buffer_add(b, s + from, i - from);
+    if (c < 0x20) rb_buffer_printf(b, "\\u%04x", c);
+    else rb_buffer_printf(b, "\\%c", c);
+    from = i + 1;
+  }
+  rb_buffer_add(b, s + from, n - from);
+  rb_buffer_puts(b, "\"");
+}
+
+static const char *kindname (rb_Effect e) {
+  return e == RB_REMEDY ? "remedy" : e == RB_NOTICE ? "notice" : "probe";
+}
+
+/* -- the report -------------------------------------------------------------------- */
+
+static char *verb (const rb_Call *c) {
+  char *s = NULL;
+  if (asprintf(&s, "%s.%s", c->module->name, c->reg->name) < 0) return NULL;
+  return s;
+}
+
+static json_t *planjson (lua_State *L, const char *field) {
+  json_t *j = NULL;
+  if (lua_getfield(L, -1, field) != LUA_TNIL) j = rb_tojson(L, -1);
+  lua_pop(L, 1);
+  return j;
+}
+
+static char *planwords (lua_State *L, const char *field) {
+  size_t n;
+  char *copy = NULL;
+  lua_getfield(L, -1, field);
+  const char *s = lua_tolstring(L, -1, &n);
+  if (s != NULL) copy = rb_redacted(s, n);
+  lua_pop(L, 1);
+  return copy;
+}
+
+/* what the preview said, from the plan at the top of the stack */
+static void fillplan (lua_State *L, rb_EffectRow *row) {
+  row->before = planjson(L, "before");
+  row->after = planjson(L, "after");
+  row->reason = planwords(L, "reason");
+  row->undo = planwords(L, "undo");
+  if (lua_getfield(L, -1, "rows") == LUA_TNUMBER)
+    row->rows = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (lua_getfield(L, -1, "guarded") != LUA_TNIL)
+    row->guarded = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (row->undo == NULL && lua_getfield(L, -1, "inverse") != LUA_TNIL)
+    row->undo = strdup("automatic");
+}
+
+static void append (rb_StepRow *s, rb_EffectRow *row) {
+  if (s->last == NULL) s->last = &s->effects;
+  *s->last = row;
+  s->last = &row->next;
+  s->kept++;
+}
+
+rb_EffectRow *rb_record_row (rb_Task *t, int failed) {
+  rb_Call *c = &t->call;
+  rb_StepRow *s = t->field->step;
+  rb_Report *r = t->vm->report;
+  if (r == NULL || t->vm->hushed) return NULL;
+  int n = r->next++;
+  if (s == NULL) return NULL;
+  s->neffects++;
+  if (c->effect == RB_PROBE && !failed && s->kept >= RB_KEEP) return NULL;
+  rb_EffectRow *row = calloc(1, sizeof *row);
+  if (row == NULL) return NULL;
+  *row = (rb_EffectRow){.n = n, .kind = kindname(c->effect), .rows = -1,
+                        .guarded = -1, .read = c->read,
+                        .ms = (rb_now() - c->started) * 1000};
+  row->path = strdup(c->path.s);
+  row->verb = verb(c);
+  row->target = strdup(c->box->r.name);
+  row->summary = rb_redacted(c->summary.s != NULL ? c->summary.s : "", c->summary.n);
+  if (t->assumes.count > 0 && t->vm->dryrun) {
+    row->assumes = malloc((size_t)t->assumes.count * sizeof(int));
+    if (row->assumes != NULL) {
+      memcpy(row->assumes, t->assumes.n, (size_t)t->assumes.count * sizeof(int));
+      row->nassumes = t->assumes.count;
+    }
+  }
+  int top = lua_gettop(t->L);
+  rb_plan(t->L);
+  if (lua_istable(t->L, -1)) fillplan(t->L, row);
+  lua_settop(t->L, top);
+  append(s, row);
+  return row;
+}
+
+/* -- the tape ------------------------------------------------------------------------- */
+
+int64_t rb_record_event (rb_Task *t, const char *kind, const char *extra,
+                         const rb_Buffer *secret) {
+  rb_VM *vm = t->vm;
+  rb_Call *c = &t->call;
+  char name[128];
+  if (vm->tape == NULL || vm->hushed) return 0;
+  rb_Buffer *b = &vm->text, summary = {0};
+  rb_buffer_clear(b);
+  rb_buffer_printf(b, "{\"effect\":\"%s\",\"target\":", kindname(c->effect));
+  rb_json_escape(b, c->box->r.name, strlen(c->box->r.name));
+  rb_buffer_puts(b, ",\"summary\":");
+  rb_redact(&summary, c->summary.s != NULL ? c->summary.s : "", c->summary.n);
+  rb_json_escape(b, summary.s != NULL ? summary.s : "", summary.n);
+  rb_buffer_free(&summary);
+  rb_buffer_printf(b, ",\"fingerprint\":\"%s\",\"ms\":%.3f%s%s}", c->fingerprint,
+                   (rb_now() - c->started) * 1000, *extra ? "," : "", extra);
+  snprintf(name, sizeof name, "%s.%s", c->module->name, c->reg->name);
+  rb_TapeEvent e = {.kind = kind, .path = c->path.s, .verb = name, .text = b->s};
+  if (secret != NULL && secret->n > 0) {
+    e.secret = secret->s;
+    e.secretlen = secret->n;
+  }
+  return rb_tape_append(vm->tape, &e);
+}
+
+void rb_record (rb_VM *vm, const char *kind, const char *path, json_t *text) {
+  if (vm->tape != NULL) {
+    char *s = text != NULL ? json_dumps(text, JSON_COMPACT) : NULL;
+    rb_TapeEvent e = {.kind = kind, .path = path, .text = s};
+    rb_tape_append(vm->tape, &e);
+    free(s);
+  }
+  json_decref(text);
+}

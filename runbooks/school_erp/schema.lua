@@ -37,8 +37,8 @@ return {
   maintenance_message = "tenant:maintenance:message:{tenant}",   -- what people read meanwhile
   queue_key           = "bull:{queue}:*",                        -- everything of one queue
   queue_wait          = "bull:{queue}:wait",                     -- a list of job ids
-  queue_failed        = "bull:{queue}:failed",                   -- the dead letters: Bull keeps a sorted set
-  queue_job           = "bull:{queue}:{job}",                    -- a hash: name, data, failedReason, ...
+  queue_failed        = "bull:{queue}:failed",                   -- a sorted set of job ids
+  queue_job           = "bull:{queue}:{job}",                    -- a hash: name, data, failedReason
   queues              = { "notifications", "reports" },
   cache_prefixes      = { "cache:" },                            -- may be deleted at any time
   kept_prefixes       = { "tenant:blocked:", "tenant:maintenance:", "bull:" },   -- may not
@@ -126,7 +126,7 @@ return {
   -- who is asked, and when the next one is -------------------------------------------
 
   ladder = {
-    { who = "Support Tier 1", within = "5m", next_after = "15m", level = nil,
+    { who = "Support Tier 1", within = "5m", next_after = "15m",
       does = { "looks at the go-live health", "looks at the alerts", "reads the server's log" } },
     { who = "Engineering On-Call", next_after = "30m", level = 1, role = "on-call",
       does = { "signs in to the server", "checks database and Redis", "level 1" } },

@@ -90,8 +90,7 @@ static int link_open (Link *l) {
 /* an idle connection with something to read has been closed by the server */
 static int link_usable (Link *l) {
   struct pollfd p = {.fd = l->conn ? PQsocket(l->conn) : -1, .events = POLLIN};
-  if (poll(&p, 1, 0) > 0) PQconsumeInput(l->conn);
-  if (l->conn && PQstatus(l->conn) == CONNECTION_OK) return 1;
+  if (l->conn && poll(&p, 1, 0) == 0) return 1;
   PQfinish(l->conn);
   l->conn = NULL;
   return link_open(l);

@@ -13,26 +13,40 @@
 #define KEY_SIZE 192
 #define SQL_SIZE 2048
 
-Flags erp_flags (const char *schema) {
-  static const char *const flags[] = {
-    "tenant:blocked:", "tenant:maintenance:", "tenant:maintenance:message:"
-  };
-  char names[3][KEY_SIZE];
-  const char *keys[3];
-  json_t *values[3];
+static const char *const prefixes[] = {
+  "tenant:blocked:", "tenant:maintenance:", "tenant:maintenance:message:",
+  "cache:dashboard:"
+};
+
+#define PREFIXES (sizeof prefixes / sizeof *prefixes)
+
+/* the flags of a school in Redis, and the numbers kept of it, in one question */
+static Flags look (const char *schema, json_t **numbers) {
+  char names[PREFIXES][KEY_SIZE];
+  const char *keys[PREFIXES];
+  json_t *values[PREFIXES];
   Flags f = {.known = 0};
-  for (int i = 0; i < 3; i++) {
-    snprintf(names[i], KEY_SIZE, "%s%s", flags[i], schema);
+  for (size_t i = 0; i < PREFIXES; i++) {
+    snprintf(names[i], KEY_SIZE, "%s%s", prefixes[i], schema);
     keys[i] = names[i];
   }
-  if (erp_redis_get(3, keys, values) < 0) return f;
+  if (erp_redis_get(PREFIXES, keys, values) < 0) return f;
   f.known = 1;
   f.blocked = json_is_string(values[0]);
   f.maintenance = json_is_string(values[1]);
   const char *text = json_string_value(values[2]);
   snprintf(f.message, sizeof f.message, "%s",
            text ? text : "System maintenance in progress.");
-  for (int i = 0; i < 3; i++) json_decref(values[i]);
+  text = json_string_value(values[3]);
+  *numbers = text ? json_loads(text, 0, NULL) : NULL;
+  for (size_t i = 0; i < PREFIXES; i++) json_decref(values[i]);
+  return f;
+}
+
+Flags erp_flags (const char *schema) {
+  json_t *numbers = NULL;
+  Flags f = look(schema, &numbers);
+  json_decref(numbers);
   return f;
 }
 
@@ -55,22 +69,26 @@ static Reply database_failed (void) {
     : erp_error(500, "query_failed", erp_db_why());
 }
 
+static Reply blocked (const char *schema) {
+  char key[KEY_SIZE];
+  snprintf(key, sizeof key, "%s%s", prefixes[0], schema);
+  long long ttl = erp_redis_ttl(key);
+  Reply r = erp_error(503, "tenant_blocked",
+                      "This school is offline for the moment.");
+  if (ttl > 0) r.retry_after = (long)ttl;
+  return r;
+}
+
 /* may this school be served now? status 0 means yes */
-static Reply admit (const App *app, const char *schema) {
+static Reply admit (const App *app, const char *schema, json_t **kept) {
+  *kept = NULL;
   if (erp_lists(app->disabled, schema))
     return erp_error(503, "tenant_disabled", "This school is switched off.");
-  Flags f = erp_flags(schema);
+  Flags f = look(schema, kept);
   if (!f.known) return erp_error(503, "redis_unavailable", erp_redis_why());
   if (f.maintenance) return erp_error(503, "tenant_maintenance", f.message);
-  if (f.blocked) {
-    char key[KEY_SIZE];
-    snprintf(key, sizeof key, "tenant:blocked:%s", schema);
-    Reply r = erp_error(503, "tenant_blocked",
-                        "This school is offline for the moment.");
-    long long ttl = erp_redis_ttl(key);
-    if (ttl > 0) r.retry_after = (long)ttl;
-    return r;
-  }
+  if (f.blocked) return blocked(schema);
+  if (*kept) return (Reply){.status = 0};      /* only a school has numbers */
   int found = erp_tenant_exists(schema);
   if (found < 0) return database_failed();
   if (!found) return erp_error(404, "unknown_tenant", "There is no such school.");
@@ -112,30 +130,20 @@ static Reply session_check (const char *schema, const char *session) {
   return erp_error(401, "session_revoked", "Please sign in again.");
 }
 
-static json_t *cached_numbers (const char *schema) {
-  char name[KEY_SIZE];
-  const char *keys[] = {name};
-  json_t *text;
-  snprintf(name, sizeof name, "cache:dashboard:%s", schema);
-  if (erp_redis_get(1, keys, &text) < 0) return NULL;
-  json_t *found = json_is_string(text)
-    ? json_loads(json_string_value(text), 0, NULL) : NULL;
-  json_decref(text);
-  return found;
-}
-
 Reply erp_dashboard (App *app, const Request *r) {
   const char *schema = r->segment[1];
-  Reply refused = admit(app, schema);
+  json_t *kept;
+  Reply refused = admit(app, schema, &kept);
   if (refused.status == 0 && r->session)
     refused = session_check(schema, r->session);
-  if (refused.status != 0) return refused;
-  json_t *found = cached_numbers(schema);
-  int cached = found != NULL;
-  if (!found) found = tenant_row(numbers, schema, 0, NULL);
+  if (refused.status != 0) {
+    json_decref(kept);
+    return refused;
+  }
+  json_t *found = kept ? kept : tenant_row(numbers, schema, 0, NULL);
   if (!found) return database_failed();
   return erp_reply(200, json_pack("{s:s, s:b, s:o}", "tenant", schema,
-                                  "cached", cached, "numbers", found));
+                                  "cached", kept != NULL, "numbers", found));
 }
 
 /* the numbers have changed: keep them for the next dashboards */
@@ -144,7 +152,7 @@ static void cache_numbers (const char *schema) {
   char *text = row ? json_dumps(row, JSON_COMPACT) : NULL;
   if (text) {
     char name[KEY_SIZE];
-    snprintf(name, sizeof name, "cache:dashboard:%s", schema);
+    snprintf(name, sizeof name, "%s%s", prefixes[3], schema);
     const char *argv[] = {"SET", name, text, "EX", "300"};
     erp_redis_do(5, argv);
   }
@@ -194,7 +202,9 @@ static Reply login_done (const char *schema, json_int_t user, const char *email,
 Reply erp_login (App *app, const Request *r) {
   const char *schema = r->segment[1];
   const char *email = NULL, *password = NULL;
-  Reply refused = admit(app, schema);
+  json_t *kept;
+  Reply refused = admit(app, schema, &kept);
+  json_decref(kept);
   if (refused.status != 0) return refused;
   json_t *body = json_loads(r->body, 0, NULL);
   if (json_unpack(body, "{s:s, s:s}", "email", &email, "password", &password) < 0) {

@@ -2,6 +2,7 @@
 ** load.c - a runbook's file: read, compiled, called, and read into an outline
 */
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -20,6 +21,10 @@
 #define MAXFILE (1 << 20)   /* bytes of a runbook */
 #define LOADTIME 2.0        /* seconds that it may take to load */
 #define MAXEXCERPT 100      /* bytes of a source line in a message */
+
+static int isword (char c) {
+  return isalnum((unsigned char)c) || c == '_';
+}
 
 static int placed (rb_Problem *p, const char *file, int line) {
   snprintf(p->file, sizeof p->file, "%s", file);
@@ -122,6 +127,7 @@ static void addexcerpt (rb_Buffer *b, const char *source, int n,
                         const char *token, size_t tokenlen) {
   const char *line;
   size_t len = sourceline(source, n, &line);
+  if (strspn(line, " \t") >= len) return;
   long at = tokenat(line, len, token, tokenlen);
   size_t show = len > MAXEXCERPT ? rb_utf8(line, MAXEXCERPT) : len;
   rb_buffer_printf(b, "\n%5d | %.*s%s", n, (int)show, line,
@@ -190,27 +196,58 @@ static int compile (lua_State *L, const rb_Buffer *b, const char *file,
   return p->exit;
 }
 
-/* [-1, +0]  an error of the script: an object of ours, or words of Lua */
-static int scripterror (lua_State *L, const char *file, rb_Problem *p) {
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "kind");
-    lua_getfield(L, -2, "message");
-    lua_getfield(L, -3, "file");
-    lua_getfield(L, -4, "line");
-    const char *kind = lua_tostring(L, -4), *message = lua_tostring(L, -3);
-    rb_problem(p, RB_USAGE, kind != NULL ? kind : "script", "%s",
-               message != NULL ? message : "the script raised a table");
-    placed(p, lua_isstring(L, -2) ? lua_tostring(L, -2) : file,
-           (int)lua_tointeger(L, -1));
-    lua_pop(L, 5);
-    return p->exit;
+/* the line of "field =" in the source from line 'n' on, or n */
+static int fieldline (const char *source, int n, const char *field) {
+  size_t len = strlen(field);
+  const char *s;
+  sourceline(source, n, &s);
+  for (int line = n; *s != '\0'; s++) {
+    if (*s == '\n') line++;
+    if (strncmp(s, field, len) != 0 || (s > source && isword(s[-1]))) continue;
+    const char *after = s + len + strspn(s + len, " \t");
+    if (after[0] == '=' && after[1] != '=') return line;
   }
+  return n;
+}
+
+/* an error object, {kind=, message=, file=, line=, field=}, on the top */
+static int errorobject (lua_State *L, const char *file, const char *source,
+                        rb_Problem *p) {
+  int idx = lua_gettop(L);
+  lua_getfield(L, idx, "kind");
+  lua_getfield(L, idx, "message");
+  lua_getfield(L, idx, "file");
+  lua_getfield(L, idx, "line");
+  lua_getfield(L, idx, "field");
+  const char *kind = lua_tostring(L, idx + 1);
+  const char *message = lua_tostring(L, idx + 2);
+  const char *in = lua_tostring(L, idx + 3);
+  const char *field = lua_tostring(L, idx + 5);
+  int line = (int)lua_tointeger(L, idx + 4);
+  if (in == NULL) in = file;
+  if (field != NULL && strcmp(in, file) == 0)
+    line = fieldline(source, line, field);
+  rb_problem(p, RB_USAGE, kind != NULL ? kind : "script", "%s",
+             message != NULL ? message : "the script raised a table");
+  lua_settop(L, idx);
+  return placed(p, in, line);
+}
+
+/* [-1, +0]  an error of the script: an object of ours, or words of Lua */
+static int scripterror (lua_State *L, const char *file, const char *source,
+                        rb_Problem *p) {
   int line = 0;
   const char *message = lua_tostring(L, -1);
-  if (message == NULL) message = luaL_typename(L, -1);
-  const char *what = afterplace(message, file, &line);
-  rb_problem(p, RB_USAGE, "script", "%s", what != NULL ? what : message);
-  placed(p, what != NULL ? file : "", line);
+  const char *what = message != NULL ? afterplace(message, file, &line) : NULL;
+  if (lua_istable(L, -1)) errorobject(L, file, source, p);
+  else {
+    if (message == NULL)
+      rb_problem(p, RB_USAGE, "script", "the script raised a %s value, not "
+                 "words", luaL_typename(L, -1));
+    else
+      rb_problem(p, RB_USAGE, "script", "%s", what != NULL ? what : message);
+    placed(p, file, line);
+  }
   lua_pop(L, 1);
   return p->exit;
 }
@@ -239,6 +276,18 @@ static int isrunbook (lua_State *L, int idx) {
   return is;
 }
 
+/* what stands on the top, in words */
+static const char *whatis (lua_State *L) {
+  if (lua_istable(L, -1) && luaL_getmetafield(L, -1, "__name") != LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "word");
+    const char *word = lua_tostring(L, -1);  /* the table keeps it alive */
+    lua_pop(L, 1);
+    if (word != NULL) return word;
+  }
+  return luaL_typename(L, -1);
+}
+
 /* are the n values on the top what a runbook's file returns? */
 static int checkresult (lua_State *L, int n, const char *file, rb_Problem *p) {
   int line = madeline(L);
@@ -254,17 +303,18 @@ static int checkresult (lua_State *L, int n, const char *file, rb_Problem *p) {
                "one, `return runbook { ... }`", n);
   else
     rb_problem(p, RB_USAGE, "shape", "the file returns a %s, not a runbook: "
-               "it ends with `return runbook { ... }`", luaL_typename(L, -1));
+               "it ends with `return runbook { ... }`", whatis(L));
   return placed(p, file, line);
 }
 
 /* [-1, +0|1]  calls the chunk; leaves the runbook */
-static int call (lua_State *L, const char *file, rb_Problem *p) {
+static int call (lua_State *L, const char *file, const char *source,
+                 rb_Problem *p) {
   int base = lua_gettop(L) - 1;
   lua_pushnil(L);
   lua_setfield(L, LUA_REGISTRYINDEX, RB_MADE);
   if (rb_state_pcall(L, 0, LUA_MULTRET, LOADTIME) != LUA_OK)
-    return scripterror(L, file, p);
+    return scripterror(L, file, source, p);
   if (checkresult(L, lua_gettop(L) - base, file, p) == 0) return 0;
   lua_settop(L, base);
   return p->exit;
@@ -278,7 +328,7 @@ static int fill (lua_State *L, const char *path, rb_Outline *o, rb_Problem *p) {
   lua_pushstring(L, path);
   if (lua_pcall(L, 3, 0, 0) == LUA_OK) return 0;
   rb_outline_free(L, o);
-  return scripterror(L, path, p);
+  return scripterror(L, path, "", p);
 }
 
 /* the folder, for `require` */
@@ -300,7 +350,7 @@ int rb_outline_load (lua_State *L, const char *file, rb_Outline *o,
       compile(L, &b, file, p) == 0) {
     if (realpath(file, path) == NULL) snprintf(path, sizeof path, "%s", file);
     setfolder(L, path);
-    if (call(L, file, p) == 0) fill(L, path, o, p);
+    if (call(L, file, b.s != NULL ? b.s : "", p) == 0) fill(L, path, o, p);
   }
   rb_buffer_free(&b);
   return p->exit;

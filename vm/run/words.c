@@ -32,12 +32,14 @@ static int here (lua_State *L) {
   return 0;
 }
 
-/* raise(kind, message, file, line): an error object, as rb_fail's */
+/* raise(kind, message, file, line [, field]): an error object, as rb_fail's */
 static int raise (lua_State *L) {
-  static const char *const names[] = {"kind", "message", "file", "line"};
-  lua_settop(L, 4);
-  lua_createtable(L, 0, 4);
-  for (int i = 0; i < 4; i++) {
+  static const char *const names[] = {
+    "kind", "message", "file", "line", "field"
+  };
+  lua_settop(L, 5);
+  lua_createtable(L, 0, 5);
+  for (int i = 0; i < 5; i++) {
     lua_pushvalue(L, i + 1);
     lua_setfield(L, -2, names[i]);
   }
@@ -142,6 +144,8 @@ static void watchglobals (lua_State *L) {
   lua_pushvalue(L, -5);
   lua_pushcclosure(L, missing, 2);
   lua_rawset(L, -3);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_pop(L, 2);
 }

@@ -91,11 +91,17 @@ local function show (v)
 end
 
 local function label (item)
-  return item.name and format("%s %s", item.word, show(item.name)) or item.word
+  if type(item.name) == "string" then return format("%s %s", item.word, show(item.name)) end
+  return item.word == "runbook" and "runbook" or "this " .. item.word
 end
 
 local function fail (item, fmt, ...)
   raise("shape", format(fmt, ...), item.file, item.line)
+end
+
+-- the loader looks for the line of `field =` from the item's line on
+local function failat (item, field, fmt, ...)
+  raise("shape", format(fmt, ...), item.file, item.line, field)
 end
 
 -- "did you mean 'x'?", or all there is
@@ -106,6 +112,7 @@ local function suggest (word, list)
 end
 
 -- A check returns what the field takes when the value is wrong: nil is right.
+-- A second result says what is wrong inside of it.
 
 local function text (v)
   if type(v) ~= "string" and type(v) ~= "function" then return "a string or a function of run" end
@@ -124,14 +131,12 @@ local function list (v, what, known)
   if type(v) ~= "table" or #v == 0 then return what end
   for k, s in pairs(v) do
     if integer(k) ~= "integer" or type(s) ~= "string" or s == "" then return what end
-    if known and not known[s] then return format("%s; '%s' is none: %s", what, s, suggest(s, known)) end
+    if known and not known[s] then return what, format("'%s' is none: %s", s, suggest(s, known)) end
   end
 end
 
 local function oneof (v, known)
-  if type(v) == "string" and known[v] then return nil end
-  local what = '"' .. concat(known, '", "') .. '"'
-  return type(v) == "string" and what .. " (" .. suggest(v, known) .. ")" or what
+  if type(v) ~= "string" or not known[v] then return '"' .. concat(known, '", "') .. '"' end
 end
 
 local checks = {}
@@ -162,10 +167,10 @@ function checks.limits (v)
   if type(v) ~= "table" then return "a table such as { pg_rows = 1000 }" end
   for name, n in pairs(v) do
     if type(name) ~= "string" or not limits[name] then
-      return format("names of limits; '%s' is none: %s", name, suggest(tostring(name), limits))
+      return "names of limits", format("'%s' is none: %s", tostring(name), suggest(tostring(name), limits))
     end
     if integer(n) ~= "integer" or n < 0 then
-      return format("whole numbers; %s is %s", name, show(n))
+      return "whole numbers", format("%s is %s", name, show(n))
     end
   end
 end
@@ -175,7 +180,7 @@ local checkfields
 function checks.retry (v, item)
   if type(v) ~= "table" then return '{ times = 3, every = "5s" }' end
   checkfields(item, v, "retry", "retry of " .. label(item))
-  if v.times == nil then return '{ times = 3, every = "5s" }: times is missing' end
+  if v.times == nil then return '{ times = 3, every = "5s" }', "times is missing" end
 end
 
 local function checkparam (item, name, v)
@@ -183,25 +188,25 @@ local function checkparam (item, name, v)
   if type(name) ~= "string" or not match(name, "^[%a_][%w_]*$") then
     fail(item, "%s: a parameter's name is of letters, digits and '_', not %s", label(item), show(name))
   end
-  if taken[name] then fail(item, "%s: run.%s is there already; choose another name", what, name) end
+  if taken[name] then failat(item, name, "%s: run.%s is there already; choose another name", what, name) end
   if type(v) ~= "table" then
-    fail(item, '%s takes a table such as { "string", required = true }, not %s', what, show(v))
+    failat(item, name, '%s takes a table such as { "string", required = true }, not %s', what, show(v))
   end
   for k in pairs(v) do
     if type(k) ~= "number" and not paramfields[k] then
-      fail(item, "%s: unknown field '%s': %s", what, tostring(k), suggest(tostring(k), paramfields))
+      failat(item, name, "%s: unknown field '%s': %s", what, tostring(k), suggest(tostring(k), paramfields))
     end
   end
   local wrong = parameter(v)  -- type, choices, default
-  if wrong then fail(item, "%s %s", what, wrong) end
+  if wrong then failat(item, name, "%s %s", what, wrong) end
   if v.required ~= nil and type(v.required) ~= "boolean" then
-    fail(item, "%s: 'required' takes a boolean, not %s", what, show(v.required))
+    failat(item, name, "%s: 'required' takes a boolean, not %s", what, show(v.required))
   end
   if v.help ~= nil and type(v.help) ~= "string" then
-    fail(item, "%s: 'help' takes a string, not %s", what, show(v.help))
+    failat(item, name, "%s: 'help' takes a string, not %s", what, show(v.help))
   end
   if v.required and v.default ~= nil then
-    fail(item, "%s is required, so its default would never be used: drop one", what)
+    failat(item, name, "%s is required, so its default would never be used: drop one", what)
   end
 end
 
@@ -216,10 +221,10 @@ function checkfields (item, t, word, who)
   for k, v in pairs(t) do
     if type(k) == "string" then
       if not known[k] then
-        fail(item, "%s: unknown field '%s': %s", who, k, suggest(k, known))
+        failat(item, k, "%s: unknown field '%s': %s", who, k, suggest(k, known))
       end
-      local wrong = checks[known[k]](v, item)
-      if wrong then fail(item, "%s: '%s' takes %s, not %s", who, k, wrong, show(v)) end
+      local what, inside = checks[known[k]](v, item)
+      if what then failat(item, k, "%s: '%s' takes %s%s", who, k, what, inside and "; " .. inside or ", not " .. show(v)) end
     elseif integer(k) ~= "integer" or k < 1 then
       fail(item, "%s: unknown field '%s'", who, tostring(k))
     elseif word == "step" or word == "retry" then
@@ -230,7 +235,7 @@ end
 
 -- Items: what `step "title"` gives is open until its { ... } came.
 
-local Open, Done = {}, {}
+local Open, Done = {}, {__name = "word"}
 
 -- the array part of a runbook or case: 'accepts' is what may stand in it
 local function checkitems (item, t, accepts)
@@ -285,7 +290,7 @@ local function checkshared (item, t, all)
   for name, p in pairs(t.params or {}) do
     local other = all[name]
     if other and (other.word == "runbook" or other.fields.params[name][1] ~= p[1]) then
-      fail(item, "%s: parameter '%s' is also one of %s", label(item), name, label(other))
+      failat(item, name, "%s: parameter '%s' is one of the %s already", label(item), name, label(other))
     end
     all[name] = item
   end

@@ -107,10 +107,13 @@ void rb_outline_free (lua_State *L, rb_Outline *o);
 ** one comes from 'defaults' (a table at that index of L, or 0), then from its
 ** own default; a required one that is still missing is asked for by 'ask'
 ** (alphabetical order; NULL: not a terminal, a problem). 'ask' returns a malloc'ed
-** line, or NULL to give up. [-0, +1, m] Pushes a table name -> value: integers,
-** numbers, booleans, strings; durations as normalised strings ("1h"); secrets
-** through 'secret'. */
-typedef char *(*rb_Ask) (void *ud, const rb_Param *param);
+** line, or NULL to give up; 'wrong' is NULL, or says why the last answer was not
+** taken ("takes an integer, not "x""). [-0, +1, m] Pushes a table name -> value
+** (also with a problem: then half of it): integers, numbers, booleans, strings;
+** durations as normalised strings ("1h"); secrets through 'secret', which pushes
+** one value. Without 'cases' those of all cases are taken, but none of them is
+** required. */
+typedef char *(*rb_Ask) (void *ud, const rb_Param *param, const char *wrong);
 int rb_params_read (lua_State *L, const rb_Outline *o, const char *const *words,
                     int defaults, const char *const *cases, rb_Ask ask,
                     void *ud,

@@ -61,6 +61,9 @@ rb_Task *rb_task_new (lua_State *L, rb_Task *parent, rb_FieldRun *field,
     luaL_error(L, "not enough memory");
   }
   lua_xmove(L, t->L, nargs + 1);
+  t->sister = field->tasks;
+  if (t->sister != NULL) t->sister->elder = t;
+  field->tasks = t;
   field->live++;
   rb_task_ready(t);
   return t;
@@ -92,6 +95,9 @@ static void enlist (rb_Task *t) {
 
 void rb_task_free (rb_Task *t) {
   rb_VM *vm = t->vm;
+  if (t->elder != NULL) t->elder->sister = t->sister;
+  else t->field->tasks = t->sister;
+  if (t->sister != NULL) t->sister->elder = t->elder;
   unlist(t);
   if (t->watch.fd >= 0) rb_unwatch(&t->watch);
   if (t->calling) rb_call_abandon(t);
@@ -107,6 +113,10 @@ void rb_task_free (rb_Task *t) {
   t->state = RB_OVER;
   t->next = vm->free;
   vm->free = t;
+}
+
+void rb_task_freeall (rb_FieldRun *field) {
+  while (field->tasks != NULL) rb_task_free(field->tasks);
 }
 
 void rb_loop_free (rb_VM *vm) {

@@ -78,6 +78,7 @@ typedef struct rb_FieldRun {
   double every, deadline;  /* deadline: CLOCK_MONOTONIC, 0: none */
   int deeds;           /* remedies and notices done or begun */
   int live;            /* tasks that are neither over nor gone */
+  struct rb_Task *tasks;  /* all of them, also those that ended */
 } rb_FieldRun;
 
 struct rb_Watch {
@@ -93,6 +94,7 @@ struct rb_Watch {
 struct rb_Task {
   rb_Task *next;       /* in the ready queue, or in the free list */
   rb_Task *after, *before;  /* among all waiting tasks */
+  rb_Task *sister, *elder;  /* among the tasks of its field */
   struct rb_VM *vm;
   lua_State *L;
   int ref;             /* keeps L alive */
@@ -134,6 +136,9 @@ typedef struct rb_Turn {
   void *ud;
 } rb_Turn;
 
+struct rb_Run;
+typedef struct rb_Run rb_Run;
+
 typedef struct rb_VM {
   lua_State *L;
   size_t memory, maxmemory;
@@ -148,6 +153,7 @@ typedef struct rb_VM {
   rb_Show *show;
   rb_Report *report;
   rb_ResourceBox *resources;
+  struct rb_Run *run;  /* NULL outside a run */
   rb_Buffer value, text;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */
 
@@ -197,6 +203,7 @@ rb_Task *rb_task_new (lua_State *L, rb_Task *parent, rb_FieldRun *field,
 void rb_task_ready (rb_Task *t);
 /* Gives the task's coroutine back; its results are gone with it. */
 void rb_task_free (rb_Task *t);
+void rb_task_freeall (rb_FieldRun *field);
 /* Turns the loop until every task of the field is over or gone. */
 void rb_loop_run (rb_VM *vm, rb_FieldRun *field);
 void rb_loop_free (rb_VM *vm);

@@ -1,0 +1,145 @@
+/*
+** field.c - one function of a step, run under the loop to its end
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/base.h"
+#include "vm/redact.h"
+#include "vm/run/run.h"
+
+static void copywords (char *out, size_t size, const char *s, size_t n) {
+  char *clean = rb_redacted(s, n);
+  snprintf(out, size, "%s", clean != NULL ? clean : "");
+  free(clean);
+}
+
+/* a string field of the table at the top */
+static void copyfield (lua_State *L, const char *field, char *out,
+                       size_t size) {
+  size_t n;
+  lua_getfield(L, -1, field);
+  const char *s = lua_tolstring(L, -1, &n);
+  if (s != NULL) copywords(out, size, s, n);
+  lua_pop(L, 1);
+}
+
+/* "file.lua:12: message" of a Lua error, taken apart */
+static void splitplace (rb_FieldEnd *end, const char *s) {
+  const char *colon = strstr(s, ".lua:");
+  char *after;
+  if (colon == NULL) return;
+  long line = strtol(colon + 5, &after, 10);
+  if (after == colon + 5 || *after != ':' || line <= 0) return;
+  end->line = (int)line;
+  snprintf(end->file, sizeof end->file, "%.*s", (int)(colon + 4 - s), s);
+  after += strspn(after, ": ");
+  memmove(end->reason, after, strlen(after) + 1);
+}
+
+/* the error at the top, in words; popped */
+static void readerror (lua_State *L, rb_FieldEnd *end) {
+  end->end = RB_RAISED;
+  snprintf(end->kind, sizeof end->kind, "script");
+  if (lua_istable(L, -1)) {
+    copyfield(L, "kind", end->kind, sizeof end->kind);
+    copyfield(L, "certainty", end->certainty, sizeof end->certainty);
+  }
+  size_t n;
+  const char *s = rb_tolstring(L, -1, &n);
+  copywords(end->reason, sizeof end->reason, s, n);
+  if (!lua_istable(L, -2)) splitplace(end, end->reason);
+  lua_pop(L, 2);
+}
+
+static void readresults (lua_State *L, rb_FieldEnd *end) {
+  end->end = RB_ENDED;
+  lua_settop(L, 2);
+  end->truthy = lua_toboolean(L, 1);
+  end->nilresult = lua_isnil(L, 1);
+  if (lua_isstring(L, 2)) {
+    size_t n;
+    const char *s = lua_tolstring(L, 2, &n);
+    copywords(end->reason, sizeof end->reason, s, n);
+  }
+}
+
+static const char *const stopkinds[] = {
+  "", "deferred", "refused", "timeout", "runaway", "memory", "in-doubt",
+  "question", "internal", "interrupted"
+};
+
+static void readstop (const rb_FieldRun *f, rb_FieldEnd *end) {
+  end->end = RB_STOPPEDEND;
+  end->stop = f->stop;
+  copywords(end->reason, sizeof end->reason, f->why, strlen(f->why));
+  snprintf(end->kind, sizeof end->kind, "%s", stopkinds[f->stop]);
+  snprintf(end->certainty, sizeof end->certainty, "%s",
+           f->stop == RB_DOUBT ? "unknown" : "");
+}
+
+static double deadlineof (const rb_FieldSpec *spec) {
+  return spec->timeout > 0 ? rb_now() + spec->timeout : 0;
+}
+
+/* A second Ctrl-C left tasks in the middle: say so. */
+static void abandoned (rb_VM *vm, rb_FieldRun *f) {
+  int doubt = 0;
+  for (rb_Task *t = f->tasks; t != NULL; t = t->sister)
+    if (t->calling && t->call.pledged) doubt = 1;
+  f->stop = doubt ? RB_DOUBT : RB_INTERRUPT;
+  snprintf(f->why, sizeof f->why, doubt ? "interrupted in the middle of a remedy"
+           : "interrupted");
+  vm->ndeliver = 0;
+  vm->ready = NULL;
+  vm->readylast = &vm->ready;
+}
+
+static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
+                     rb_FieldEnd *end) {
+  rb_VM *vm = r->vm;
+  rb_FieldRun f = {.word = spec->word, .may = spec->may, .step = spec->row,
+                   .retries = spec->retries, .every = spec->every,
+                   .deadline = deadlineof(spec)};
+  memset(end, 0, sizeof *end);
+  lua_rawgeti(r->L, LUA_REGISTRYINDEX, spec->fn);
+  lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->object);
+  rb_Task *t = rb_task_new(r->L, NULL, &f, path, 1);
+  rb_loop_run(vm, &f);
+  if (vm->abandoned) abandoned(vm, &f);
+  end->deeds = f.deeds;
+  rb_assume_all(&end->assumes, &t->assumes);
+  if (f.stop != RB_GO) readstop(&f, end);
+  else if (t->status != LUA_OK) readerror(t->L, end);
+  else readresults(t->L, end);
+  rb_task_freeall(&f);
+}
+
+/* Functions that only look are simply run again; the effects of others are
+** retried one by one, by the gate. */
+void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
+  rb_FieldSpec once = *spec;
+  char path[256];
+  int looks = spec->may == RB_MAYPROBE;
+  if (looks) once.retries = 0;
+  attempt(r, &once, spec->path, end);
+  for (int i = 1; looks && i <= spec->retries; i++) {
+    int failed = end->end == RB_RAISED
+                 || (end->end == RB_ENDED && !end->truthy
+                     && strcmp(spec->word, "verify") == 0);
+    if (!failed || r->vm->interrupts > 0 || r->vm->dryrun) return;
+    struct timespec nap = {.tv_sec = (time_t)spec->every};
+    nap.tv_nsec = (long)((spec->every - (double)nap.tv_sec) * 1e9);
+    nanosleep(&nap, NULL);
+    rb_field_clear(end);
+    snprintf(path, sizeof path, "%s~%d", spec->path, i + 1);
+    attempt(r, &once, path, end);
+  }
+}
+
+void rb_field_clear (rb_FieldEnd *end) {
+  free(end->assumes.n);
+  end->assumes = (rb_Assumes){0};
+}

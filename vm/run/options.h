@@ -1,0 +1,26 @@
+/*
+** options.h - what `runbook run` was asked for
+*/
+
+#ifndef rb_options_h
+#define rb_options_h
+
+/* lists are NULL-terminated and never NULL; texts are NULL when not given */
+typedef struct rb_RunOptions {
+  const char *file;              /* FILE or NAME */
+  const char *const *words;      /* k=v, from the line and from --set */
+  int dry_run, yes, no_notify, require_layers, json, nocolor;
+  const char *target;
+  const char *const *cases;
+  const char *only, *from, *to;  /* step ids */
+  const char *const *approved_by;  /* ROLE=WHO:NOTE */
+  const char *answers;           /* a JSON file */
+  const char *const *limits;     /* k=n */
+  const char *timeout;           /* a duration */
+  const char *config;
+} rb_RunOptions;
+
+/* Runs it, prints it, and returns the exit code of design section 5. */
+int rb_run (const rb_RunOptions *o);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+** run.h - one execution of a runbook (private to vm/run)
+*/
+
+#ifndef rb_run_h
+#define rb_run_h
+
+#include "vm/run/options.h"
+#include "vm/run/outline.h"
+#include "vm/vm.h"
+
+#define RB_RUNTYPE "rb.run"
+
+struct rb_Run {
+  rb_VM *vm;
+  lua_State *L;
+  const rb_RunOptions *o;
+  rb_Outline outline;
+  rb_Report report;
+  int object;            /* registry references: the `run` of the scripts, */
+  int fields, known;     /* name -> value, name -> list of what it rests on */
+  const char *who;       /* operating-system user */
+  json_t *answers;       /* of --answers; NULL if none */
+  int deferred;          /* a step was: what it would have set is not known */
+  char deferwhy[512];
+  int failed, warned, refused, undecided, planned;  /* steps so far */
+  int started;           /* a deed was begun */
+  int lockfd;
+  int stop;              /* exit code that ends the run; 0: goes on */
+  int production;        /* confirmed, or not asked for */
+};
+
+/* how a field (or a case's `when`) ended */
+typedef enum rb_End {
+  RB_ENDED, RB_RAISED, RB_STOPPEDEND
+} rb_End;
+
+typedef struct rb_FieldEnd {
+  rb_End end;
+  rb_Stop stop;          /* RB_STOPPEDEND: why */
+  int truthy;            /* the first result */
+  int nilresult;         /* it returned nothing, or nil */
+  char reason[512];      /* the second result, the error or the stop, in words */
+  char kind[24], certainty[12];
+  int line;
+  char file[256];
+  int deeds;
+  rb_Assumes assumes;    /* free with rb_field_clear */
+} rb_FieldEnd;
+
+static inline rb_Run *rb_runof (rb_VM *vm) { return vm->run; }
+
+/* -- field.c: one function of a step, to its end -------------------------------- */
+
+typedef struct rb_FieldSpec {
+  int fn;                /* registry reference */
+  const char *word, *path;
+  unsigned may;
+  rb_StepRow *row;       /* NULL: nothing to show it on */
+  double timeout;        /* seconds; 0: none */
+  int retries;
+  double every;
+} rb_FieldSpec;
+
+void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end);
+void rb_field_clear (rb_FieldEnd *end);
+
+/* -- step.c, cases.c ------------------------------------------------------------- */
+
+void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row);
+/* Runs all steps; sets r->stop and the report's error. */
+void rb_steps_run (rb_Run *r);
+
+/* -- object.c, each.c, wait.c, ask.c: `run` ---------------------------------------- */
+
+/* [-0, +0, m]  Makes the object and gives it the table of parameters at the top
+** (popped). */
+void rb_object_new (rb_Run *r);
+void rb_object_set (rb_Run *r, const char *name);  /* [-1, +0] */
+extern const luaL_Reg rb_each_methods[], rb_wait_methods[], rb_ask_methods[];
+void rb_note (rb_VM *vm, const char *path, const char *text, size_t n);
+
+/* An answer by id: from --answers or the terminal. 1 and a malloc'ed text;
+** 0 none (no terminal); -1 the operator gave up. */
+int rb_answer (rb_Run *r, const char *id, const char *question, char **text);
+
+/* -- render.c: texts with {names} -------------------------------------------------- */
+
+/* The words rendered from run, redacted, malloc'ed; NULL when there are none.
+** A name that is not known yet stays as it is. */
+char *rb_words_render (rb_Run *r, const rb_Words *w);
+
+/* -- approve.c ----------------------------------------------------------------------- */
+
+/* People of all these roles agree: 0, or an exit code and the problem. */
+int rb_approve (rb_Run *r, const char *const *roles, const char *what,
+                rb_Problem *p);
+/* On production, once, before the first remedy. */
+int rb_confirm (rb_Run *r, rb_Problem *p);
+char *rb_join (const char *const *words);  /* "a, b"; NULL for none */
+
+/* -- lock.c ---------------------------------------------------------------------------- */
+
+/* 0 and the lock is held until the process ends, or RB_LOCKED and who holds it. */
+int rb_lock (rb_Run *r, const char *name, rb_Problem *p);
+
+/* -- report.c ---------------------------------------------------------------------------- */
+
+int rb_report_open (rb_Run *r, rb_Problem *p);
+void rb_report_close (rb_Report *r);
+/* [-0, +0, m]  A finding: the value at idx. */
+void rb_report_finding (rb_Run *r, lua_State *L, const char *name, int idx,
+                        const char *status);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+** ask.c - run:ask and run:choose: what only the operator knows
+**
+** From --answers, else the terminal, else the run stops for a person (exit
+** 3). A dry run without an answer defers.
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/base.h"
+#include "vm/run/run.h"
+
+static const char *fieldof (lua_State *L, const char *name) {
+  lua_getfield(L, 2, name);
+  return lua_tostring(L, -1);  /* stays on the stack */
+}
+
+/* --answers: text, number or boolean by id; {done=, note=} for a manual step */
+static char *given (rb_Run *r, const char *id) {
+  json_t *j = json_object_get(r->answers, id);
+  if (json_is_string(j)) return strdup(json_string_value(j));
+  if (json_is_object(j)) j = json_object_get(j, "done");
+  if (json_is_boolean(j)) return strdup(json_is_true(j) ? "yes" : "no");
+  return j != NULL ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
+}
+
+int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
+  *text = given(r, id);
+  if (*text == NULL) {
+    if (r->vm->dryrun || !rb_ask_terminal()) return 0;
+    *text = rb_ask_line(r->vm->show, question, 0);
+    if (*text == NULL) return -1;
+  }
+  rb_record(r->vm, "answer", id, json_pack("{s:o}", "text",
+            rb_jsontext(*text, strlen(*text))));
+  return 1;
+}
+
+static int noanswer (lua_State *L, const char *id, const char *question) {
+  if (rb_vm(L)->dryrun) return rb_stop(L, RB_DEFER, "needs an answer: %s", question);
+  return rb_stop(L, RB_PERSON, "needs an answer: %s (run it on a terminal, or give "
+                 "{\"%s\": ...} with --answers FILE)", question, id);
+}
+
+/* [-0, +1]  the options at 2: id and question, checked */
+static void checkask (lua_State *L, const char **id, const char **question) {
+  luaL_checkudata(L, 1, RB_RUNTYPE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  *id = fieldof(L, "id");
+  *question = fieldof(L, "question");
+  if (*id == NULL || *question == NULL)
+    luaL_error(L, "run:ask and run:choose take { id = \"...\", question = \"...\" }");
+}
+
+static int run_ask (lua_State *L) {
+  const char *id, *question;
+  char *text;
+  checkask(L, &id, &question);
+  int got = rb_answer(rb_runof(rb_vm(L)), id, question, &text);
+  if (got <= 0) return noanswer(L, id, question);
+  lua_pushstring(L, text);
+  free(text);
+  return 1;
+}
+
+/* the index of `text` among the choices at the top of the stack; 0: none */
+static lua_Integer choiceof (lua_State *L, const char *text) {
+  lua_Integer n = luaL_len(L, -1), found = 0;
+  for (lua_Integer i = 1; i <= n && found == 0; i++) {
+    lua_geti(L, -1, i);
+    if (strcmp(rb_tolstring(L, -1, NULL), text) == 0) found = i;
+    lua_pop(L, 2);
+  }
+  return found;
+}
+
+static int onterminal (lua_State *L, rb_Run *r, const char *question) {
+  const char *words[100];
+  int n = (int)luaL_len(L, -1), choices = lua_gettop(L);
+  luaL_checkstack(L, 110, NULL);
+  for (int i = 0; i < n && i < 99; i++) {
+    lua_geti(L, choices, i + 1);
+    words[i] = rb_tolstring(L, -1, NULL);
+  }
+  words[n < 99 ? n : 99] = NULL;
+  int chosen = rb_ask_choice(r->vm->show, question, words);
+  lua_settop(L, choices);
+  return chosen + 1;
+}
+
+static int run_choose (lua_State *L) {
+  const char *id, *question;
+  rb_Run *r = rb_runof(rb_vm(L));
+  lua_Integer chosen = 0;
+  checkask(L, &id, &question);
+  lua_getfield(L, 2, "choices");
+  luaL_argcheck(L, lua_istable(L, -1) && luaL_len(L, -1) > 0, 2,
+                "run:choose takes choices = { ... }");
+  char *text = given(r, id);
+  if (text != NULL) {
+    lua_pushstring(L, text);
+    free(text);
+    lua_insert(L, -2);
+    chosen = choiceof(L, lua_tostring(L, -2));
+    if (chosen == 0)
+      return rb_fail(L, "argument", RB_NOTDONE, "the answer '%s' for %s is none of "
+                     "the choices", lua_tostring(L, -2), id);
+  } else if (!r->vm->dryrun && rb_ask_terminal()) {
+    chosen = onterminal(L, r, question);
+  }
+  if (chosen == 0) return noanswer(L, id, question);
+  lua_geti(L, -1, chosen);
+  rb_record(r->vm, "answer", id, json_pack("{s:o}", "text", rb_tojson(L, -1)));
+  return 1;
+}
+
+const luaL_Reg rb_ask_methods[] = {
+  {"ask", run_ask},
+  {"choose", run_choose},
+  {NULL, NULL}
+};

@@ -1,0 +1,81 @@
+/*
+** lock.c - one run at a time for each lock name, on this machine
+**
+** flock dies with its holder, so a lock is never stale. The file says who
+** holds it, for whoever comes second.
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vm/run/run.h"
+
+/* the locks' folder beside the tape, made when missing */
+static int folder (char *path, size_t size) {
+  char tape[4096];
+  if (!rb_tape_file(tape, sizeof tape)) return 0;
+  char *slash = strrchr(tape, '/');
+  if (slash == NULL) return 0;
+  *slash = '\0';
+  if ((size_t)snprintf(path, size, "%s/locks", tape) >= size) return 0;
+  return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+/* a lock's name as a file name: what is odd becomes %xx */
+static void filename (const char *name, char *out, size_t size) {
+  size_t n = 0;
+  for (; *name != '\0' && n + 4 < size; name++) {
+    unsigned char c = (unsigned char)*name;
+    int plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+                || (c >= '0' && c <= '9') || strchr("_-:@", c) != NULL;
+    n += (size_t)snprintf(out + n, size - n, plain ? "%c" : "%%%02x", c);
+  }
+  out[n] = '\0';
+}
+
+static int heldby (int fd, const char *name, rb_Problem *p) {
+  char who[300] = "";
+  ssize_t n = pread(fd, who, sizeof who - 1, 0);
+  who[n > 0 ? n : 0] = '\0';
+  who[strcspn(who, "\n")] = '\0';
+  return rb_problem(p, RB_LOCKED, "lock", "the lock '%s' is held by another run: "
+                    "%s", name, who[0] != '\0' ? who : "it does not say which");
+}
+
+int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
+  char dir[4096], file[256], path[4400], line[300], host[64] = "";
+  if (!folder(dir, sizeof dir))
+    return rb_problem(p, RB_USAGE, "lock", "cannot make the folder of locks: %s",
+                      strerror(errno));
+  filename(name, file, sizeof file);
+  snprintf(path, sizeof path, "%s/%s", dir, file);
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0)
+    return rb_problem(p, RB_USAGE, "lock", "cannot open the lock %s: %s", path,
+                      strerror(errno));
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    heldby(fd, name, p);
+    close(fd);
+    return p->exit;
+  }
+  if (r->vm->dryrun) {  /* it looked; it holds nothing */
+    close(fd);
+    return 0;
+  }
+  gethostname(host, sizeof host - 1);
+  int n = snprintf(line, sizeof line, "run %s by %s on %s (process %ld) since %s\n",
+                   r->report.run, r->who, host, (long)getpid(), r->report.started);
+  if (ftruncate(fd, 0) != 0 || write(fd, line, (size_t)n) != n) {
+    close(fd);
+    return rb_problem(p, RB_USAGE, "lock", "cannot write the lock %s: %s", path,
+                      strerror(errno));
+  }
+  r->lockfd = fd;
+  return 0;
+}

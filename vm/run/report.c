@@ -1,0 +1,120 @@
+/*
+** report.c - the report of a run: made from the outline, filled as it goes
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vm/redact.h"
+#include "vm/run/run.h"
+
+char *rb_join (const char *const *words) {
+  rb_Buffer b = {0};
+  if (words == NULL || *words == NULL) return NULL;
+  for (const char *const *w = words; *w != NULL; w++)
+    rb_buffer_printf(&b, "%s%s", w > words ? ", " : "", *w);
+  return b.s;
+}
+
+static char *copy (const char *s) {
+  return s != NULL ? rb_redacted(s, strlen(s)) : NULL;
+}
+
+static void stamp (char *out, size_t size) {
+  struct timespec now;
+  struct tm tm;
+  clock_gettime(CLOCK_REALTIME, &now);
+  gmtime_r(&now.tv_sec, &tm);
+  size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
+  snprintf(out + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+static void fillsteps (rb_Run *r, rb_Report *rep) {
+  for (int i = 0; i < r->outline.nsteps; i++) {
+    const rb_Step *s = &r->outline.steps[i];
+    rb_StepRow *row = &rep->steps[i];
+    row->n = i + 1;
+    row->id = copy(s->id);
+    row->title = rb_words_render(r, &s->title);
+    row->incase = s->incase >= 0 ? copy(r->outline.cases[s->incase].id) : NULL;
+    row->approve = rb_join(s->approve);
+  }
+  for (int i = 0; i < r->outline.ncases; i++) {
+    rb_CaseRow *row = &rep->cases[i];
+    row->id = copy(r->outline.cases[i].id);
+    row->title = rb_words_render(r, &r->outline.cases[i].title);
+    row->taken = -1;
+  }
+}
+
+int rb_report_open (rb_Run *r, rb_Problem *p) {
+  rb_Report *rep = &r->report;
+  const rb_Outline *o = &r->outline;
+  rep->runbook = copy(o->name);
+  rep->title = copy(o->title);
+  rep->use_when = copy(o->use_when);
+  rep->impact = copy(o->impact);
+  rep->severity = copy(o->severity);
+  rep->approve = rb_join(o->approve);
+  rep->next = 1;
+  rep->ncases = o->ncases;
+  rep->nsteps = o->nsteps;
+  rep->steps = calloc((size_t)o->nsteps + 1, sizeof *rep->steps);
+  rep->cases = calloc((size_t)o->ncases + 1, sizeof *rep->cases);
+  if (rep->steps == NULL || rep->cases == NULL)
+    return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  stamp(rep->started, sizeof rep->started);
+  fillsteps(r, rep);
+  return 0;
+}
+
+static void freeeffects (rb_EffectRow *e) {
+  while (e != NULL) {
+    rb_EffectRow *next = e->next;
+    free(e->path); free(e->verb); free(e->target); free(e->summary);
+    free(e->reason); free(e->assumes); free(e->undo);
+    json_decref(e->before);
+    json_decref(e->after);
+    free(e);
+    e = next;
+  }
+}
+
+void rb_report_close (rb_Report *rep) {
+  for (int i = 0; rep->steps != NULL && i < rep->nsteps; i++) {
+    rb_StepRow *s = &rep->steps[i];
+    freeeffects(s->effects);
+    free(s->id); free(s->title); free(s->incase); free(s->reason);
+    free(s->manual); free(s->approve);
+  }
+  for (int i = 0; rep->cases != NULL && i < rep->ncases; i++) {
+    free(rep->cases[i].id); free(rep->cases[i].title);
+    free(rep->cases[i].evidence);
+  }
+  for (int i = 0; i < rep->nfindings; i++) {
+    free(rep->findings[i].name);
+    json_decref(rep->findings[i].value);
+  }
+  free(rep->steps); free(rep->cases); free(rep->findings);
+  free(rep->runbook); free(rep->title); free(rep->use_when); free(rep->impact);
+  free(rep->severity); free(rep->approve); free(rep->target); free(rep->kind);
+  free(rep->digest); free(rep->kernelwhy); free(rep->protocolwhy);
+  free(rep->lockscope); free(rep->errorstep);
+  json_decref(rep->protocol);
+  json_decref(rep->params);
+  *rep = (rb_Report){0};
+}
+
+void rb_report_finding (rb_Run *r, lua_State *L, const char *name, int idx,
+                        const char *status) {
+  rb_Report *rep = &r->report;
+  rb_Finding *list = realloc(rep->findings, ((size_t)rep->nfindings + 1)
+                             * sizeof *list);
+  if (list == NULL) { luaL_error(L, "not enough memory"); return; }
+  rep->findings = list;
+  list[rep->nfindings++] = (rb_Finding){copy(name), rb_tojson(L, idx), status};
+  rb_record(r->vm, "finding", rb_taskof(L)->path, json_pack("{s:s,s:o,s:s?}",
+            "name", name, "value", rb_tojson(L, idx), "status", status));
+}

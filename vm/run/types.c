@@ -237,9 +237,8 @@ static void shown (lua_State *L, const rb_Param *q, int idx, char *out,
                    size_t size) {
   size_t n;
   if (q->type == RB_SECRET) { snprintf(out, size, "what was given"); return; }
-  if (lua_isboolean(L, idx) || lua_isnumber(L, idx)) {
-    const char *s = luaL_tolstring(L, idx, NULL);
-    snprintf(out, size, lua_type(L, idx) == LUA_TSTRING ? "\"%s\"" : "%s", s);
+  if (lua_isboolean(L, idx) || lua_type(L, idx) == LUA_TNUMBER) {
+    snprintf(out, size, "%s", luaL_tolstring(L, idx, NULL));
     lua_pop(L, 1);
     return;
   }

@@ -186,7 +186,7 @@ end
 local function checkparam (item, name, v)
   local what = format("%s: parameter '%s'", label(item), name)
   if type(name) ~= "string" or not match(name, "^[%a_][%w_]*$") then
-    fail(item, "%s: a parameter's name is of letters, digits and '_', not %s", label(item), show(name))
+    failat(item, "params", "%s: a parameter's name is of letters, digits and '_', not %s", label(item), show(name))
   end
   if taken[name] then failat(item, name, "%s: run.%s is there already; choose another name", what, name) end
   if type(v) ~= "table" then

@@ -149,6 +149,7 @@ static double nearer (double a, double b) {
 /* CLOCK_MONOTONIC at which the running call has to be over; 0: never */
 static double deadline (rb_Task *t) {
   double d = t->vm->rundeadline;
+  if (t->call.grace != 0) return t->call.grace;
   if (t->field != NULL) d = nearer(d, t->field->deadline);
   return t->calling ? nearer(d, t->call.deadline) : d;
 }
@@ -163,6 +164,10 @@ double rb_timeleft (lua_State *L) {
 void rb_timeout (lua_State *L, double seconds) {
   rb_Task *t = rb_taskof(L);
   if (t->calling) t->call.deadline = rb_now() + seconds;
+}
+
+void rb_grace (lua_State *L, double seconds) {
+  rb_taskof(L)->call.grace = seconds > 0 ? rb_now() + seconds : 0;
 }
 
 static int park (lua_State *L, double wake, lua_KContext ctx,

@@ -214,6 +214,10 @@ RB_API void rb_timeout (lua_State *L, double seconds);
 ** whichever is first; 0 when none are left). */
 RB_API double rb_timeleft (lua_State *L);
 
+/* [-0, +0, -]  This call is out of time and tidies up: its waits may last that
+** much longer (0: it has tidied up). */
+RB_API void rb_grace (lua_State *L, double seconds);
+
 /* [-0, +?, y]  Goes on in k when fd has one of 'events' (as in poll) or the
 ** call's time is up: k asks rb_timeleft. */
 RB_API int rb_wait (lua_State *L, int fd, short events, lua_KContext ctx,
@@ -263,6 +267,7 @@ typedef struct rb_Command {
   int delegates;            /* may talk to a daemon over a Unix socket */
   const char *const *hosts; /* "host:port" it may connect to; NULL: none */
   int pledge;               /* a deed: pledge between fork and exec */
+  const char *scratch;      /* readonly: the folder that it may write to; NULL: none */
 } rb_Command;
 
 /* [-0, +1, vy]  Runs it; k finds {code=, signal=, stdout=, stderr=} on the

@@ -63,6 +63,7 @@ typedef struct rb_Call {
   int keyed;           /* predict or preview asked for a key */
   const char *read;    /* "predicted", "real", "as of now", or NULL */
   double started, deadline;
+  double grace;        /* rb_grace: goes before every deadline; 0: none */
   rb_Buffer path, summary;  /* kept from call to call */
   char fingerprint[65];
 } rb_Call;

@@ -138,6 +138,9 @@ RB_API void rb_unclaim (lua_State *L, const char *layer);
 ** nil where it lies below none. */
 RB_API const char *rb_allowedroot (lua_State *L, const char *path);
 
+/* [-0, +0, -]  "1h30m" in seconds; 0 when it is not a duration. Units ms s m h d. */
+RB_API int rb_duration (const char *text, double *seconds);
+
 /* -- failing ------------------------------------------------------------- */
 
 /* how sure we are that a failed remedy did not happen */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vm/module.h"
 #include "vm/run/outline.h"
 
 #define LONGEST (36500.0 * 86400)  /* a century: no clock of ours overflows */

@@ -12,6 +12,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+#include "vm/module.h"   /* rb_duration */
 #include "vm/problem.h"
 
 enum { RB_NOREF = LUA_NOREF };
@@ -120,9 +121,6 @@ int rb_params_read (lua_State *L, const rb_Outline *o, const char *const *words,
                     void (*secret) (lua_State *L, const char *name,
                                     const char *text, size_t len),
                     rb_Problem *p);
-
-/* "1h30m" in seconds; 0 when it is not a duration. Units ms s m h d. */
-int rb_duration (const char *text, double *seconds);
 
 /* Seconds as people write them: "1h30m", "250ms". */
 void rb_duration_text (double seconds, char *out, size_t size);

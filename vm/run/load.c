@@ -340,6 +340,15 @@ static void setfolder (lua_State *L, const char *path) {
   rb_state_folder(L, folder);
 }
 
+int rb_chunk_load (lua_State *L, const char *file, rb_Problem *p) {
+  rb_Buffer b = {0};
+  *p = (rb_Problem){0};
+  if (readfile(file, &b, p) == 0 && checktext(&b, file, p) == 0)
+    compile(L, &b, file, p);
+  rb_buffer_free(&b);
+  return p->exit;
+}
+
 int rb_outline_load (lua_State *L, const char *file, rb_Outline *o,
                      rb_Problem *p) {
   char path[PATH_MAX];

@@ -38,4 +38,20 @@ int rb_param_type (const char *name);
 int rb_param_value (lua_State *L, const rb_Param *q, const char *base, int idx,
                     char *why, size_t size);
 
+/* a global name that a chunk uses somewhere */
+typedef struct rb_Global {
+  char name[64];
+  int set;             /* it is assigned to */
+  int line;
+} rb_Global;
+
+/* [-0, +0, m]  Every use of a global in the chunk on the top, inner functions
+** first; 0 when this Lua's code cannot be read. */
+int rb_globals (lua_State *L, void (*each) (void *ud, const rb_Global *g),
+                void *ud);
+
+/* [-0, +(0|1), m]  Reads and compiles a file without calling it, and pushes the
+** chunk; or says in *p what is wrong with it as text. */
+int rb_chunk_load (lua_State *L, const char *file, rb_Problem *p);
+
 #endif

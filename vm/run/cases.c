@@ -1,0 +1,217 @@
+/*
+** cases.c - the steps in reading order: groups of cases, and what was selected
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/run/run.h"
+
+static int among (const char *word, const char *const *words) {
+  for (; *words != NULL; words++)
+    if (strcmp(word, *words) == 0) return 1;
+  return 0;
+}
+
+/* a problem that is not a step's */
+static void fail (rb_Run *r, int exit, const char *kind, const char *what) {
+  rb_problem(&r->report.error, exit, kind, "%s", what);
+  r->stop = exit;
+}
+
+/* -- one group ---------------------------------------------------------------- */
+
+/* Did --case name one of this group? Then the others are not looked at. */
+static int chosen (rb_Run *r, int first, int last) {
+  int any = 0;
+  for (int i = first; i <= last; i++) {
+    r->report.cases[i].taken = among(r->outline.cases[i].id, r->o->cases);
+    any |= r->report.cases[i].taken;
+  }
+  return any;
+}
+
+static void setevidence (rb_CaseRow *row, const char *why) {
+  free(row->evidence);
+  row->evidence = *why != '\0' ? strdup(why) : NULL;
+}
+
+/* evaluates the `when` of one case; 0: the run cannot go on */
+static int evaluate (rb_Run *r, int i) {
+  const rb_Case *c = &r->outline.cases[i];
+  rb_CaseRow *row = &r->report.cases[i];
+  rb_FieldEnd end;
+  char path[200], why[600];
+  row->taken = c->when == RB_NOREF && !c->asked;
+  if (c->when == RB_NOREF) return 1;
+  snprintf(path, sizeof path, "case:%s/when", c->id);
+  rb_FieldSpec spec = {.fn = c->when, .word = "when", .path = path,
+                       .may = RB_MAYPROBE};
+  rb_field_run(r, &spec, &end);
+  int goes = 1;
+  if (end.end == RB_ENDED && end.assumes.count == 0) {
+    row->taken = end.truthy;
+    setevidence(row, end.reason);
+  } else if (r->vm->dryrun && (end.stop == RB_DEFER || end.assumes.count > 0)) {
+    row->taken = -1;
+    r->undecided++;
+    setevidence(row, end.end == RB_ENDED ? rb_assume_words(r->vm, &end.assumes, why,
+                sizeof why) : end.reason);
+  } else {
+    snprintf(why, sizeof why, "case %s: %s", c->id, end.reason);
+    fail(r, end.stop == RB_INTERRUPT ? RB_INTERRUPTED : strcmp(end.kind, "script")
+         == 0 && !r->started ? RB_USAGE : RB_FAILED, end.kind, why);
+    snprintf(r->report.error.file, sizeof r->report.error.file, "%s", end.file);
+    r->report.error.line = end.line;
+    goes = 0;
+  }
+  rb_field_clear(&end);
+  return goes;
+}
+
+/* several are true: the operator chooses; a dry run shows them all */
+static void choose (rb_Run *r, int first, int last, int taken) {
+  const char *ids[64];
+  char what[512] = "";
+  int n = 0, at[64];
+  if (taken < 2 || r->vm->dryrun) return;
+  for (int i = first; i <= last && n < 63; i++) {
+    if (r->report.cases[i].taken != 1) continue;
+    at[n] = i;
+    ids[n++] = r->report.cases[i].id;
+    r->report.cases[i].taken = 0;
+  }
+  ids[n] = NULL;
+  int pick = rb_ask_choice(r->vm->show, "More than one case is true. Which one?", ids);
+  if (pick >= 0) {
+    r->report.cases[at[pick]].taken = 1;
+    return;
+  }
+  char *all = rb_join(ids);
+  snprintf(what, sizeof what, "more than one case is true: %s; choose with --case",
+           all != NULL ? all : "");
+  free(all);
+  fail(r, RB_STOPPED, "case", what);
+}
+
+static void saynone (rb_Run *r, int first, int last) {
+  rb_Buffer b = {0};
+  rb_buffer_puts(&b, "no case applies");
+  for (int i = first; i <= last; i++) {
+    const rb_CaseRow *row = &r->report.cases[i];
+    rb_buffer_printf(&b, "%s %s%s%s", i > first ? "," : ":", row->id,
+                     r->outline.cases[i].asked ? " (only with --case)" : "",
+                     row->evidence != NULL ? ": " : "");
+    if (row->evidence != NULL) rb_buffer_puts(&b, row->evidence);
+  }
+  if (b.s != NULL) rb_note(r->vm, NULL, b.s, b.n);
+  rb_buffer_free(&b);
+}
+
+/* approvals, limits and lock of a case that was taken */
+static void enter (rb_Run *r, int i) {
+  const rb_Case *c = &r->outline.cases[i];
+  rb_Problem p = {0};
+  char what[160];
+  snprintf(what, sizeof what, "case %s", c->id);
+  char *lock = rb_words_render(r, &c->lock);
+  if (rb_approve(r, c->approve, what, &p) != 0
+      || (lock != NULL && rb_lock(r, lock, &p) != 0)) {
+    r->report.error = p;
+    r->stop = p.exit;
+  }
+  free(lock);
+  if (c->limitsref != RB_NOREF) {
+    lua_rawgeti(r->L, LUA_REGISTRYINDEX, c->limitsref);
+    lua_pushnil(r->L);
+    while (lua_next(r->L, -2) != 0) {
+      rb_limits_lower(r->vm, lua_tostring(r->L, -2), lua_tointeger(r->L, -1));
+      lua_pop(r->L, 1);
+    }
+    lua_pop(r->L, 1);
+  }
+  rb_record(r->vm, "step", c->id, json_pack("{s:s,s:s?}", "case", c->id, "evidence",
+            r->report.cases[i].evidence));
+}
+
+/* decides a group and enters what was taken */
+static void group (rb_Run *r, int first) {
+  int last = first, taken = 0;
+  while (last + 1 < r->outline.ncases
+         && r->outline.cases[last + 1].group == r->outline.cases[first].group) last++;
+  if (!chosen(r, first, last))
+    for (int i = first; i <= last; i++)
+      if (!evaluate(r, i)) return;
+  for (int i = first; i <= last; i++) taken += r->report.cases[i].taken == 1;
+  choose(r, first, last, taken);
+  if (r->stop != 0) return;
+  for (int i = first; i <= last; i++) {
+    rb_CaseRow *row = &r->report.cases[i];
+    if (row->taken == 1) enter(r, i);
+    if (row->taken != 0 && r->vm->show != NULL && (row->taken == 1 || r->vm->dryrun))
+      rb_show_case(r->vm->show, &r->report, row);
+    if (r->stop != 0) return;
+  }
+  if (taken == 0) saynone(r, first, last);
+}
+
+/* -- selection --------------------------------------------------------------------- */
+
+static int indexof (rb_Run *r, const char *id) {
+  for (int i = 0; i < r->outline.nsteps; i++)
+    if (strcmp(r->outline.steps[i].id, id) == 0) return i;
+  return -1;
+}
+
+/* marks what --only, --from and --to leave out, and what --case skips */
+static void select_ (rb_Run *r) {
+  const rb_RunOptions *o = r->o;
+  int from = o->from != NULL ? indexof(r, o->from) : 0;
+  int to = o->to != NULL ? indexof(r, o->to) : r->outline.nsteps - 1;
+  if (o->only != NULL) from = to = indexof(r, o->only);
+  for (int i = 0; i < r->outline.nsteps; i++) {
+    rb_StepRow *row = &r->report.steps[i];
+    if (i < from || i > to) row->status = "unselected";
+    if (*o->cases != NULL && r->outline.steps[i].diagnose) {
+      row->status = "skipped";
+      row->reason = strdup("the case was given, so nothing is diagnosed");
+    }
+  }
+}
+
+/* may step i run now? */
+static int reached (rb_Run *r, int i) {
+  const rb_Step *s = &r->outline.steps[i];
+  rb_StepRow *row = &r->report.steps[i];
+  if (row->status != NULL && strcmp(row->status, "skipped") == 0) return 0;
+  if (s->incase < 0) return 1;
+  if (r->report.cases[s->incase].taken == 1) return 1;
+  row->status = r->report.cases[s->incase].taken == -1 ? "deferred" : "unselected";
+  if (r->report.cases[s->incase].taken == -1 && row->reason == NULL
+      && r->report.cases[s->incase].evidence != NULL)
+    row->reason = strdup(r->report.cases[s->incase].evidence);
+  return 0;
+}
+
+void rb_steps_run (rb_Run *r) {
+  int group_ = -1, i = 0;
+  select_(r);
+  for (; i < r->outline.nsteps && r->stop == 0; i++) {
+    const rb_Step *s = &r->outline.steps[i];
+    if (s->incase >= 0 && r->outline.cases[s->incase].group != group_) {
+      group_ = r->outline.cases[s->incase].group;
+      int first = s->incase;
+      while (first > 0 && r->outline.cases[first - 1].group == group_) first--;
+      group(r, first);
+      if (r->stop != 0) break;
+    }
+    if (reached(r, i)) rb_step_run(r, s, &r->report.steps[i]);
+  }
+  for (i = 0; i < r->outline.nsteps; i++) {
+    rb_StepRow *row = &r->report.steps[i];
+    if (row->status != NULL) continue;
+    row->status = "skipped";
+    row->reason = strdup("the run stopped before it");
+  }
+}

@@ -242,8 +242,13 @@ ok "variant wrong-credentials" "$sandbox" variant wrong-credentials "$a"
 is "... from 25 addresses" "$(grep login_failures "$SANDBOX_LOG" | grep -o '"ip":"203[^"]*"' | sort -u | wc -l)" 25
 ok "variant dlq" "$sandbox" variant dlq "$a"
 is "... fills the dead letter queue" "$(field /health/queues failed)" 27
+ok "variant bad-release" "$sandbox" variant bad-release "$a"
+has "... lacks its migration" "$(get /health/golive/alerts; echo "$body")" MIGRATION_MISSING
+is "... is not ready" "$(status_of /health/ready)" 503
+is "... is another version" "$(field /health version)" 1.5.0
 ok "variant healthy" "$sandbox" variant healthy "$a"
 is "... is GREEN" "$(field /health/golive overallHealth)" GREEN
+is "... is the version before" "$(field /health version)" 1.4.11
 "$sandbox" variant plague "$a" > /dev/null 2>&1
 is "an unknown variant is a usage error" $? 2
 
@@ -276,6 +281,8 @@ ok "preflight passes for a school" "$SANDBOX_APP/bin/preflight" st-marys
 refuses "preflight fails for none" "$SANDBOX_APP/bin/preflight" hogwarts
 sql "$SANDBOX_PG_URL" -c 'UPDATE "st-marys".users SET active = false WHERE role_id = 1'
 refuses "preflight misses the administrator" "$SANDBOX_APP/bin/preflight" st-marys
+"$sandbox" reset "$a"
+for part in baseline usage resilience; do ok "the go-live check: $part" "$SANDBOX_APP/bin/golive" $part; done
 has "the snapshots are dumps of a school" "$(cat "$SANDBOX_BACKUPS"/greenwood_high_*.sql)" 'CREATE TABLE greenwood_high.user_sessions'
 is "the releases have a history" "$(git -C "$SANDBOX_APP" rev-list --count HEAD)" 12
 "$sandbox" reset "$a"

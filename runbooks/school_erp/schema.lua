@@ -160,6 +160,7 @@ return {
     REDIS_DISCONNECT    = "redis_disconnect",
     DLQ_SPIKE           = "dlq_spike",
     TENANT_RED          = "tenant_isolation",
+    MIGRATION_MISSING   = "deployment_rollback",
   },
 
   -- the names of the settings these runbooks need from the configuration ------------------

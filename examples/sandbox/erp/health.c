@@ -209,9 +209,29 @@ static void check_schools (const App *app, Report *r) {
   json_decref(list);
 }
 
+/* has the migration run that this release needs? -1: cannot be told */
+static int release_fits (const App *app, json_int_t *needs, json_int_t *has) {
+  *needs = number(app->release, "schema");
+  json_t *row = erp_row("SELECT max(version) AS version "
+                        "FROM public.schema_migrations", 0, NULL);
+  if (!row) return -1;
+  *has = number(row, "version");
+  json_decref(row);
+  return *has >= *needs;
+}
+
+static void check_release (const App *app, Report *r) {
+  json_int_t needs, has = 0;
+  int fits = release_fits(app, &needs, &has) == 1;
+  if (!fits) alert(r, "MIGRATION_MISSING", "P0", NULL, json_integer(has), needs);
+  note(r, "release", fits ? GREEN : RED, json_pack("{s:O?, s:I, s:I}", "version",
+       json_object_get(app->release, "version"), "needs", needs, "has", has));
+}
+
 static Report look (const App *app) {
   Report r = {GREEN, json_object(), json_array()};
   int db = check_database(&r);
+  if (db) check_release(app, &r);
   int redis = check_redis(&r);
   if (redis) check_queues(&r);
   if (db && redis) check_schools(app, &r);
@@ -255,13 +275,15 @@ Reply erp_health (App *app, const Request *r) {
 }
 
 Reply erp_ready (App *app, const Request *r) {
-  (void)app; (void)r;
-  int db = database_ok();
+  (void)r;
+  json_int_t needs, has;
+  int db = release_fits(app, &needs, &has);
   int redis = erp_redis_ping() == 0;
   int queue = redis && queue_part(queues[0], "failed") >= 0;
-  int ready = db && redis && queue;
+  int ready = db == 1 && redis && queue;
   return erp_reply(ready ? 200 : 503, json_pack("{s:s, s:{s:s, s:s, s:s}}",
-    "status", ready ? "ok" : "down", "checks", "db", db ? "ok" : "down",
+    "status", ready ? "ok" : "down", "checks", "db",
+    db == 1 ? "ok" : db == 0 ? "behind" : "down",
     "redis", redis ? "ok" : "down", "queue", queue ? "ok" : "down"));
 }
 

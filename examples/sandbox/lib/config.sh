@@ -1,0 +1,78 @@
+# config.sh - the configuration that runbook reads
+# shellcheck shell=bash
+
+config_write () {
+  local file=$1 q who service
+  q () { json_text "$1"; }      # Lua reads these strings as JSON does
+  who=$(q "$(id -un)")
+  if [ -n "$SANDBOX_PM2" ]; then
+    service="{ url = \"pm2:school-erp-server\", home = $(q "$PM2_HOME"), program = $(q "$SANDBOX_PM2") }"
+  else
+    service="{ url = \"process:school-erp-server\", pidfile = $(q "$SANDBOX_PIDFILE"),
+                    start = { $(q "$server"), \"--env\", $(q "$SANDBOX_DOTENV"),
+                              \"--pidfile\", $(q "$SANDBOX_PIDFILE") },
+                    cwd = $(q "$SANDBOX_APP") }"
+  fi
+  rm -f "$file.new"
+  (umask 077; cat > "$file.new") <<END
+-- The configuration of the sandbox in $dir, written by \`sandbox up\`.
+-- It holds passwords: mode 0600, and not for a repository.
+return {
+  target   = "local",
+  runbooks = { $(q "$top/runbooks") },
+  roles    = {
+    ["senior-engineer"] = { $who },
+    ["tech-lead"]       = { $who },
+    cto                 = { $who },
+  },
+  targets  = {
+    ["local"] = {
+      kind     = "sandbox",
+      defaults = { tenant_isolation = { tenant = "greenwood_high" } },
+      allow    = {
+        files    = { $(q "$dir") },
+        programs = { "pm2", "git", "ls", "cat", "sh", $(q "$SANDBOX_APP/bin/preflight"),
+                     $(q "$SANDBOX_APP/bin/build"), $(q "$SANDBOX_APP/bin/golive") },
+        hosts    = { "127.0.0.1" },
+      },
+      limits   = { pg_rows = 50000, redis_keys = 100 },
+      systems  = {
+        school_erp = {
+          http    = { url = $(q "$SANDBOX_HTTP_URL"), probes = {} },
+          pg      = {
+            url   = $(q "$SANDBOX_PG_URL"),
+            probe = $(q "$SANDBOX_PG_PROBE_URL"),
+          },
+          redis   = {
+            url   = $(q "$SANDBOX_REDIS_URL"),
+            probe = $(q "$SANDBOX_REDIS_PROBE_URL"),
+          },
+          dotenv  = $(q "$SANDBOX_DOTENV"),
+          service = $service,
+          log     = $(q "$SANDBOX_LOG"),
+          backup  = $(q "$SANDBOX_BACKUPS"),
+          settings = {
+            preflight      = { $(q "$SANDBOX_APP/bin/preflight") },   -- takes a schema
+            repository     = $(q "$SANDBOX_APP"),
+            build          = { $(q "$SANDBOX_APP/bin/build") },
+            load_baseline  = { $(q "$SANDBOX_APP/bin/golive"), "baseline" },
+            simulate_usage = { $(q "$SANDBOX_APP/bin/golive"), "usage" },
+            resilience     = { $(q "$SANDBOX_APP/bin/golive"), "resilience" },
+            cache_prefixes = { "cache:" },
+            login = { email = $(q "$SANDBOX_LOGIN_EMAIL"), password = $(q "$SANDBOX_LOGIN_PASSWORD"),
+                      tenant = "greenwood_high" },
+            school_names = {
+              greenwood_high = { school = "Greenwood High", admin = "office@greenwood-high.example" },
+              riverside      = { school = "Riverside School", admin = "office@riverside.example" },
+              ["st-marys"]   = { school = "St Mary's", admin = "office@st-marys.example" },
+            },
+          },
+          schema  = {},
+        },
+      },
+    },
+  },
+}
+END
+  mv "$file.new" "$file" || die "cannot write $file"
+}

@@ -29,6 +29,8 @@ typedef struct rb_TapeRun {
   int64_t ended;         /* 0: unfinished */
   const char *status;
   int exit;
+  int64_t events;
+  char head[65];         /* hash of the last one: what an anchor keeps */
 } rb_TapeRun;
 
 /* kinds: "start" (script and identities), "step", "intent", "outcome",
@@ -47,6 +49,7 @@ typedef struct rb_TapeEvent {
 typedef struct rb_TapeRow {
   int64_t seq;
   rb_TapeEvent event;  /* secret: opened, or NULL when its key is gone */
+  char hash[65];
 } rb_TapeRow;
 
 /* Opens (and creates: folder 0700, file 0600, WAL, synchronous=FULL) the tape.
@@ -63,6 +66,10 @@ void rb_tape_close (rb_Tape *t);  /* commits nothing; safe on NULL */
 /* A new run: its key, its row and the start of its chain. Not yet committed. */
 int rb_tape_begin (rb_Tape *t, const rb_TapeRun *run, rb_Problem *p);
 
+/* Goes on with a run of the tape (its whole id): its key, its chain. Exit 2
+** where there is no such run or its key is gone. */
+int rb_tape_continue (rb_Tape *t, const char *run, rb_Problem *p);
+
 /* Queues an event of that run (memory only) and returns its sequence number,
 ** 1 for the first; 0 when memory ran out. */
 int64_t rb_tape_append (rb_Tape *t, const rb_TapeEvent *e);
@@ -78,7 +85,8 @@ int rb_tape_commit (rb_Tape *t, rb_Problem *p);
 int rb_tape_end (rb_Tape *t, const char *status, int exit, rb_Problem *p);
 
 /* Commit from another thread while the main thread is stuck in a C function
-** (the hard deadline): takes the tape's lock, gives up after a second. */
+** (the hard deadline): takes the tape's lock, gives up after a second. From
+** then on nothing is appended or committed: no deed can follow the end. */
 int rb_tape_rescue (rb_Tape *t, const char *status, int exit);
 
 /* Derived from the run's key: the same again for the same run and path. */
@@ -100,6 +108,10 @@ int rb_tape_events (rb_Tape *t, const char *run,
 /* Recomputes every chain (run NULL) or one; exit 1 and *p names the first
 ** event that does not fit. */
 int rb_tape_verify (rb_Tape *t, const char *run, rb_Problem *p);
+
+/* Deletes finished runs that started before that time (milliseconds), with
+** their keys; *n says how many. */
+int rb_tape_prune (rb_Tape *t, int64_t before, int64_t *n, rb_Problem *p);
 
 /* A new ULID: time and random, sorted by time also within a millisecond. */
 void rb_ulid (char id[RB_RUNID]);

@@ -1,9 +1,9 @@
 /*
 ** value.h - Lua values as bytes, the same bytes for equal values
 **
-** nil, booleans, integers, floats, strings and tables (keys sorted; no
-** cycles, at most 100 deep), result types by name. Secrets go by name and
-** label only when 'open' is 0.
+** nil, booleans, integers, floats, strings, json.null and tables (keys
+** sorted; no cycles, at most 100 deep), result types by name. Secrets and
+** resources go by label and name only.
 */
 
 #ifndef rb_value_h
@@ -16,8 +16,9 @@
 /* [-0, +0, m]  Appends the value at idx. Returns 0, or words that say what
 ** cannot be written ("a function", "a table that contains itself"). A table's
 ** result type is the string in its metatable's "__name" (with __rbtype true);
-** a userdata is written as the string that its metatable's "__rblabel" holds
-** (resources, run, systems), else cannot be written. */
+** an object whose metatable has "__rblabel" (resources, run, systems, secrets)
+** is written as that label and, where it has one, its __tostring; another
+** userdata cannot be written. The caller looks at b->failed. */
 const char *rb_value_encode (lua_State *L, int idx, rb_Buffer *b);
 
 /* [-0, +1, m]  Pushes the value back; returns 0 and pushes nothing on damaged

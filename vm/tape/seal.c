@@ -1,0 +1,185 @@
+/*
+** seal.c - what only we may read again: a key per run, and what it seals
+**
+** keys/RUN holds 32 random bytes. Three keys come from them: one seals, one
+** makes tokens, one marks arguments. Deleting the file shreds all of it. The
+** run and the number of the event are authenticated with each secret, so
+** that none can be moved to another place.
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vm/tape/store.h"
+
+#define CONTEXT "rbtape_1"
+enum {
+  NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+  TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+  PLACE = RB_RUNID - 1 + 8
+};
+
+/* -- keys ------------------------------------------------------------------ */
+
+/* the folder of the keys, or the file of a run's key; 0: too long */
+static int keypath (const rb_Tape *t, const char *run, char path[PATH_MAX]) {
+  const char *slash = strrchr(t->file, '/');
+  int dir = slash != NULL ? (int)(slash - t->file) + 1 : 0;
+  int n = snprintf(path, PATH_MAX, "%.*skeys%s%s", dir, t->file,
+                   run != NULL ? "/" : "", run != NULL ? run : "");
+  return n > 0 && n < PATH_MAX;
+}
+
+static void split (Keys *keys, const unsigned char *master) {
+  crypto_kdf_derive_from_key(keys->seal, sizeof keys->seal, 1, CONTEXT, master);
+  crypto_kdf_derive_from_key(keys->derive, sizeof keys->derive, 2, CONTEXT,
+                             master);
+  crypto_kdf_derive_from_key(keys->mark, sizeof keys->mark, 3, CONTEXT, master);
+  keys->known = 1;
+}
+
+/* the folder is ours and nobody else reads it */
+static int folder (const char *path, rb_Problem *p) {
+  struct stat st;
+  if (mkdir(path, 0700) != 0 && errno != EEXIST)
+    return rb_problem(p, RB_USAGE, "tape", "cannot make the folder %.400s for "
+                      "the keys of the tape: %s", path, strerror(errno));
+  if (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode) ||
+      st.st_uid != geteuid() ||
+      ((st.st_mode & 077) != 0 && chmod(path, 0700) != 0))
+    return rb_problem(p, RB_USAGE, "tape", "%.400s, the folder of the tape's "
+                      "keys, must be a folder of your own: move it away",
+                      path);
+  return 0;
+}
+
+int rb_seal_create (rb_Tape *t, rb_Problem *p) {
+  char path[PATH_MAX];
+  unsigned char master[crypto_kdf_KEYBYTES];
+  if (!keypath(t, NULL, path)) errno = ENAMETOOLONG;
+  else if (folder(path, p) != 0) return p->exit;
+  t->keyfd = keypath(t, t->run, path)
+      ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
+      : -1;
+  randombytes_buf(master, sizeof master);
+  if (t->keyfd >= 0 &&
+      write(t->keyfd, master, sizeof master) == (ssize_t)sizeof master) {
+    split(&t->keys, master);
+    sodium_memzero(master, sizeof master);
+    return 0;
+  }
+  sodium_memzero(master, sizeof master);
+  rb_problem(p, RB_USAGE, "tape", "cannot write %.400s, the key of this run: "
+             "%s", path, strerror(errno));
+  if (t->keyfd >= 0) { close(t->keyfd); unlink(path); }
+  t->keyfd = -1;
+  return p->exit;
+}
+
+/* the file first, then its name in the folder */
+int rb_seal_sync (rb_Tape *t, rb_Problem *p) {
+  char path[PATH_MAX];
+  if (t->keyfd < 0) return 0;
+  int dir = keypath(t, NULL, path)
+                ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  int bad = fsync(t->keyfd) != 0 || dir < 0 || fsync(dir) != 0;
+  if (bad)
+    rb_problem(p, RB_USAGE, "tape", "cannot make the key of this run durable "
+               "(%.400s): %s", path, strerror(errno));
+  if (dir >= 0) close(dir);
+  if (bad) return p->exit;
+  close(t->keyfd);
+  t->keyfd = -1;
+  return 0;
+}
+
+void rb_seal_shred (rb_Tape *t, const char *run) {
+  char path[PATH_MAX];
+  if (keypath(t, run, path)) unlink(path);
+}
+
+int rb_seal_load (rb_Tape *t, const char *run, Keys *keys) {
+  char path[PATH_MAX];
+  unsigned char master[crypto_kdf_KEYBYTES + 1];
+  struct stat st;
+  *keys = (Keys){0};
+  if (!keypath(t, run, path)) return 0;
+  int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return 0;
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+      read(fd, master, sizeof master) == crypto_kdf_KEYBYTES)
+    split(keys, master);
+  close(fd);
+  sodium_memzero(master, sizeof master);
+  return keys->known;
+}
+
+/* -- sealing --------------------------------------------------------------- */
+
+static void place (unsigned char out[PLACE], const char *run, int64_t seq) {
+  memset(out, 0, PLACE);
+  memcpy(out, run, strlen(run));
+  for (int i = 0; i < 8; i++)
+    out[RB_RUNID - 1 + i] = (unsigned char)((uint64_t)seq >> 8 * i);
+}
+
+size_t rb_seal_size (size_t n) { return NONCE + n + TAG; }
+
+void rb_seal (const Keys *keys, const char *run, int64_t seq,
+              const void *secret, size_t n, unsigned char *out) {
+  unsigned char where[PLACE];
+  place(where, run, seq);
+  randombytes_buf(out, NONCE);
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE, NULL, secret, n,
+                                             where, PLACE, NULL, out,
+                                             keys->seal);
+}
+
+void *rb_seal_open (const Keys *keys, const char *run, int64_t seq,
+                    const void *sealed, size_t n, size_t *len) {
+  const unsigned char *s = sealed;
+  unsigned char where[PLACE];
+  if (!keys->known || n < NONCE + TAG) return NULL;
+  *len = n - NONCE - TAG;
+  unsigned char *out = malloc(*len + 1);
+  if (out == NULL) return NULL;
+  place(where, run, seq);
+  if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, s + NONCE,
+          n - NONCE, where, PLACE, s, keys->seal) != 0) {
+    free(out);
+    return NULL;
+  }
+  out[*len] = '\0';
+  return out;
+}
+
+/* -- what comes from the key -------------------------------------------------- */
+
+void rb_tape_derive (rb_Tape *t, const char *label, void *out, size_t n) {
+  unsigned char seed[randombytes_SEEDBYTES];
+  if (t->keys.known)
+    crypto_generichash(seed, sizeof seed, (const unsigned char *)label,
+                       strlen(label), t->keys.derive, sizeof t->keys.derive);
+  else randombytes_buf(seed, sizeof seed);  /* no run: nothing to come back to */
+  randombytes_buf_deterministic(out, n, seed);
+  sodium_memzero(seed, sizeof seed);
+}
+
+void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
+                          char out[65]) {
+  unsigned char mark[crypto_auth_hmacsha256_BYTES];
+  crypto_auth_hmacsha256(mark, data, n, t->keys.mark);
+  sodium_bin2hex(out, 65, mark, sizeof mark);
+}
+
+void rb_sha256 (const void *data, size_t n, char out[65]) {
+  unsigned char hash[HASH];
+  crypto_hash_sha256(hash, data, n);
+  sodium_bin2hex(out, 65, hash, sizeof hash);
+}

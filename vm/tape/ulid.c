@@ -1,0 +1,49 @@
+/*
+** ulid.c - names of runs: 48 bits of time, 80 random ones, in base 32
+*/
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "vm/tape/tape.h"
+
+/* without I, L, O and U, which are read as something else */
+static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/* the last one made: within a millisecond, or when the clock steps back, the
+** next is one more, so that they sort as they were made */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned char last[16];
+
+static uint64_t milliseconds (void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void rb_ulid (char id[RB_RUNID]) {
+  unsigned char next[16];
+  uint64_t ms = milliseconds();
+  for (int i = 0; i < 6; i++) next[i] = (unsigned char)(ms >> 8 * (5 - i));
+  pthread_mutex_lock(&lock);
+  if (memcmp(next, last, 6) > 0) {
+    randombytes_buf(next + 6, 10);
+    memcpy(last, next, sizeof last);
+  }
+  else {
+    int i = 15;
+    while (i > 0 && ++last[i] == 0) i--;
+    memcpy(next, last, sizeof next);
+  }
+  pthread_mutex_unlock(&lock);
+  for (int i = 0; i < 26; i++) {  /* 5 bits each, after two bits of nothing */
+    int bit = i * 5 - 2, value = 0;
+    for (int k = bit; k < bit + 5; k++)
+      value = value << 1 | (k < 0 ? 0 : next[k / 8] >> (7 - k % 8) & 1);
+    id[i] = digits[value];
+  }
+  id[26] = '\0';
+}

@@ -4,7 +4,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 sandbox=$top/examples/sandbox/sandbox
 a=$tmp/a
-b=$tmp/"a folder with spaces, and so deep that no socket's path could ever be as long as this"/"it's b"
+b=$tmp/"a folder with spaces, and so deep that no socket's path could ever be as long as this"/'"b" \ $b'
 c=$tmp/c
 user_folder='' sleeper='' stopped='' status='' head='' body=''
 
@@ -87,6 +87,7 @@ restart_app () {                # as people would
   for ((i = 0; i < 100; i++)); do get /health 2> /dev/null; [ "$status" != 200 ] || return 0; sleep 0.05; done
   return 1
 }
+lua_print () { "$(command -v lua5.4 || command -v lua || echo lua)" -e "print($1)"; }
 as_user () { (cd / && setpriv --reuid nobody --regid nogroup --clear-groups env HOME=/nonexistent "$@"); }
 
 # ---- it starts ----------------------------------------------------------------------
@@ -103,10 +104,8 @@ ok "status says that all is up" "$sandbox" status "$a"
 is "env is for its owner only" "$(stat -c %a "$a/env")" 600
 is "the configuration is for its owner only" "$(stat -c %a "$a/runbook.config.lua")" 600
 is ".env is for its owner only" "$(stat -c %a "$a/app/.env")" 600
-is "the configuration is read as Lua" "$(
-  lua=$(command -v lua5.4 || command -v lua) || lua=echo
-  "$lua" -e "local c = dofile('$a/runbook.config.lua'); local t = c.targets[c.target]; local s = t.systems.school_erp
-    print(c.target .. ' ' .. t.kind .. ' ' .. s.http.url .. ' ' .. s.settings.school_names.greenwood_high.school)")" "local sandbox $SANDBOX_HTTP_URL Greenwood High"
+is "the configuration is read as Lua" "$(config="$a/runbook.config.lua" lua_print \
+  "dofile(os.getenv 'config').targets['local'].systems.school_erp.http.url")" "$SANDBOX_HTTP_URL"
 is "PostgreSQL listens on loopback only" "$(sql "$SANDBOX_PG_ADMIN_URL" -c 'SHOW listen_addresses')" 127.0.0.1
 refuses "PostgreSQL trusts nobody without a password" env PGPASSWORD= psql -w -h 127.0.0.1 -p "$SANDBOX_PG_PORT" -U postgres -c 'SELECT 1'
 refuses "... on its socket, too" env PGPASSWORD= psql -w -h "$SANDBOX_PG_SOCKET" -p "$SANDBOX_PG_PORT" -U postgres -c 'SELECT 1'
@@ -329,6 +328,8 @@ wait $one; started $? "another starts, in a deep folder with spaces" "$(cat "$tm
 wait $two; started $? "and one more at the same time" "$(cat "$tmp/c.out")"
 use "$b"
 is "a plain process says where its pid is" "$SANDBOX_SERVICE" "process:$b/run/school-erp-server.pid"
+is "its configuration is read as Lua" "$(config="$b/runbook.config.lua" lua_print \
+  "dofile(os.getenv 'config').targets['local'].systems.school_erp.log")" "$SANDBOX_LOG"
 is "it is GREEN" "$(field /health/golive overallHealth)" GREEN
 redis "$SANDBOX_REDIS_URL" set tenant:blocked:riverside true > /dev/null
 is "its riverside is blocked" "$(status_of /t/riverside/dashboard)" 503

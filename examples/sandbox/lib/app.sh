@@ -56,8 +56,6 @@ service_choose () {
   fi
 }
 
-json_text () { local s=${1//\\/\\\\}; printf '"%s"' "${s//\"/\\\"}"; }
-
 app_launch () {
   if [ -n "$SANDBOX_PM2" ]; then
     cat > "$dir/run/pm2.json" <<END

@@ -4,7 +4,8 @@
 # after a start: other ports, but what people have set stays
 dotenv_refresh () {
   [ -f "$SANDBOX_DOTENV" ] || { dotenv_write; return; }
-  (umask 077; sed -e "s|^PORT=.*|PORT=$SANDBOX_HTTP_PORT|" -e "s|^DATABASE_URL=.*|DATABASE_URL=$SANDBOX_PG_URL|" \
+  (umask 077; sed -e "s|^PORT=.*|PORT=$SANDBOX_HTTP_PORT|" \
+    -e "s|^DATABASE_URL=.*|DATABASE_URL=$SANDBOX_PG_URL|" \
     -e "s|^REDIS_URL=.*|REDIS_URL=$SANDBOX_REDIS_URL|" "$SANDBOX_DOTENV" > "$SANDBOX_DOTENV.new") \
     && mv "$SANDBOX_DOTENV.new" "$SANDBOX_DOTENV"
 }
@@ -19,8 +20,8 @@ INSTANCE_TOKEN=$SANDBOX_TOKEN
 # where the data are
 DATABASE_URL=$SANDBOX_PG_URL
 REDIS_URL=$SANDBOX_REDIS_URL
-LOG_FILE="$SANDBOX_LOG"
-RELEASE_FILE="$SANDBOX_APP/dist/release.json"
+LOG_FILE=$(json_text "$SANDBOX_LOG")
+RELEASE_FILE=$(json_text "$SANDBOX_APP/dist/release.json")
 
 # the pilot
 PILOT_MODE=true
@@ -33,18 +34,24 @@ END
   mv "$SANDBOX_DOTENV.new" "$SANDBOX_DOTENV"
 }
 
+log_line () {                   # SECONDS LEVEL EVENT TENANT USER IP [FAILURES]
+  local at
+  TZ=UTC printf -v at '%(%FT%T)T' "$1"
+  printf '{"at":"%s.000Z","level":"%s","event":"%s","tenant":"%s","user":"%s","ip":"%s"%s}\n' \
+    "$at" "${@:2:5}" "${7:+,\"login_failures\":$7}"
+}
+
 log_write () {                  # the log of a quiet day, written over what is there
   local i at events=(LOGIN REPORT_EXPORTED LOGIN ATTENDANCE_MARKED)
   for ((i = 240; i > 0; i--)); do
-    TZ=UTC printf -v at '%(%FT%T)T' $((SANDBOX_SEEDED - i * 41))
+    at=$((SANDBOX_SEEDED - i * 41))
     if ((i % 60 == 7)); then
-      printf '{"at":"%s.000Z","level":"warn","event":"ADMIN_LOGIN_FAILED","tenant":"riverside","user":"office@riverside.example","ip":"10.20.3.14","login_failures":1}\n' "$at"
+      log_line $at warn ADMIN_LOGIN_FAILED riverside office@riverside.example 10.20.3.14 1
     elif ((i % 40 == 11)); then
-      printf '{"at":"%s.000Z","level":"warn","event":"LOGIN_FAILED","tenant":"%s","user":"student%d@school.example","ip":"10.20.%d.%d","login_failures":1}\n' \
-        "$at" "${schools[i % 3]}" $((i % 90)) $((i % 7)) $((i % 200))
+      log_line $at warn LOGIN_FAILED riverside "student$((i % 90))@riverside.example" "10.20.$((i % 7)).9" 1
     else
-      printf '{"at":"%s.000Z","level":"info","event":"%s","tenant":"%s","ip":"10.20.%d.%d"}\n' \
-        "$at" "${events[i % 4]}" "${schools[i % 3]}" $((i % 7)) $((i % 200))
+      log_line $at info "${events[i % 4]}" greenwood_high "teacher$((1 + i % 48))@greenwood-high.example" \
+        "10.20.$((i % 7)).$((i % 200))"
     fi
   done > "$SANDBOX_LOG"
 }
@@ -112,12 +119,12 @@ backups_reset () {
 }
 
 spike_log () {                  # the same in the log: N IPS USERS
-  local i at user
+  local i now user=office event=ADMIN_LOGIN_FAILED
+  now=$(date +%s)
   for ((i = $1; i > 0; i--)); do
-    TZ=UTC printf -v at '%(%FT%T)T' $(($(date +%s) - i * 50 / $1))
-    user=office; [ "$3" -eq 1 ] || user=teacher$((1 + i % $3))
-    printf '{"at":"%s.000Z","level":"warn","event":"%s","tenant":"greenwood_high","user":"%s@greenwood-high.example","ip":"203.0.113.%d","login_failures":%d}\n' \
-      "$at" "$([ "$3" -eq 1 ] && echo ADMIN_LOGIN_FAILED || echo LOGIN_FAILED)" "$user" $((10 + i % $2)) $(($1 - i + 1))
+    [ "$3" -eq 1 ] || user=teacher$((1 + i % $3)) event=LOGIN_FAILED
+    log_line $((now - i * 50 / $1)) warn $event greenwood_high "$user@greenwood-high.example" \
+      "203.0.113.$((10 + i % $2))" $((($1 - i) / $2 + 1))
   done >> "$SANDBOX_LOG"
 }
 
@@ -126,6 +133,7 @@ spike () {
 }
 
 bad_release () {                # the code is there, the migration it needs is not
-  (cd "$SANDBOX_APP" && printf '{ "version": "1.5.0", "schema": 12, "notes": "fees: in instalments" }\n' > release.json \
+  (cd "$SANDBOX_APP" \
+    && echo '{ "version": "1.5.0", "schema": 12, "notes": "fees: in instalments" }' > release.json \
     && git commit -qam 'fees: in instalments' && bin/build > /dev/null) && app_again
 }

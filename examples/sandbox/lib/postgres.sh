@@ -18,10 +18,10 @@ as_pg () {                      # PostgreSQL refuses to run as root
 pg_folder () {                  # where PostgreSQL's own user can reach it
   [ -n "$SANDBOX_PG_HOME" ] && [ -d "$SANDBOX_PG_HOME" ] && return
   SANDBOX_PG_HOME=$dir/pg
-  if ! as_pg test -x "$dir" || ! fits "$dir/pg/.s.PGSQL.00000"; then
+  if ! as_pg test -x "$dir" || ! fits "$dir/pg/.s.PGSQL.00000" || [[ $dir == *[!A-Za-z0-9_./+@-]* ]]; then
     local tmp=${TMPDIR:-/tmp}
     as_pg test -x "$tmp" && fits "$tmp/rb-sandbox-pg.XXXXXX/.s.PGSQL.00000" || tmp=/tmp
-    SANDBOX_PG_HOME=$(mktemp -d "$tmp/rb-sandbox-pg.XXXXXX")
+    SANDBOX_PG_HOME=$(realpath "$(mktemp -d "$tmp/rb-sandbox-pg.XXXXXX")")
   fi
   mkdir -p "$SANDBOX_PG_HOME" && chmod 700 "$SANDBOX_PG_HOME"
   [ -z "$pg_user" ] || chown "$pg_user" "$SANDBOX_PG_HOME"
@@ -39,16 +39,19 @@ pg_urls () {
   SANDBOX_PG_PROBE_URL=postgresql://school_erp_probe:$SANDBOX_PG_PROBE_PASSWORD@$at/school_erp
   SANDBOX_PG_ADMIN_URL=postgresql://postgres:$SANDBOX_PG_ADMIN_PASSWORD@$at/postgres
   SANDBOX_PG_SOCKET=$SANDBOX_PG_HOME
-  (umask 077; printf '*:*:*:%s\n' "school_erp:$SANDBOX_PG_PASSWORD" "postgres:$SANDBOX_PG_ADMIN_PASSWORD" > "$dir/pgpass")
+  (umask 077; printf '*:*:*:%s\n' "school_erp:$SANDBOX_PG_PASSWORD" \
+    "postgres:$SANDBOX_PG_ADMIN_PASSWORD" > "$dir/pgpass")
 }
 
 pg_init () {
   local data=$SANDBOX_PG_HOME/data
   as_pg test -f "$data/PG_VERSION" && return
+  data=$SANDBOX_PG_HOME/half-made
+  rm -rf "$data"
   printf '%s\n' "$SANDBOX_PG_ADMIN_PASSWORD" | as_pg tee "$SANDBOX_PG_HOME/password" > /dev/null
-  as_pg "$pg_bin/initdb" -D "$data" -U postgres -A scram-sha-256 --pwfile="$SANDBOX_PG_HOME/password" \
-    --no-sync -E UTF8 --locale=C.UTF-8 > "$dir/log/initdb.log" 2>&1 \
-    || die "initdb failed, see $dir/log/initdb.log"
+  as_pg "$pg_bin/initdb" -D "$data" -U postgres -A scram-sha-256 \
+    --pwfile="$SANDBOX_PG_HOME/password" --no-sync -E UTF8 --locale=C.UTF-8 \
+    > "$dir/log/initdb.log" 2>&1 || die "initdb failed, see $dir/log/initdb.log"
   rm -f "$SANDBOX_PG_HOME/password"
   as_pg tee "$data/pg_hba.conf" > /dev/null <<'END'
 local  all  all                scram-sha-256
@@ -71,6 +74,7 @@ autovacuum = off
 timezone = 'UTC'
 log_timezone = 'UTC'
 END
+  as_pg mv "$data" "$SANDBOX_PG_HOME/data"
 }
 
 pg_start () {

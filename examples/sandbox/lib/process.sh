@@ -32,6 +32,10 @@ fits () { [ "${#1}" -le 100 ]; }
 
 short_folder () {
   [ -n "$SANDBOX_SHORT" ] && [ -d "$SANDBOX_SHORT" ] && return
-  SANDBOX_SHORT=$(mktemp -d "${TMPDIR:-/tmp}/rb-sandbox.XXXXXX")
-  fits "$SANDBOX_SHORT/pm2/interactor.sock" || SANDBOX_SHORT=$(mktemp -d /tmp/rb-sandbox.XXXXXX)
+  local tmp=${TMPDIR:-/tmp}
+  fits "$tmp/rb-sandbox.XXXXXX/pm2/interactor.sock" || tmp=/tmp
+  SANDBOX_SHORT=$(realpath "$(mktemp -d "$tmp/rb-sandbox.XXXXXX")")
 }
+
+# quoted for JSON, Lua, redis.conf and .env alike
+json_text () { local s=${1//\\/\\\\}; printf '"%s"' "${s//\"/\\\"}"; }

@@ -18,16 +18,18 @@ redis_urls () {
 # the owner may do everything but administer; the probe may read, and say who it is.
 # @connection is not given to the probe: CLIENT PAUSE and CLIENT KILL are in it.
 redis_conf () {
-  local socket=
-  fits "$SANDBOX_REDIS_SOCKET" && socket="unixsocket \"$SANDBOX_REDIS_SOCKET\""
+  local looks='+acl|whoami +client|list +client|id +client|info +client|setname +client|getname'
+  looks+=' +slowlog|get +slowlog|len +latency|latest +latency|history'
+  local owner='+@all -@admin -flushall -swapdb -migrate +acl|dryrun +acl|cat +client|kill +config|get'
+  local probe='-@all +@read -pfcount +ping +echo +select +info +time +role +command +memory|stats'
   (umask 077; cat > "$dir/redis/redis.conf") <<END
 bind 127.0.0.1
 port $SANDBOX_REDIS_PORT
-$socket
+unixsocket $(json_text "$SANDBOX_REDIS_SOCKET")
 unixsocketperm 700
-dir "$dir/redis"
-logfile "$dir/log/redis.log"
-pidfile "$dir/redis/redis.pid"
+dir $(json_text "$dir/redis")
+logfile $(json_text "$dir/log/redis.log")
+pidfile $(json_text "$dir/redis/redis.pid")
 daemonize no
 save ""
 appendonly no
@@ -35,8 +37,8 @@ maxmemory 256mb
 enable-debug-command local
 user default off
 user sandbox_admin on >$SANDBOX_REDIS_ADMIN_PASSWORD ~* &* +@all
-user school_erp on >$SANDBOX_REDIS_PASSWORD ~* &* +@all -@admin -flushall -swapdb -migrate +acl|dryrun +acl|whoami +acl|cat +client|list +client|id +client|info +client|setname +client|getname +client|kill +config|get +slowlog|get +slowlog|len +latency|latest +latency|history
-user school_erp_probe on >$SANDBOX_REDIS_PROBE_PASSWORD ~* &* -@all +@read -pfcount +ping +echo +select +info +time +role +command +acl|whoami +client|id +client|info +client|getname +client|setname +client|list +memory|stats +slowlog|get +slowlog|len +latency|latest +latency|history
+user school_erp on >$SANDBOX_REDIS_PASSWORD ~* &* $owner $looks
+user school_erp_probe on >$SANDBOX_REDIS_PROBE_PASSWORD ~* &* $probe $looks
 END
 }
 

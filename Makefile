@@ -44,7 +44,7 @@ deps:
 	@./deps
 
 $(BUILD)/runbook: $(VMOBJ)
-	$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread
+	$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
 
 $(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h
 	@mkdir -p $(@D)

@@ -148,7 +148,9 @@ static int base_load (lua_State *L) {
 }
 
 static int base_setmetatable (lua_State *L) {
-  static const char *const refused[] = {"__gc", "__mode", "__name", NULL};
+  static const char *const refused[] = {
+    "__gc", "__mode", "__rbtype", "__rblabel", NULL
+  };
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argexpected(L, lua_isnil(L, 2) || lua_istable(L, 2), 2, "nil or table");
   if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)

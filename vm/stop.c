@@ -137,6 +137,7 @@ static void tick (rb_VM *vm) {
   if (vm->lastwords != NULL) code = vm->lastwords(vm);
   else fputs("runbook: the script did not stop: a function of Lua's own "
              "never came back\n", stderr);
+  fflush(NULL);
   _exit(code);
 }
 

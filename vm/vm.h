@@ -73,7 +73,7 @@ typedef struct rb_FieldRun {
   const char *word;    /* "verify" */
   unsigned may;        /* RB_MAY... */
   rb_Stop stop;
-  char why[512];
+  char why[1024];
   rb_StepRow *step;    /* NULL: a case's `when` */
   int retries;
   double every, deadline;  /* deadline: CLOCK_MONOTONIC, 0: none */

@@ -59,7 +59,7 @@ static int evaluate (rb_Run *r, int i) {
     setevidence(row, end.end == RB_ENDED ? rb_assume_words(r->vm, &end.assumes, why,
                 sizeof why) : end.reason);
   } else {
-    snprintf(why, sizeof why, "case %s: %s", c->id, end.reason);
+    snprintf(why, sizeof why, "case %.60s: %.500s", c->id, end.reason);
     fail(r, end.stop == RB_INTERRUPT ? RB_INTERRUPTED : strcmp(end.kind, "script")
          == 0 && !r->started ? RB_USAGE : RB_FAILED, end.kind, why);
     snprintf(r->report.error.file, sizeof r->report.error.file, "%s", end.file);

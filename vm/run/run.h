@@ -22,7 +22,7 @@ struct rb_Run {
   const char *who;       /* operating-system user */
   json_t *answers;       /* of --answers; NULL if none */
   int deferred;          /* a step was: what it would have set is not known */
-  char deferwhy[512];
+  char deferwhy[1200];
   int failed, warned, refused, undecided, planned;  /* steps so far */
   int started;           /* a deed was begun */
   int lockfd;
@@ -40,7 +40,7 @@ typedef struct rb_FieldEnd {
   rb_Stop stop;          /* RB_STOPPEDEND: why */
   int truthy;            /* the first result */
   int nilresult;         /* it returned nothing, or nil */
-  char reason[512];      /* the second result, the error or the stop, in words */
+  char reason[1200];     /* the second result, the error or the stop, in words */
   char kind[24], certainty[12];
   int line;
   char file[256];

@@ -38,17 +38,22 @@ int rb_param_type (const char *name);
 int rb_param_value (lua_State *L, const rb_Param *q, const char *base, int idx,
                     char *why, size_t size);
 
-/* a global name that a chunk uses somewhere */
-typedef struct rb_Global {
-  char name[64];
-  int set;             /* it is assigned to */
-  int line;
-} rb_Global;
+/* a name in the code of a chunk. A field is one of any table; those read
+** from `run`, and its methods, are known by the name of the variable. */
+typedef enum rb_UseKind {
+  RB_GETGLOBAL, RB_SETGLOBAL, RB_SETFIELD, RB_GETRUN, RB_CALLRUN
+} rb_UseKind;
 
-/* [-0, +0, m]  Every use of a global in the chunk on the top, inner functions
-** first; 0 when this Lua's code cannot be read. */
-int rb_globals (lua_State *L, void (*each) (void *ud, const rb_Global *g),
-                void *ud);
+typedef struct rb_Use {
+  rb_UseKind kind;
+  char name[64];
+  int line;
+} rb_Use;
+
+/* [-0, +0, m]  Every use in the chunk on the top, inner functions first; 0 when
+** this Lua's code cannot be read. */
+int rb_uses (lua_State *L, void (*each) (void *ud, const rb_Use *use),
+             void *ud);
 
 /* [-0, +(0|1), m]  Reads and compiles a file without calling it, and pushes the
 ** chunk; or says in *p what is wrong with it as text. */

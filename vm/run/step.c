@@ -95,7 +95,7 @@ static int manual (Step *st) {
   free(text);
   if (done) return 1;
   snprintf(st->end.reason, sizeof st->end.reason, got > 0 ? "a person said: not done"
-           : "needs a person: %s", st->row->manual);
+           : "needs a person: %.900s", st->row->manual);
   snprintf(st->end.kind, sizeof st->end.kind, "manual");
   st->end.end = RB_STOPPEDEND;
   st->end.stop = RB_PERSON;
@@ -124,7 +124,7 @@ static void verify (Step *st) {
     st->row->verify = "failed";
     st->failed = 1;
     snprintf(st->end.kind, sizeof st->end.kind, "verify");
-    snprintf(st->end.reason, sizeof st->end.reason, "its verification said no%s%s",
+    snprintf(st->end.reason, sizeof st->end.reason, "its verification said no%s%.900s",
              end.reason[0] != '\0' ? ": " : "", end.reason);
     setreason(st->row, st->end.reason);
   } else st->row->verify = "passed";
@@ -161,6 +161,8 @@ static const char *drystatus (const Step *st) {
   return deeds > 0 ? "unchanged" : "done";
 }
 
+static int exitof (const Step *st);
+
 static const char *realstatus (const Step *st) {
   int changed = 0, deeds = 0;
   for (const rb_EffectRow *e = st->row->effects; e != NULL; e = e->next) {
@@ -170,7 +172,7 @@ static const char *realstatus (const Step *st) {
   }
   if (st->doubt) return "in-doubt";
   if (st->failed)
-    return st->s->on_failure == RB_WARN ? "warned"
+    return st->s->on_failure == RB_WARN && exitof(st) == RB_FAILED ? "warned"
            : st->end.stop == RB_PERSON && st->end.end == RB_STOPPEDEND
              && strcmp(st->end.kind, "manual") == 0 ? "manual" : "failed";
   if (st->row->manual != NULL && deeds == 0) return "manual";
@@ -190,16 +192,21 @@ static void seterror (Step *st, int exit) {
   rep->errorstep = strdup(st->s->id);
 }
 
+/* a mistake of the script's, not of the world's */
+static int mistaken (const Step *st) {
+  static const char *const kinds[] = {"script", "runaway", "memory", NULL};
+  for (const char *const *k = kinds; *k != NULL; k++)
+    if (strcmp(st->end.kind, *k) == 0) return 1;
+  return 0;
+}
+
 static int exitof (const Step *st) {
   if (st->doubt) return RB_INDOUBT;
   if (st->end.end == RB_STOPPEDEND && st->end.stop == RB_INTERRUPT)
     return RB_INTERRUPTED;
-  if (st->end.end == RB_STOPPEDEND && st->end.stop == RB_PERSON) return RB_STOPPED;
-  /* a mistake in the script, or a tape that failed, before anything was done */
-  if (!st->r->started && !st->r->vm->dryrun && strcmp(st->end.kind, "script") == 0)
-    return RB_USAGE;
-  if (st->r->vm->dryrun && strcmp(st->end.kind, "script") == 0) return RB_USAGE;
-  return RB_FAILED;
+  if (st->end.end == RB_STOPPEDEND && st->end.stop == RB_PERSON)
+    return RB_STOPPED;
+  return mistaken(st) && !st->r->started ? RB_USAGE : RB_FAILED;
 }
 
 static void remember (Step *st) {

@@ -21,7 +21,6 @@
 #define FORMAT 1
 #define PROGRAM 0x72627470  /* "rbtp" */
 #define BUSY 5000           /* milliseconds to wait for another process */
-#define LONGLOG 100         /* frames; more are checkpointed when closing */
 
 static const char schema[] =
   "PRAGMA application_id = 0x72627470;"
@@ -230,8 +229,8 @@ static int logged (void *ud, sqlite3 *db, const char *name, int frames) {
   return SQLITE_OK;
 }
 
-/* the log stays when we close, and nothing is copied out of it on the way:
-** that costs more than the whole of a small run */
+/* The log stays when we close, at its size (writing in place is faster), and
+** is copied into the tape only by us, between two runs. */
 static int setup (rb_Tape *t, rb_Problem *p) {
   int on = 1;
   sqlite3_extended_result_codes(t->db, 0);
@@ -240,8 +239,9 @@ static int setup (rb_Tape *t, rb_Problem *p) {
   sqlite3_db_config(t->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   sqlite3_db_config(t->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_wal_hook(t->db, logged, t);
-  if (sqlite3_exec(t->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL)
-      != SQLITE_OK) return rb_tape_complain(t, p);
+  if (sqlite3_exec(t->db, "PRAGMA synchronous = FULL;"
+                   "PRAGMA journal_size_limit = 4194304", NULL, NULL, NULL) != SQLITE_OK)
+    return rb_tape_complain(t, p);
   return 0;
 }
 
@@ -302,11 +302,6 @@ int rb_tape_file (char *file, size_t size) {
 void rb_tape_close (rb_Tape *t) {
   if (t == NULL) return;
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(t->stmt[i]);
-  if (t->frames > LONGLOG) {  /* the next one to open would read all of it */
-    sqlite3_busy_timeout(t->db, 0);
-    sqlite3_wal_checkpoint_v2(t->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
-                              NULL);
-  }
   sqlite3_close(t->db);
   if (t->isnew) rb_seal_shred(t, t->run);  /* a run that never was */
   if (t->keyfd >= 0) close(t->keyfd);

@@ -51,7 +51,6 @@ struct rb_Tape {
   sqlite3 *db;
   char *file;
   pthread_mutex_t lock;  /* over all below, and over db */
-  int ready;             /* synchronous has been set */
   sqlite3_stmt *stmt[STATEMENTS];
   int frames;            /* in the write-ahead log */
   /* the run under way */
@@ -60,6 +59,7 @@ struct rb_Tape {
   int64_t started;
   int isnew;             /* its row is not written yet */
   int keyfd;             /* its key is not durable yet; else -1 */
+  int deed;              /* from here on what it seals must outlive us */
   Keys keys;
   unsigned char head[HASH];
   int64_t seq;

@@ -12,7 +12,9 @@
 
 #include "vm/tape/store.h"
 
-#define LOGMAX 8192       /* frames: 32 MB, then the log is emptied */
+#define LOGMAX 8192       /* frames (32 MB): then the log is emptied at once */
+#define LONGLOG 200       /* frames: then it is emptied at the end of a run, */
+                          /* since the next one to open reads all of it */
 #define KEEP (1 << 20)    /* bytes that are kept for the next events */
 
 static const char *const sql[STATEMENTS] = {
@@ -105,7 +107,9 @@ static void forget (rb_Tape *t) {
   }
   sodium_memzero(&t->keys, sizeof t->keys);
   t->run[0] = '\0';
-  t->isnew = 0;
+  if (t->keyfd >= 0) close(t->keyfd);
+  t->keyfd = -1;
+  t->isnew = t->deed = 0;
   t->seq = t->ended = 0;
   t->exit = 0;
 }
@@ -228,6 +232,7 @@ static int64_t append (rb_Tape *t, const rb_TapeEvent *e) {
   if (!queue(t, e, w)) return 0;
   chain(t, w);
   t->nwaiting++;
+  if (strcmp(e->kind, "intent") == 0) t->deed = 1;
   t->ended = 0;
   return t->seq = w->seq;
 }
@@ -249,6 +254,13 @@ size_t rb_tape_waiting (const rb_Tape *t) {
 
 /* -- commit --------------------------------------------------------------------------- */
 
+/* The next commit begins the log anew, unless somebody still reads it. */
+static void shorten (rb_Tape *t, int longest) {
+  if (t->frames > longest)
+    sqlite3_wal_checkpoint_v2(t->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+                              NULL);
+}
+
 static void written (rb_Tape *t) {
   for (int i = 0; i < RUNTEXTS; i++) {
     free(t->row[i]);
@@ -258,16 +270,14 @@ static void written (rb_Tape *t) {
   t->nwaiting = 0;
   if (t->bytes.size > KEEP) rb_buffer_free(&t->bytes);
   else rb_buffer_clear(&t->bytes);
-  if (t->frames > LOGMAX)
-    sqlite3_wal_checkpoint_v2(t->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
-                              NULL);
+  shorten(t, LOGMAX);
 }
 
 static int commit (rb_Tape *t, rb_Problem *p) {
   if (t->nwaiting == 0 && !t->isnew) return 0;
   if (t->rescued)
     return rb_problem(p, RB_USAGE, "tape", "the run has been ended");
-  if (rb_seal_sync(t, p) != 0) return p->exit;
+  if (t->deed && rb_seal_sync(t, p) != 0) return p->exit;
   if (perform(statement(t, BEGIN)) && (!t->isnew || addrun(t)) &&
       addevents(t) && setrun(t) && perform(statement(t, COMMIT))) {
     written(t);
@@ -303,6 +313,7 @@ static int end (rb_Tape *t, const char *status, int code, rb_Problem *p) {
     if (append(t, &e) == 0) return rb_tape_nomemory(p);
     t->exit = code;
     t->ended = at;
+    shorten(t, LONGLOG);
   }
   return commit(t, p);
 }

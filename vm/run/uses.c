@@ -1,10 +1,10 @@
 /*
-** globals.c - the global names that a chunk uses, without running it
+** uses.c - the names that a chunk uses, without running it
 **
 ** A misspelt name in the body of a step would show only on the night when
 ** that step is reached. The compiler knows every global: an access to the
 ** upvalue _ENV. Lua gives no list of them, but dumps its code in a plain
-** format; which numbers its two instructions have is asked of Lua itself.
+** format; which numbers its instructions have is asked of Lua itself.
 */
 
 #include <stdint.h>
@@ -19,22 +19,28 @@
 #define HEADER 31    /* bytes before the number of the chunk's upvalues */
 #define MAXDEPTH 200 /* functions within functions: Lua's own limit */
 
-enum { GET, SET };
+/* the instructions that name something, each with a program whose
+** instruction 'at' it is */
+enum { GETTABUP, SETTABUP, GETFIELD, SETFIELD, SELF, OPS };
+static const struct { const char *text; size_t at; } samples[OPS] = {
+  {"return x", 1}, {"x = 1", 1}, {"local t; return t.x", 2},
+  {"local t; t.x = 1", 2}, {"local t; t:x()", 2}
+};
 
 typedef struct Text { const char *s; size_t n; } Text;
 
 typedef struct Reader {
   const unsigned char *at, *end;
   int bad;             /* not the format that we know */
-  int op[2];           /* of GETTABUP and SETTABUP */
-  void (*each) (void *ud, const rb_Global *g);
+  int op[OPS];
+  void (*each) (void *ud, const rb_Use *use);
   void *ud;
 } Reader;
 
 /* one function of the dump: where its parts are */
 typedef struct Function {
-  const unsigned char *code, *lines, *constants, *upvalues;
-  size_t ncode, nlines, nconstants, nupvalues;
+  const unsigned char *code, *lines, *constants, *upvalues, *locals;
+  size_t ncode, nlines, nconstants, nupvalues, nlocals;
   const unsigned char *abslines;
   size_t nabslines;
   int firstline;
@@ -120,21 +126,55 @@ static int lineof (const Function *f, size_t pc) {
   return line;
 }
 
+/* the name of the local variable in a register at 'pc' */
+static Text localname (Reader *r, const Function *f, int reg, size_t pc) {
+  Reader one = *r;
+  one.at = f->locals;
+  for (size_t i = 0; i < f->nlocals; i++) {
+    Text name = string(&one);
+    size_t start = size(&one), end = size(&one);
+    if (one.bad || start > pc) break;
+    if (pc < end && reg-- == 0) return name;
+  }
+  return (Text){"", 0};
+}
+
+static int is (Text t, const char *word) {
+  return t.n == strlen(word) && memcmp(t.s, word, t.n) == 0;
+}
+
+static void tell (Reader *r, const Function *f, size_t pc, rb_UseKind kind,
+                  int key) {
+  Text name = item(r, f->constants, (size_t)key, f->nconstants, constant);
+  rb_Use use = {kind, "", lineof(f, pc)};
+  if (name.s == NULL || name.n >= sizeof use.name) return;
+  memcpy(use.name, name.s, name.n);
+  r->each(r->ud, &use);
+}
+
+/* a table in an upvalue: the globals, or `run` of an outer function */
+static void upvalue (Reader *r, const Function *f, size_t pc, int n, int key,
+                     int set) {
+  Text up = item(r, f->upvalues, (size_t)n, f->nupvalues, string);
+  if (is(up, "_ENV")) tell(r, f, pc, set ? RB_SETGLOBAL : RB_GETGLOBAL, key);
+  else if (set) tell(r, f, pc, RB_SETFIELD, key);
+  else if (is(up, "run")) tell(r, f, pc, RB_GETRUN, key);
+}
+
 static void scan (Reader *r, const Function *f) {
   for (size_t pc = 0; pc < f->ncode && !r->bad; pc++) {
     uint32_t i;
     memcpy(&i, f->code + 4 * pc, 4);
+    int op = (int)(i & 0x7F), constkey = i >> 15 & 1;
     int a = i >> 7 & 0xFF, b = i >> 16 & 0xFF, c = i >> 24 & 0xFF;
-    int op = (int)(i & 0x7F), set = op == r->op[SET];
-    if (op != r->op[GET] && !set) continue;
-    Text up = item(r, f->upvalues, (size_t)(set ? a : b), f->nupvalues, string);
-    Text name = item(r, f->constants, (size_t)(set ? b : c), f->nconstants,
-                     constant);
-    if (up.n != 4 || memcmp(up.s, "_ENV", 4) != 0 || name.s == NULL) continue;
-    rb_Global g = {"", set, lineof(f, pc)};
-    if (name.n >= sizeof g.name) continue;
-    memcpy(g.name, name.s, name.n);
-    r->each(r->ud, &g);
+    if (op == r->op[GETTABUP]) upvalue(r, f, pc, b, c, 0);
+    else if (op == r->op[SETTABUP]) upvalue(r, f, pc, a, b, 1);
+    else if (op == r->op[SETFIELD]) tell(r, f, pc, RB_SETFIELD, b);
+    else if (op == r->op[GETFIELD] && is(localname(r, f, b, pc), "run"))
+      tell(r, f, pc, RB_GETRUN, c);
+    else if (op == r->op[SELF] && constkey &&
+             is(localname(r, f, b, pc), "run"))
+      tell(r, f, pc, RB_CALLRUN, c);
   }
 }
 
@@ -145,7 +185,9 @@ static void readdebug (Reader *r, Function *f) {
   f->nabslines = size(r);
   f->abslines = r->at;
   for (size_t i = 0; i < f->nabslines && !r->bad; i++) { size(r); size(r); }
-  for (size_t n = size(r); n > 0 && !r->bad; n--) {  /* local variables */
+  f->nlocals = size(r);
+  f->locals = r->at;
+  for (size_t i = 0; i < f->nlocals && !r->bad; i++) {
     string(r); size(r); size(r);
   }
   f->nupvalues = size(r);
@@ -179,8 +221,8 @@ static int writer (lua_State *L, const void *p, size_t n, void *ud) {
   return 0;
 }
 
-/* the number of the second instruction of 'text', or -1 */
-static int opcodeof (lua_State *L, const char *text) {
+/* the number of instruction 'at' of a program, or -1 */
+static int opcodeof (lua_State *L, const char *text, size_t at) {
   rb_Buffer b = {0};
   Reader r = {0};
   uint32_t i = 0;
@@ -190,20 +232,21 @@ static int opcodeof (lua_State *L, const char *text) {
   r.end = r.at + b.n;
   skip(&r, HEADER + 1);
   string(&r); size(&r); size(&r); skip(&r, 3);
-  r.bad = r.bad || size(&r) < 2;
-  const unsigned char *code = skip(&r, 8);
-  if (!r.bad) memcpy(&i, code + 4, 4);
+  r.bad = r.bad || size(&r) <= at;
+  const unsigned char *code = skip(&r, 4 * (at + 1));
+  if (!r.bad) memcpy(&i, code + 4 * at, 4);
   rb_buffer_free(&b);
   return r.bad ? -1 : (int)(i & 0x7F);
 }
 
-int rb_globals (lua_State *L, void (*each) (void *ud, const rb_Global *g),
-                void *ud) {
+int rb_uses (lua_State *L, void (*each) (void *ud, const rb_Use *use),
+             void *ud) {
   rb_Buffer b = {0};
   Reader r = {.each = each, .ud = ud};
-  r.op[GET] = opcodeof(L, "return x");
-  r.op[SET] = opcodeof(L, "x = 1");
-  r.bad = r.op[GET] < 0 || r.op[SET] < 0;
+  for (int op = 0; op < OPS; op++) {
+    r.op[op] = opcodeof(L, samples[op].text, samples[op].at);
+    if (r.op[op] < 0) r.bad = 1;
+  }
   lua_dump(L, writer, &b, 0);
   r.at = (const unsigned char *)b.s;
   r.end = r.at + b.n;

@@ -42,7 +42,7 @@ sandbox_reset() { "$top/examples/sandbox/sandbox" reset "$tmp/sb" >"$tmp/sandbox
 finish() {
   local status=$?
   trap - EXIT
-  [ ! -f "$tmp/sb/env" ] || "$top/examples/sandbox/sandbox" down "$tmp/sb" >/dev/null 2>&1
+  [ ! -f "$tmp/sb/env" ] || "$top/examples/sandbox/sandbox" down "$tmp/sb" --purge >/dev/null 2>&1
   rm -rf "$tmp"
   printf '%d passed, %d failed' "$passed" "$failed"
   [ "$skipped" = 0 ] || printf ', %d skipped' "$skipped"

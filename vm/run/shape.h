@@ -41,7 +41,7 @@ int rb_param_value (lua_State *L, const rb_Param *q, const char *base, int idx,
 /* a name in the code of a chunk. A field is one of any table; those read
 ** from `run`, and its methods, are known by the name of the variable. */
 typedef enum rb_UseKind {
-  RB_GETGLOBAL, RB_SETGLOBAL, RB_SETFIELD, RB_GETRUN, RB_CALLRUN
+  RB_GETGLOBAL, RB_SETGLOBAL, RB_SETFIELD, RB_GETRUN, RB_CALLRUN, RB_LOCAL
 } rb_UseKind;
 
 typedef struct rb_Use {

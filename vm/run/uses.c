@@ -143,22 +143,37 @@ static int is (Text t, const char *word) {
   return t.n == strlen(word) && memcmp(t.s, word, t.n) == 0;
 }
 
-static void tell (Reader *r, const Function *f, size_t pc, rb_UseKind kind,
-                  int key) {
-  Text name = item(r, f->constants, (size_t)key, f->nconstants, constant);
-  rb_Use use = {kind, "", lineof(f, pc)};
+static void tell (Reader *r, Text name, rb_UseKind kind, int line) {
+  rb_Use use = {kind, "", line};
   if (name.s == NULL || name.n >= sizeof use.name) return;
   memcpy(use.name, name.s, name.n);
   r->each(r->ud, &use);
+}
+
+/* a name that is a constant of the function */
+static void tellkey (Reader *r, const Function *f, size_t pc, rb_UseKind kind,
+                     int key) {
+  tell(r, item(r, f->constants, (size_t)key, f->nconstants, constant), kind,
+       lineof(f, pc));
+}
+
+static void telllocals (Reader *r, const Function *f) {
+  Reader one = *r;
+  one.at = f->locals;
+  for (size_t i = 0; i < f->nlocals && !one.bad; i++) {
+    Text name = string(&one);
+    size(&one); size(&one);
+    tell(r, name, RB_LOCAL, f->firstline);
+  }
 }
 
 /* a table in an upvalue: the globals, or `run` of an outer function */
 static void upvalue (Reader *r, const Function *f, size_t pc, int n, int key,
                      int set) {
   Text up = item(r, f->upvalues, (size_t)n, f->nupvalues, string);
-  if (is(up, "_ENV")) tell(r, f, pc, set ? RB_SETGLOBAL : RB_GETGLOBAL, key);
-  else if (set) tell(r, f, pc, RB_SETFIELD, key);
-  else if (is(up, "run")) tell(r, f, pc, RB_GETRUN, key);
+  if (is(up, "_ENV")) tellkey(r, f, pc, set ? RB_SETGLOBAL : RB_GETGLOBAL, key);
+  else if (set) tellkey(r, f, pc, RB_SETFIELD, key);
+  else if (is(up, "run")) tellkey(r, f, pc, RB_GETRUN, key);
 }
 
 static void scan (Reader *r, const Function *f) {
@@ -169,12 +184,12 @@ static void scan (Reader *r, const Function *f) {
     int a = i >> 7 & 0xFF, b = i >> 16 & 0xFF, c = i >> 24 & 0xFF;
     if (op == r->op[GETTABUP]) upvalue(r, f, pc, b, c, 0);
     else if (op == r->op[SETTABUP]) upvalue(r, f, pc, a, b, 1);
-    else if (op == r->op[SETFIELD]) tell(r, f, pc, RB_SETFIELD, b);
+    else if (op == r->op[SETFIELD]) tellkey(r, f, pc, RB_SETFIELD, b);
     else if (op == r->op[GETFIELD] && is(localname(r, f, b, pc), "run"))
-      tell(r, f, pc, RB_GETRUN, c);
+      tellkey(r, f, pc, RB_GETRUN, c);
     else if (op == r->op[SELF] && constkey &&
              is(localname(r, f, b, pc), "run"))
-      tell(r, f, pc, RB_CALLRUN, c);
+      tellkey(r, f, pc, RB_CALLRUN, c);
   }
 }
 
@@ -210,7 +225,7 @@ static void readfunction (Reader *r, int depth) {
   skip(r, 3 * size(r));                     /* upvalues: where they are */
   for (size_t n = size(r); n > 0 && !r->bad; n--) readfunction(r, depth + 1);
   readdebug(r, &f);
-  if (!r->bad) scan(r, &f);
+  if (!r->bad) { scan(r, &f); telllocals(r, &f); }
 }
 
 /* -- the chunk ------------------------------------------------------------- */

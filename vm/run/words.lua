@@ -371,4 +371,5 @@ local function undefined (list, name)
                          near and format(": did you mean '%s'?", near) or ""), file, line)
 end
 
+fields.run = taken
 return Done, undefined, fields

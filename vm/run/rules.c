@@ -1,0 +1,288 @@
+/*
+** rules.c - what is wrong with a runbook, as far as it can be known unrun
+**
+** The shape is checked by loading it. The rest is looked up: names that
+** nobody defines, in the code; people and systems, in the configuration.
+*/
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "vm/run/outline.h"
+#include "vm/run/rules.h"
+#include "vm/run/shape.h"
+#include "vm/state.h"
+
+typedef struct Names {
+  char **list;         /* NULL-terminated, once there is one */
+  int n;
+} Names;
+
+/* one use, and the file in which it stands */
+typedef struct Use {
+  rb_Use use;
+  const char *file;
+} Use;
+
+typedef struct Checker {
+  lua_State *L;
+  const char *file;    /* being read */
+  Names files;         /* keeps the names of files */
+  Names globals, fields;
+  Names near;          /* what a misspelt global may have meant */
+  Use *uses; int nuses;
+  int outofmemory, faults;
+  void (*tell) (void *ud, const rb_Fault *f);
+  void *ud;
+} Checker;
+
+/* -- names ----------------------------------------------------------------- */
+
+static const char *addname (Checker *c, Names *names, const char *s) {
+  char **list = realloc(names->list, sizeof *list * (size_t)(names->n + 2));
+  if (list != NULL) {
+    names->list = list;
+    list[names->n] = strdup(s);
+    if (list[names->n] != NULL) {
+      list[++names->n] = NULL;
+      return list[names->n - 1];
+    }
+  }
+  c->outofmemory = 1;
+  return "";
+}
+
+static int hasname (const Names *names, const char *s) {
+  for (int i = 0; i < names->n; i++)
+    if (strcmp(names->list[i], s) == 0) return 1;
+  return 0;
+}
+
+static const char *nearname (const Names *names, const char *s) {
+  return names->n > 0 ? rb_nearest(s, (const char *const *)names->list) : NULL;
+}
+
+static void freenames (Names *names) {
+  for (int i = 0; i < names->n; i++) free(names->list[i]);
+  free(names->list);
+}
+
+static void fault (Checker *c, const char *file, int line, const char *rule,
+                   const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+static void fault (Checker *c, const char *file, int line, const char *rule,
+                   const char *fmt, ...) {
+  char message[1024];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(message, sizeof message, fmt, ap);
+  va_end(ap);
+  c->tell(c->ud, &(rb_Fault){file, line, rule, message});
+  c->faults++;
+}
+
+/* -- what the code uses ---------------------------------------------------- */
+
+static void gather (void *ud, const rb_Use *use) {
+  Checker *c = ud;
+  if (use->kind == RB_SETGLOBAL) addname(c, &c->globals, use->name);
+  if (use->kind == RB_SETFIELD) addname(c, &c->fields, use->name);
+  if (use->kind == RB_LOCAL || use->kind == RB_SETGLOBAL)
+    addname(c, &c->near, use->name);
+  if (use->kind == RB_SETFIELD || use->kind == RB_LOCAL) return;
+  Use *uses = realloc(c->uses, sizeof *uses * (size_t)(c->nuses + 1));
+  if (uses == NULL) { c->outofmemory = 1; return; }
+  c->uses = uses;
+  uses[c->nuses++] = (Use){*use, c->file};
+}
+
+/* a file that the runbook required: what it sets counts, too */
+static void required (void *ud, const char *path, const char *text, size_t n) {
+  Checker *c = ud;
+  c->file = addname(c, &c->files, path);
+  if (luaL_loadbufferx(c->L, text, n, "=required", "t") == LUA_OK)
+    rb_uses(c->L, gather, c);
+  lua_pop(c->L, 1);
+}
+
+static void addglobal (Checker *c, const char *name) {
+  addname(c, &c->globals, name);
+  addname(c, &c->near, name);
+}
+
+static void addglobals (Checker *c) {
+  lua_pushglobaltable(c->L);
+  for (lua_pushnil(c->L); lua_next(c->L, -2); lua_pop(c->L, 1))
+    if (lua_type(c->L, -2) == LUA_TSTRING)
+      addglobal(c, lua_tostring(c->L, -2));
+  lua_pop(c->L, 1);
+  addglobal(c, "runbook");
+}
+
+/* what `run` has: its own, the parameters, what the code sets */
+static void addfields (Checker *c, const rb_Outline *o) {
+  lua_getfield(c->L, LUA_REGISTRYINDEX, RB_WORDFIELDS);
+  lua_getfield(c->L, -1, "run");
+  for (lua_Integer i = 1; lua_rawgeti(c->L, -1, i) == LUA_TSTRING; i++) {
+    addname(c, &c->fields, lua_tostring(c->L, -1));
+    lua_pop(c->L, 1);
+  }
+  lua_pop(c->L, 3);
+  for (int i = 0; i < o->nparams; i++)
+    addname(c, &c->fields, o->params[i].name);
+}
+
+static int byplace (const void *a, const void *b) {
+  const Use *x = a, *y = b;
+  int order = strcmp(x->file, y->file);
+  if (order == 0) order = x->use.line - y->use.line;
+  return order != 0 ? order : strcmp(x->use.name, y->use.name);
+}
+
+static void lookat (Checker *c, const Use *u, Names *said) {
+  const char *name = u->use.name, *near = NULL;
+  int global = u->use.kind == RB_GETGLOBAL;
+  if (u->use.kind == RB_SETGLOBAL) {
+    if (hasname(said, name)) return;
+    addname(c, said, name);
+    fault(c, u->file, u->use.line, "global", "'%s' becomes a global, which all "
+          "steps and files share: write `local %s`", name, name);
+    return;
+  }
+  if (hasname(global ? &c->globals : &c->fields, name)) return;
+  near = nearname(global ? &c->near : &c->fields, name);
+  fault(c, u->file, u->use.line, global ? "global" : "run", "%s%s%s%s%s%s",
+        global ? "undefined global '" : u->use.kind == RB_CALLRUN ? "there is no "
+        "run:" : "nothing sets run.", name, global ? "'" : "",
+        near != NULL ? ": did you mean '" : "", near != NULL ? near : "",
+        near != NULL ? "'?" : "");
+}
+
+static void checkuses (Checker *c) {
+  Names said = {0};
+  if (c->nuses > 0) qsort(c->uses, (size_t)c->nuses, sizeof *c->uses, byplace);
+  for (int i = 0; i < c->nuses; i++)
+    if (i == 0 || byplace(&c->uses[i - 1], &c->uses[i]) != 0)
+      lookat(c, &c->uses[i], &said);
+  freenames(&said);
+}
+
+/* -- texts and the configuration ------------------------------------------- */
+
+/* {tenat}: a name in a text that is nearly one that `run` has. (Others may
+** stand for themselves: awk '{print}'.) */
+static void checktext (Checker *c, const rb_Words *w, int line) {
+  for (const char *s = w->text; s != NULL && (s = strchr(s, '{')) != NULL; ) {
+    char name[64];
+    size_t n = 0;
+    s++;
+    while (isalnum((unsigned char)s[n]) || s[n] == '_') n++;
+    if (n == 0 || n >= sizeof name || s[n] != '}') continue;
+    snprintf(name, sizeof name, "%.*s", (int)n, s);
+    const char *near = nearname(&c->fields, name);
+    if (near != NULL && strcmp(near, name) != 0 && !hasname(&c->fields, name))
+      fault(c, c->file, line, "text", "nothing sets run.%s, which a text "
+            "shows as {%s}: did you mean {%s}?", name, name, near);
+  }
+}
+
+static void checktexts (Checker *c, const rb_Outline *o) {
+  rb_Words title = {o->title, RB_NOREF};
+  checktext(c, &title, 0);
+  checktext(c, &o->lock, 0);
+  for (int i = 0; i < o->ncases; i++) {
+    checktext(c, &o->cases[i].title, o->cases[i].line);
+    checktext(c, &o->cases[i].lock, o->cases[i].line);
+  }
+  for (int i = 0; i < o->nsteps; i++) {
+    checktext(c, &o->steps[i].title, o->steps[i].line);
+    checktext(c, &o->steps[i].manual, o->steps[i].line);
+    checktext(c, &o->steps[i].irreversible, o->steps[i].line);
+  }
+}
+
+static void checkroles (Checker *c, const rb_Config *config,
+                        const char *const *roles, int line) {
+  for (; *roles != NULL; roles++)
+    if (rb_config_role(config, *roles) == NULL)
+      fault(c, c->file, line, "role", "nobody holds the role '%s' in %s",
+            *roles, rb_config_file(config));
+}
+
+static void checkconfig (Checker *c, const rb_Config *config,
+                         const char *const *systems, const rb_Outline *o) {
+  if (o->system != NULL && systems != NULL) {
+    const char *const *s = systems;
+    while (*s != NULL && strcmp(*s, o->system) != 0) s++;
+    const char *near = *s == NULL ? rb_nearest(o->system, systems) : NULL;
+    if (*s == NULL)
+      fault(c, c->file, 0, "system", "the configuration has no system '%s'%s%s"
+            "%s", o->system, near != NULL ? ": did you mean '" : "",
+            near != NULL ? near : "", near != NULL ? "'?" : "");
+  }
+  if (config == NULL || rb_config_file(config) == NULL) return;
+  checkroles(c, config, o->approve, 0);
+  for (int i = 0; i < o->ncases; i++)
+    checkroles(c, config, o->cases[i].approve, o->cases[i].line);
+  for (int i = 0; i < o->nsteps; i++)
+    checkroles(c, config, o->steps[i].approve, o->steps[i].line);
+}
+
+/* -- the whole ------------------------------------------------------------- */
+
+/* schema.lua and NAME_test.lua stand beside runbooks, but are none */
+static int iscompanion (const char *file) {
+  const char *base = strrchr(file, '/');
+  size_t n;
+  base = base != NULL ? base + 1 : file;
+  n = strlen(base);
+  return strcmp(base, "schema.lua") == 0 ||
+         (n > 9 && strcmp(base + n - 9, "_test.lua") == 0);
+}
+
+/* 1: there is an outline to look into */
+static int load (Checker *c, const char *file, rb_Outline *o, int *exit) {
+  rb_Problem p;
+  int plain = iscompanion(file);
+  if (plain ? rb_chunk_load(c->L, file, &p) : rb_outline_load(c->L, file, o,
+                                                              &p)) {
+    int text = strcmp(p.kind, "syntax") == 0 || strcmp(p.kind, "file") == 0;
+    *exit = text ? RB_USAGE : RB_FAILED;
+    fault(c, p.file[0] != '\0' ? p.file : file, p.line, p.kind, "%s",
+          p.message);
+    return 0;
+  }
+  return !plain;
+}
+
+int rb_rules (lua_State *L, const char *file, const rb_Config *config,
+              const char *const *systems,
+              void (*tell) (void *ud, const rb_Fault *f), void *ud) {
+  Checker c = {.L = L, .file = file, .tell = tell, .ud = ud};
+  rb_Outline o = {0};
+  rb_Problem p;
+  int exit = RB_DONE, top = lua_gettop(L);
+  addglobals(&c);
+  if (load(&c, file, &o, &exit)) {
+    if (rb_chunk_load(L, file, &p) == 0) rb_uses(L, gather, &c);
+    rb_state_files(L, required, &c);
+    c.file = file;
+    addfields(&c, &o);
+    checkuses(&c);
+    checktexts(&c, &o);
+    checkconfig(&c, config, systems, &o);
+    rb_outline_free(L, &o);
+  }
+  lua_settop(L, top);
+  if (c.outofmemory) fault(&c, file, 0, "memory", "not enough memory");
+  freenames(&c.files);
+  freenames(&c.globals);
+  freenames(&c.fields);
+  freenames(&c.near);
+  free(c.uses);
+  return exit == RB_DONE && c.faults > 0 ? RB_FAILED : exit;
+}

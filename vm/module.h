@@ -103,7 +103,8 @@ RB_API void rb_secret (lua_State *L, const char *name, const char *text,
                        size_t len);
 
 /* [-0, +0, v]  Is 'value' in the target's allow-list ("files", "programs",
-** "hosts")? Files: 'value' is an absolute, resolved path. */
+** "hosts")? Files: 'value' is an absolute, resolved path. "reads": files that
+** may be looked at, those and the ones that a `path` parameter names. */
 RB_API int rb_allowed (lua_State *L, const char *list, const char *value);
 
 /* [-0, +0, v]  The limit of that name in force, or -1. */

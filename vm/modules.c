@@ -450,6 +450,7 @@ int rb_setting (lua_State *L, rb_Resource *r, const char *key) {
 
 int rb_allowed (lua_State *L, const char *list, const char *value) {
   rb_VM *vm = rb_vm(L);
+  if (strcmp(list, "reads") == 0) list = "files";
   return vm->target != NULL && rb_target_allows(vm->target, list, value);
 }
 

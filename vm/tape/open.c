@@ -57,8 +57,23 @@ static int noroom (int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
+/* What the system said last: SQLite itself often forgets it on the way back,
+** but the file of the tape and that of its log remember. */
+static int systemerror (sqlite3 *db) {
+  static const int which[] = {SQLITE_FCNTL_JOURNAL_POINTER,
+                              SQLITE_FCNTL_FILE_POINTER};
+  int error = sqlite3_system_errno(db);
+  for (int i = 0; i < 2 && error == 0; i++) {
+    sqlite3_file *f = NULL;
+    if (sqlite3_file_control(db, "main", which[i], &f) == SQLITE_OK &&
+        f != NULL && f->pMethods != NULL)
+      f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &error);
+  }
+  return error;
+}
+
 int rb_tape_complain (rb_Tape *t, rb_Problem *p) {
-  int error = sqlite3_system_errno(t->db);
+  int error = systemerror(t->db);
   switch (sqlite3_errcode(t->db)) {
     case SQLITE_BUSY: case SQLITE_LOCKED:
       return rb_problem(p, RB_USAGE, "tape", "the tape %.400s is locked by "

@@ -1,0 +1,85 @@
+/*
+** cli.h - commands, and the one parser of their options
+**
+** A command is a row of static data (name, what it takes, what it is for, an
+** example) and its options are rows beside it: parsing, help and suggestions
+** all read the same rows. Each command stands in a file of its own, defines
+** its row, `const rb_Command rb_command_list`, and is listed in commands.c.
+*/
+
+#ifndef rb_cli_h
+#define rb_cli_h
+
+#include <stddef.h>
+
+#include "vm/problem.h"
+
+/* what an option leaves in the command's own struct, at offset 'at' */
+typedef enum rb_OptionType {
+  RB_SWITCH,  /* int: 1 */
+  RB_VALUE,   /* const char *; given twice is an error */
+  RB_LIST     /* const char *const *: NULL-terminated, never NULL */
+} rb_OptionType;
+
+typedef struct rb_Option {
+  const char *name;   /* "dry-run"; NULL ends the table */
+  char letter;        /* 'n', or 0 */
+  rb_OptionType type;
+  const char *value;  /* what it takes, for help: "K=V"; NULL for a switch */
+  const char *help;   /* one line, lower case, no full stop */
+  size_t at;          /* offsetof(Options, dry_run) */
+} rb_Option;
+
+typedef struct rb_Command {
+  const char *name;     /* "run" */
+  const char *takes;    /* "FILE|NAME [K=V]..."; "" for nothing */
+  const char *summary;  /* one line: "run a runbook, or ..." */
+  const char *about;    /* more for `help COMMAND`; NULL: nothing more */
+  const char *example;  /* one command line, or several with newlines */
+  const rb_Option *options;  /* NULL: none of its own */
+  int min, max;         /* words that are not options; max -1: any number */
+  int (*main) (int argc, char **argv);  /* argv[0] is the command's name */
+} rb_Command;
+
+/* All commands, in the order of help; NULL-terminated. */
+extern const rb_Command *const rb_commands[];
+
+/* the words that are not options */
+typedef struct rb_Arguments {
+  const char *const *words;  /* NULL-terminated */
+  int n;
+  int json;                  /* there is a --json */
+  void *memory;
+} rb_Arguments;
+
+/* Reads argv[1..] by the rows of 'c' into the struct at 'into' (zeroed by the
+** caller; NULL for a command without options of its own) and *a. 0, or the
+** problem has been shown (as JSON when --json was given) and its exit code is
+** returned: "if (status != 0) return status;". Free *a after success only. */
+int rb_options_read (const rb_Command *c, int argc, char **argv, void *into,
+                     rb_Arguments *a);
+void rb_options_free (rb_Arguments *a);
+
+/* `runbook help COMMAND` on standard output. */
+void rb_help_command (const rb_Command *c);
+
+/* The command of that name, or NULL and a problem with the nearest one. */
+const rb_Command *rb_command_find (const char *name, rb_Problem *p);
+
+/* The program: argv as main has it; returns the exit code. */
+int rb_cli (int argc, char **argv);
+
+int rb_cmd_run (int argc, char **argv);
+int rb_cmd_list (int argc, char **argv);
+int rb_cmd_show (int argc, char **argv);
+int rb_cmd_check (int argc, char **argv);
+int rb_cmd_history (int argc, char **argv);
+int rb_cmd_doctor (int argc, char **argv);
+int rb_cmd_version (int argc, char **argv);
+int rb_cmd_help (int argc, char **argv);
+
+extern const rb_Command rb_command_run, rb_command_list, rb_command_show,
+  rb_command_check, rb_command_history, rb_command_doctor, rb_command_version,
+  rb_command_help;
+
+#endif

@@ -22,7 +22,8 @@
 #define PROGRAM 0x72627470  /* "rbtp" */
 #define BUSY 5000           /* milliseconds to wait for another process */
 
-static const char schema[] =
+static const char schema[] =  /* synced as a whole, before it gets its name */
+  "PRAGMA synchronous = OFF;"
   "PRAGMA application_id = 0x72627470;"
   "PRAGMA user_version = 1;"
   "BEGIN;"
@@ -150,8 +151,11 @@ static int place (const char *file, rb_Problem *p) {
     return noroom(errno) ? full(p, file)
         : rb_problem(p, RB_USAGE, "tape", "cannot make the tape %.400s: %s",
                      file, strerror(errno));
-  close(fd);
   int rc = fill(file, temp, p);
+  if (rc == 0 && fsync(fd) != 0)
+    rc = rb_problem(p, RB_USAGE, "tape", "cannot make the tape %.400s: %s",
+                    file, strerror(errno));
+  close(fd);
   for (int i = 0; i < 3 && rc == 0; i++) {
     static const char *const suffix[] = {"-wal", "-shm", "-journal"};
     snprintf(beside, sizeof beside, "%s%s", file, suffix[i]);

@@ -1,0 +1,61 @@
+/*
+** pg.c - PostgreSQL: look at it, and change it
+*/
+
+#include "stdlib/pg/pg.h"
+
+static const rb_Reg methods[] = {
+  {"query", RB_PROBE, rb_pg_query, NULL,
+   "query(sql [, values [, {timeout=\"30s\"}]]) -> {row, ...} : all rows of a "
+   "query; :name in the SQL is a bound value, :\"name\" an identifier",
+   NULL, NULL},
+  {"row", RB_PROBE, rb_pg_row, NULL,
+   "row(sql [, values [, {timeout=\"30s\"}]]) -> row | nil : its one row",
+   NULL, NULL},
+  {"value", RB_PROBE, rb_pg_value, NULL,
+   "value(sql [, values [, {timeout=\"30s\"}]]) -> value | nil : its one value",
+   NULL, NULL},
+  {"explain", RB_PROBE, rb_pg_explain, NULL,
+   "explain(sql [, values]) -> string : how the server would run a query",
+   NULL, NULL},
+  {"exec", RB_REMEDY, rb_pg_exec, rb_pg_execpreview,
+   "exec(sql [, values] [, {rows=n|{min,max}, transaction=true, "
+   "timeout=\"30s\"}]) -> {rows=n, returning={row, ...}} : one statement that "
+   "changes something, in a transaction of its own", NULL, NULL},
+  {"transaction", RB_REMEDY, rb_pg_transaction, rb_pg_transactionpreview,
+   "transaction(function (tx) ... end [, {timeout=\"30s\"}]) -> what the function "
+   "returns : tx:exec, tx:query, tx:row, tx:value, all or nothing", NULL, NULL},
+  RB_END
+};
+
+static const rb_Reg statements[] = {
+  {"exec", RB_WITHIN, rb_pg_txexec, NULL,
+   "exec(sql [, values] [, {rows=n|{min,max}}]) -> {rows=n, returning={row, ...}} "
+   ": a change inside the transaction", NULL, NULL},
+  {"query", RB_WITHIN, rb_pg_txquery, NULL,
+   "query(sql [, values]) -> {row, ...} : as it is inside the transaction",
+   NULL, NULL},
+  {"row", RB_WITHIN, rb_pg_txrow, NULL,
+   "row(sql [, values]) -> row | nil : as it is inside the transaction",
+   NULL, NULL},
+  {"value", RB_WITHIN, rb_pg_txvalue, NULL,
+   "value(sql [, values]) -> value | nil : as it is inside the transaction",
+   NULL, NULL},
+  RB_END
+};
+
+static const rb_Type types[] = {
+  {"pg.transaction", statements},
+  {NULL, NULL}
+};
+
+const rb_Module rb_module = {
+  .interface = RB_INTERFACE,
+  .name = "pg",
+  .methods = methods,
+  .types = types,
+  .close = rb_pg_close,
+  .doctor = rb_pg_doctor,
+  .identity = rb_pg_identity,
+  .layer = rb_pg_layer
+};

@@ -1,0 +1,285 @@
+/*
+** preview.c - what a statement would do, without doing it
+**
+** Two conversations in a read-only transaction, with the remedy's role. The
+** first asks the server to read the statement (names, types) and the catalog
+** about its tables; the second for the plan (EXPLAIN finds what is wrong
+** without executing) and, where nothing in the statement's own WHERE does
+** more than look, for the number of rows.
+*/
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stdlib/pg/pg.h"
+
+static int is (const rb_PgStatement *st, const char *kind) {
+  return strcmp(st->kind, kind) == 0;
+}
+
+static int has (const rb_PgStatement *st, const char *key) {
+  return json_object_get(st->body, key) != NULL;
+}
+
+/* -- fields of the plan ----------------------------------------------------- */
+
+static void setstring (lua_State *L, const char *key, const char *s) {
+  lua_pushstring(L, s);
+  lua_setfield(L, PLAN, key);
+}
+
+void rb_pg_setflag (lua_State *L, const char *key, int b) {
+  lua_pushboolean(L, b);
+  lua_setfield(L, PLAN, key);
+}
+
+static int getflag (lua_State *L, const char *key) {
+  lua_getfield(L, PLAN, key);
+  int b = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return b;
+}
+
+void rb_pg_addreason (lua_State *L, const char *reason) {
+  lua_getfield(L, PLAN, "reason");
+  const char *have = lua_tostring(L, -1);
+  if (have == NULL) lua_pushstring(L, reason);
+  else lua_pushfstring(L, "%s; %s", have, reason);
+  lua_setfield(L, PLAN, "reason");
+  lua_pop(L, 1);
+}
+
+void rb_pg_doubt (lua_State *L, const char *reason) {
+  rb_pg_addreason(L, reason);
+  rb_pg_setflag(L, "exact", 0);
+  rb_pg_setflag(L, "plain", 0);
+}
+
+static void readtypes (rb_PgCall *c, rb_PgStatement *st) {
+  const PGresult *r = c->answers[c->at + 1];
+  for (int i = 0; i < st->n && i < PQnparams(r); i++)
+    st->types[i] = PQparamtype(r, i);
+}
+
+/* [-0, +1, m]  the SQL that counts, or nil, and why not */
+static const char *pushcount (lua_State *L, const rb_PgStatement *st,
+                              const char *function, int readable) {
+  int countable = is(st, "UpdateStmt") || is(st, "DeleteStmt") ||
+    (is(st, "InsertStmt") && rb_pg_inserted(st) < 0) || is(st, "SelectStmt");
+  rb_pg_setflag(L, "sampled", 0);
+  if (countable && function != NULL) {
+    rb_pg_doubt(L, lua_pushfstring(L, "not counted: %s may do more than look",
+                                   function));
+    lua_pop(L, 1);
+    countable = 0;
+  }
+  if (!countable) lua_pushnil(L);
+  else if (rb_pg_count(L, st, readable)) rb_pg_setflag(L, "sampled", readable);
+  else {
+    lua_pop(L, 1);
+    if (rb_pg_count(L, st, 0) == 0) rb_pg_doubt(L, "not counted");
+  }
+  return lua_tostring(L, -1);
+}
+
+/* -- the plan --------------------------------------------------------------- */
+
+/* [-0, +1, m]  "greenwood_high.user_sessions", or all tables */
+static const char *pushtables (lua_State *L) {
+  if (lua_getfield(L, PLAN, "target") == LUA_TSTRING) return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  lua_getfield(L, PLAN, "tables");
+  lua_pushliteral(L, "");
+  for (lua_Integer i = 1; lua_rawgeti(L, -2, i) == LUA_TSTRING; i++) {
+    lua_pushfstring(L, "%s%s%s", lua_tostring(L, -2), i > 1 ? ", " : "",
+                    lua_tostring(L, -1));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  lua_remove(L, -2);
+  return lua_tostring(L, -1);
+}
+
+static void summarize (lua_State *L, const rb_PgStatement *st, lua_Integer n) {
+  int top = lua_gettop(L);
+  const char *verb = rb_pg_verb(st), *where = pushtables(L);
+  const char *rows = n >= 0 ? rb_pg_rows(L, n) : NULL;
+  const char *function = rb_pg_sideeffect(st->tree);
+  if (rows != NULL && is(st, "InsertStmt"))
+    lua_pushfstring(L, "INSERT adds %s%s to %s",
+                    getflag(L, "exact") ? "" : "up to ", rows, where);
+  else if (rows != NULL && is(st, "SelectStmt"))
+    lua_pushfstring(L, "SELECT calls %s for %s", function, rows);
+  else if (rows != NULL)
+    lua_pushfstring(L, "%s matches %s of %s", verb, rows, where);
+  else if (is(st, "SelectStmt") && function != NULL)
+    lua_pushfstring(L, "SELECT calls %s", function);
+  else lua_pushfstring(L, *where != '\0' ? "%s on %s" : "%s", verb, where);
+  lua_setfield(L, PLAN, "summary");
+  lua_settop(L, top);
+}
+
+static void setrows (lua_State *L, const rb_PgStatement *st, lua_Integer n) {
+  lua_pushinteger(L, n);
+  lua_setfield(L, PLAN, "rows");
+  if (is(st, "SelectStmt")) return;  /* rows that it looked at */
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "pg_rows");
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "pg_rows_statement");
+  lua_setfield(L, PLAN, "counts");
+}
+
+/* what the deed has to find again */
+static void setimage (lua_State *L, lua_Integer n, int exact) {
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "rows");
+  lua_pushboolean(L, exact);
+  lua_setfield(L, -2, "exact");
+  lua_setfield(L, PLAN, "image");
+}
+
+/* [-0, +0, m]  {value = the text at the top} */
+static void setvalue (lua_State *L, const char *key) {
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "value");
+  lua_setfield(L, PLAN, key);
+}
+
+static int issecret (const rb_PgCall *c, const char *column) {
+  for (char **s = c->pool->secret; s != NULL && *s != NULL; s++)
+    if (strcmp(*s, column) == 0) return 1;
+  return 0;
+}
+
+/* columns that an UPDATE sets: what they are now, where it is one value */
+static void setsamples (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
+                        int answer, lua_Integer n) {
+  const json_t *item;
+  size_t i;
+  int column = 1;
+  lua_pushliteral(L, "");
+  json_array_foreach(json_object_get(st->body, "targetList"), i, item) {
+    const char *low = rb_pg_field(c, answer, 0, column);
+    const char *high = rb_pg_field(c, answer, 0, column + 1);
+    const char *some = rb_pg_field(c, answer, 0, column + 2);
+    const char *name = rb_pg_samplename(item);
+    if (name == NULL) continue;
+    if (some == NULL) break;
+    int same = low != NULL && strcmp(low, high) == 0 && atoll(some) == n;
+    const char *comma = lua_rawlen(L, -1) > 0 ? ", " : "";
+    if (issecret(c, name))
+      lua_pushfstring(L, "%s%s%s is not shown", lua_tostring(L, -1), comma, name);
+    else if (low == NULL)
+      lua_pushfstring(L, "%s%s%s = NULL", lua_tostring(L, -1), comma, name);
+    else
+      lua_pushfstring(L, same && strlen(low) <= 80 ? "%s%s%s = '%s'"
+                      : "%s%s%s varies", lua_tostring(L, -1), comma, name, low);
+    lua_remove(L, -2);
+    column += 3;
+  }
+  setvalue(L, "before");
+  lua_pop(L, 1);
+}
+
+/* The number of rows is n (-1: not known). */
+static void complete (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
+                      lua_Integer n) {
+  int exact = n >= 0 && getflag(L, "exact");
+  int returning = has(st, "returningList") || is(st, "SelectStmt");
+  if (n >= 0) {
+    setrows(L, st, n);
+    setimage(L, n, exact);
+  } else rb_pg_setflag(L, "plain", 0);
+  summarize(L, st, n);
+  rb_pg_setflag(L, "guarded", !c->options.outside && (exact || c->options.bounded));
+  rb_pg_setflag(L, "exact", exact && (n == 0 || !returning));
+  if (exact && n == 0) setstring(L, "verdict", "nothing to do");
+  if (exact && (n == 0 || !returning)) {
+    lua_newtable(L);
+    rb_pg_pushresult(L, n, lua_gettop(L));
+    lua_setfield(L, PLAN, "result");
+    lua_pop(L, 1);
+  }
+  setstring(L, "reach", "resource");
+}
+
+static void checkbounds (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
+                         lua_Integer n) {
+  const rb_PgOptions *o = &c->options;
+  if (n < 0 || !o->bounded || (o->min <= n && n <= o->max)) return;
+  const char *seen = rb_pg_rows(L, n);
+  if (getflag(L, "exact"))
+    rb_pg_refuse(L, c, "the %s matches %s; rows = %d to %d was asked for",
+                 rb_pg_verb(st), seen, (int)o->min, (int)o->max);
+  lua_pop(L, 1);
+}
+
+/* -- the conversations ------------------------------------------------------ */
+
+static int finish (lua_State *L, rb_PgCall *c, lua_Integer n) {
+  const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
+  checkbounds(L, c, st, n);
+  complete(L, c, st, n);
+  lua_settop(L, PLAN);
+  return c->then(L, LUA_OK, (lua_KContext)c);
+}
+
+static int counted (lua_State *L, int status, lua_KContext ctx) {
+  rb_PgCall *c = (rb_PgCall *)ctx;
+  const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
+  (void)status;
+  rb_pg_check(L, c, st);
+  const char *count = c->sent > 1 ? rb_pg_field(c, 1, 0, 0) : NULL;
+  lua_Integer n = count != NULL ? atoll(count) : rb_pg_inserted(st);
+  if (n > 0 && getflag(L, "sampled")) setsamples(L, c, st, 1, n);
+  rb_pg_forget(c);
+  return finish(L, c, n);
+}
+
+/* [-0, +0, m]  what an UPDATE would make of the columns */
+static void setafter (lua_State *L, const rb_PgStatement *st) {
+  rb_pg_assignments(L, st);
+  if (lua_isstring(L, -1)) setvalue(L, "after");
+  lua_pop(L, 1);
+}
+
+static int looked (lua_State *L, int status, lua_KContext ctx) {
+  rb_PgCall *c = (rb_PgCall *)ctx;
+  rb_PgStatement *st = lua_touserdata(L, STATEMENT);
+  int readable, plannable = rb_pg_plannable(st);
+  (void)status;
+  rb_pg_check(L, c, st);
+  const char *function = rb_pg_learn(L, c, st, c->at + 2 * plannable, &readable);
+  if (plannable) readtypes(c, st);
+  if (has(st, "onConflictClause")) rb_pg_doubt(L, "ON CONFLICT decides row by row");
+  const char *count = pushcount(L, st, function, readable);
+  rb_pg_forget(c);
+  if (!plannable) return finish(L, c, -1);
+  setafter(L, st);
+  c->shift = (int)strlen("EXPLAIN ");
+  c->at = rb_pg_send(L, c, lua_pushfstring(L, "EXPLAIN %s", st->text), st->n,
+                     st->types, st->values);
+  if (count != NULL) rb_pg_send(L, c, count, st->n, st->types, st->values);
+  rb_pg_sync(L, c);
+  return rb_pg_await(L, c, counted);
+}
+
+int rb_pg_preview (lua_State *L, rb_PgCall *c, lua_KFunction k) {
+  const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
+  c->then = k;
+  lua_settop(L, STATEMENT);
+  lua_newtable(L);
+  rb_pg_setflag(L, "exact", 1);
+  rb_pg_setflag(L, "plain", 1);
+  c->at = c->sent;
+  c->shift = 0;
+  if (rb_pg_plannable(st)) rb_pg_describe(L, c, st->text, st->n);
+  rb_pg_ask(L, c, st);
+  rb_pg_sync(L, c);
+  return rb_pg_await(L, c, looked);
+}

@@ -110,6 +110,10 @@ void rb_state_free (lua_State *L) {
   rb_modules_close(vm);
   lua_close(L);
   rb_gate_free(vm);
+  for (int i = 0; i < vm->ngranted; i++) free(vm->granted[i]);
+  free(vm->granted);
+  rb_buffer_free(&vm->value);
+  rb_buffer_free(&vm->text);
   free(vm->folder);
   free(t);
   free(vm);

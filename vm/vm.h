@@ -154,6 +154,7 @@ typedef struct rb_VM {
   rb_Show *show;
   rb_Report *report;
   rb_ResourceBox *resources;
+  char **granted; int ngranted;  /* files named by parameters of type path */
   struct rb_Run *run;  /* NULL outside a run */
   rb_Buffer value, text;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */

@@ -9,6 +9,8 @@
 #ifndef rb_config_h
 #define rb_config_h
 
+#include <stddef.h>
+
 #include <lua.h>
 
 #include "vm/problem.h"
@@ -67,6 +69,10 @@ void rb_target_part (const rb_Target *t, lua_State *L, const char *part,
 ** the list has no slash; "hosts": equal.) A system's own resources are
 ** asked by the modules, not here. */
 int rb_target_allows (const rb_Target *t, const char *list, const char *value);
+
+/* The folder of allow.files below which 'path' lies; 0: below none. */
+int rb_target_root (const rb_Target *t, const char *path, char *root,
+                    size_t size);
 
 /* The target's limit of that name, or -1. Known names: pg_rows,
 ** pg_rows_statement, redis_keys, http_writes, files, commands, notices. */

@@ -71,6 +71,21 @@ static void pushdefaults (rb_Run *r) {
   lua_remove(r->L, -2);
 }
 
+/* parameters (a table at the top) of type `path` grant reading that file */
+static void grant (rb_Run *r) {
+  rb_VM *vm = r->vm;
+  vm->granted = calloc((size_t)r->outline.nparams + 1, sizeof *vm->granted);
+  for (int i = 0; vm->granted != NULL && i < r->outline.nparams; i++) {
+    if (r->outline.params[i].type != RB_PATH) continue;
+    if (lua_getfield(r->L, -1, r->outline.params[i].name) == LUA_TSTRING) {
+      char *real = realpath(lua_tostring(r->L, -1), NULL);
+      vm->granted[vm->ngranted++] = real != NULL ? real
+                                    : strdup(lua_tostring(r->L, -1));
+    }
+    lua_pop(r->L, 1);
+  }
+}
+
 static int readparams (rb_Run *r, rb_Problem *p) {
   pushdefaults(r);
   int defaults = lua_istable(r->L, -1) ? lua_gettop(r->L) : 0;
@@ -78,6 +93,7 @@ static int readparams (rb_Run *r, rb_Problem *p) {
   if (rb_params_read(r->L, &r->outline, r->o->words, defaults, r->o->cases, ask, r,
                      rb_push_secret, p) != 0) return p->exit;
   r->report.params = rb_tojson(r->L, -1);
+  grant(r);
   rb_object_new(r);
   return 0;
 }

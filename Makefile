@@ -17,7 +17,7 @@ VMOBJ    := $(VM:%.c=$(BUILD)/%.o)
 # one shared object for each module: stdlib/NAME.c, or all of stdlib/NAME/*.c
 MODULES  := $(sort $(basename $(notdir $(wildcard stdlib/*.c))) \
                    $(notdir $(patsubst %/,%,$(filter-out stdlib/common/,$(wildcard stdlib/*/)))))
-PKG_http := libcurl
+PKG_http := libcurl jansson
 PKG_pg   := libpq jansson
 LIB_pg   := -lpg_query
 PKG_redis := hiredis

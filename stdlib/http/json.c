@@ -1,0 +1,177 @@
+/*
+** json.c - JSON as Lua values and back
+**
+** As everywhere in the stdlib: null is the light userdata NULL (json.null), an
+** array is a plain list, integers stay integers. Trees are parked in a
+** userdata, so that no error of Lua's can leak one.
+*/
+
+#include <jansson.h>
+#include <string.h>
+
+#include "stdlib/http/http.h"
+
+#define TREE "http.json"
+#define MAXDEPTH 100
+
+/* -- trees ------------------------------------------------------------------ */
+
+static int tree_close (lua_State *L) {
+  json_t **tree = luaL_checkudata(L, 1, TREE);
+  json_decref(*tree);
+  *tree = NULL;
+  return 0;
+}
+
+/* [-0, +1, m] */
+static json_t **newtree (lua_State *L) {
+  json_t **tree = lua_newuserdatauv(L, sizeof *tree, 0);
+  *tree = NULL;
+  if (luaL_newmetatable(L, TREE)) {
+    lua_pushcfunction(L, tree_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, tree_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  return tree;
+}
+
+/* -- from Lua ------------------------------------------------------------------- */
+
+/* the value at the top; NULL where it has no form in JSON */
+static json_t *scalar (lua_State *L) {
+  size_t n;
+  switch (lua_type(L, -1)) {
+    case LUA_TBOOLEAN: return json_boolean(lua_toboolean(L, -1));
+    case LUA_TNUMBER:
+      if (lua_isinteger(L, -1)) return json_integer(lua_tointeger(L, -1));
+      return json_real(lua_tonumber(L, -1));
+    case LUA_TLIGHTUSERDATA:
+      return lua_touserdata(L, -1) == NULL ? json_null() : NULL;
+    case LUA_TSTRING: case LUA_TUSERDATA: {
+      const char *s = rb_text(L, -1, &n);  /* a secret as its text */
+      json_t *j = json_stringn(s, n);
+      lua_pop(L, 1);
+      return j;
+    }
+    default: return NULL;
+  }
+}
+
+/* is the table at the top a list? */
+static int islist (lua_State *L) {
+  size_t n = lua_rawlen(L, -1), keys = 0;
+  if (n == 0) return luaL_getmetafield(L, -1, "__jsonarray") != LUA_TNIL
+                     && (lua_pop(L, 1), 1);
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) keys++;
+  return keys == n;
+}
+
+static void fill (lua_State *L, json_t *to, int depth);
+
+/* [-0, +0, v]  The value at the top becomes the child of a tree that somebody
+** owns, before its own children are made. */
+static void addchild (lua_State *L, json_t *parent, const char *key, int depth) {
+  json_t *j = !lua_istable(L, -1) ? scalar(L)
+            : islist(L) ? json_array() : json_object();
+  if (j == NULL) {
+    const char *what = lua_isstring(L, -1) ? "text that is not UTF-8, or no number"
+                                           : luaL_typename(L, -1);
+    luaL_error(L, "JSON has no form for a %s%s%s", what, key != NULL ? " in " : "",
+               key != NULL ? key : "");
+  }
+  int bad = key == NULL ? json_array_append_new(parent, j)
+                        : json_object_set_new(parent, key, j);
+  if (bad) luaL_error(L, "a name in JSON is UTF-8 text: %s", key != NULL ? key : "");
+  if (lua_istable(L, -1)) fill(L, j, depth + 1);
+}
+
+/* [-0, +0, v]  the members of the table at the top */
+static void fill (lua_State *L, json_t *to, int depth) {
+  if (depth > MAXDEPTH) luaL_error(L, "a table for JSON contains itself");
+  luaL_checkstack(L, 6, "JSON is nested too deeply");
+  if (json_is_array(to)) {
+    size_t n = lua_rawlen(L, -1);
+    for (size_t i = 1; i <= n; i++) {
+      lua_rawgeti(L, -1, (lua_Integer)i);
+      addchild(L, to, NULL, depth);
+      lua_pop(L, 1);
+    }
+    return;
+  }
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "a table for JSON is a list or has names, not both "
+                 "(a key is a %s)", luaL_typename(L, -2));
+    addchild(L, to, lua_tostring(L, -2), depth);
+  }
+}
+
+static int append (const char *s, size_t n, void *ud) {
+  return rb_http_grow(ud, s, n) ? 0 : -1;
+}
+
+void rb_http_tojson (lua_State *L, rb_HttpText *to) {
+  json_t **tree = newtree(L);
+  lua_insert(L, -2);                                  /* tree, value */
+  *tree = json_array();
+  if (*tree == NULL) luaL_error(L, "not enough memory");
+  addchild(L, *tree, NULL, 0);
+  if (json_dump_callback(json_array_get(*tree, 0), append, to, JSON_COMPACT
+                         | JSON_SORT_KEYS | JSON_ENCODE_ANY) != 0)
+    luaL_error(L, "not enough memory");
+  lua_remove(L, -2);
+}
+
+/* -- to Lua ------------------------------------------------------------------------ */
+
+/* [-0, +1, m] */
+static void push (lua_State *L, const json_t *j) {
+  size_t i;
+  const char *key;
+  json_t *item;
+  luaL_checkstack(L, 4, "JSON is nested too deeply");
+  switch (json_typeof(j)) {
+    case JSON_OBJECT:
+      lua_createtable(L, 0, (int)json_object_size(j));
+      json_object_foreach((json_t *)j, key, item) {
+        push(L, item);
+        lua_setfield(L, -2, key);
+      }
+      break;
+    case JSON_ARRAY:
+      lua_createtable(L, (int)json_array_size(j), 0);
+      json_array_foreach(j, i, item) {
+        push(L, item);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+      }
+      break;
+    case JSON_STRING:
+      lua_pushlstring(L, json_string_value(j), json_string_length(j));
+      break;
+    case JSON_INTEGER: lua_pushinteger(L, json_integer_value(j)); break;
+    case JSON_REAL: lua_pushnumber(L, json_real_value(j)); break;
+    case JSON_TRUE: case JSON_FALSE: lua_pushboolean(L, json_is_true(j)); break;
+    default: lua_pushlightuserdata(L, NULL); break;
+  }
+}
+
+int rb_http_fromjson (lua_State *L, const char *s, size_t n) {
+  size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+  json_error_t e;
+  json_t **tree = newtree(L);
+  *tree = json_loadb(s, n, flags, &e);
+  if (*tree == NULL && json_error_code(&e) == json_error_numeric_overflow)
+    *tree = json_loadb(s, n, flags | JSON_DECODE_INT_AS_REAL, &e);
+  if (*tree == NULL) {
+    lua_pushfstring(L, "line %d, column %d: %s", e.line, e.column, e.text);
+    lua_remove(L, -2);
+    return 0;
+  }
+  push(L, *tree);
+  json_decref(*tree);
+  *tree = NULL;
+  lua_remove(L, -2);
+  return 1;
+}

@@ -1,0 +1,398 @@
+/*
+** transfer.c - sending a request and waiting for its answer
+**
+** One multi handle for the whole process, and it is also what the loop waits
+** in: curl_multi_poll takes the loop's other descriptors as extra ones. A
+** finished transfer wakes its task; curl's callbacks touch plain C memory only.
+**
+** A deed is sent once. curl repeats a request by itself when a connection that
+** it used before breaks without an answer: so a deed gets a connection of its
+** own, and the last callback before the first byte vetoes a second sending.
+*/
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "stdlib/http/http.h"
+
+#define TYPE "http.call"
+#define MAXHEAD ((size_t)256 << 10)
+#define MAXBODY (((size_t)16 << 20) - MAXHEAD - 4096)  /* it must fit on the tape */
+#define KEPT ((size_t)64 << 10)   /* bytes of a buffer kept for the next request */
+#define CONNECTMS 10000L
+#define IDLE 256                  /* handles of a base kept for later */
+
+static struct {
+  CURLM *multi;             /* NULL: nobody has a base open */
+  int bases;
+  int running;              /* transfers in the multi handle */
+  int fresh;                /* some were added and not yet begun */
+  struct curl_waitfd *fds;  /* scratch */
+  unsigned size;
+} hub;
+
+/* -- the hub ---------------------------------------------------------------- */
+
+/* takes the transfer out of the multi handle */
+static void withdraw (rb_HttpTransfer *t) {
+  if (!t->underway) return;
+  curl_multi_remove_handle(hub.multi, t->easy);
+  t->underway = 0;
+  hub.running--;
+}
+
+static void reap (void) {
+  CURLMsg *m;
+  int left;
+  while ((m = curl_multi_info_read(hub.multi, &left)) != NULL) {
+    rb_HttpTransfer *t = NULL;
+    if (m->msg != CURLMSG_DONE) continue;
+    CURLcode result = m->data.result;
+    curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+    withdraw(t);            /* m is gone now */
+    t->result = result;
+    t->done = 1;
+    rb_wake(t->task);
+  }
+}
+
+static void perform (void) {
+  int running;
+  hub.fresh = 0;
+  curl_multi_perform(hub.multi, &running);
+  reap();
+}
+
+/* what was added in this turn goes out before the loop writes and waits */
+static void turn (void *ud) {
+  (void)ud;
+  if (hub.fresh) perform();
+}
+
+static int growfds (unsigned n) {
+  if (n <= hub.size) return 1;
+  struct curl_waitfd *fds = realloc(hub.fds, 2 * n * sizeof *fds);
+  if (fds == NULL) return 0;
+  hub.fds = fds;
+  hub.size = 2 * n;
+  return 1;
+}
+
+/* Poll with another name. curl loses POLLHUP and POLLERR of the others, so that
+** these are asked once more. */
+static int wait_ (void *ud, struct pollfd *fds, unsigned n, int ms) {
+  int ready = 0;
+  (void)ud;
+  if (hub.running == 0 || !growfds(n)) return poll(fds, n, ms);
+  for (unsigned i = 0; i < n; i++)
+    hub.fds[i] = (struct curl_waitfd){.fd = fds[i].fd, .events = fds[i].events};
+  curl_multi_poll(hub.multi, hub.fds, n, ms, &ready);
+  perform();
+  return n > 0 && ready > 0 ? poll(fds, n, 0) : 0;
+}
+
+static void hub_open (lua_State *L) {
+  static int started;
+  if (!started && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    luaL_error(L, "libcurl cannot be started");
+  started = 1;
+  hub.multi = curl_multi_init();
+  if (hub.multi == NULL) luaL_error(L, "not enough memory");
+  curl_multi_setopt(hub.multi, CURLMOPT_MAXCONNECTS, 1024L);
+}
+
+void rb_http_hub (lua_State *L, int more) {
+  if (more > 0) {
+    if (hub.multi == NULL) hub_open(L);
+    rb_onturn(L, turn, &hub);
+    rb_setpoller(L, wait_, &hub);
+  }
+  hub.bases += more;
+  if (hub.bases > 0 || hub.multi == NULL) return;
+  curl_multi_cleanup(hub.multi);
+  free(hub.fds);
+  memset(&hub, 0, sizeof hub);
+}
+
+/* -- curl's callbacks ------------------------------------------------------------ */
+
+static size_t onbody (char *s, size_t one, size_t n, void *ud) {
+  rb_HttpTransfer *t = ud;
+  (void)one;
+  t->toolarge = t->body.n + n > MAXBODY;
+  if (t->toolarge || !rb_http_grow(&t->body, s, n)) return n == 0;
+  return n;
+}
+
+/* The lines of the last answer: after "100 Continue" comes another. */
+static size_t onhead (char *s, size_t one, size_t n, void *ud) {
+  rb_HttpTransfer *t = ud;
+  (void)one;
+  if (n >= 5 && memcmp(s, "HTTP/", 5) == 0) t->head.n = 0;
+  t->toolarge = t->head.n + n > MAXHEAD;
+  if (t->toolarge || !rb_http_grow(&t->head, s, n)) return n == 0;
+  return n;
+}
+
+/* connected; nothing of the request has been sent yet */
+static int onsend (void *ud, char *ip, char *localip, int port, int localport) {
+  rb_HttpTransfer *t = ud;
+  (void)ip; (void)localip; (void)port; (void)localport;
+  if (t->once && t->sent) return CURL_PREREQFUNC_ABORT;
+  t->sent = 1;
+  return CURL_PREREQFUNC_OK;
+}
+
+/* -- fitting out ------------------------------------------------------------------- */
+
+static CURLcode fitsafety (CURL *e) {
+  CURLcode bad = curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+  bad |= curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  bad |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+  bad |= curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  bad |= curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+  bad |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+  bad |= curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);  /* no wait for a resolver */
+  bad |= curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECTMS);
+  bad |= curl_easy_setopt(e, CURLOPT_USERAGENT, "runbook");
+  bad |= curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+  return bad;
+}
+
+static CURLcode fitcallbacks (rb_HttpTransfer *t) {
+  CURL *e = t->easy;
+  CURLcode bad = curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, onbody);
+  bad |= curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+  bad |= curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, onhead);
+  bad |= curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+  bad |= curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, onsend);
+  bad |= curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
+  bad |= curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+  bad |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->why);
+  return bad;
+}
+
+static int isfolder (const char *path) {
+  struct stat st;
+  return path != NULL && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A folder of certificates by hash costs a fifth of reading one big bundle: it
+** is used alone where the system has one. */
+static CURLcode fitcertificates (CURL *e, const rb_HttpBase *b) {
+  const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+  const char *folder = b->ca != NULL ? b->ca : v->capath;
+  CURLcode bad = CURLE_OK;
+  if (strncmp(b->root, "https", 5) != 0) return bad;
+  if (isfolder(folder)) {
+    bad |= curl_easy_setopt(e, CURLOPT_CAPATH, folder);
+    bad |= curl_easy_setopt(e, CURLOPT_CAINFO, NULL);
+  } else if (b->ca != NULL) {
+    bad |= curl_easy_setopt(e, CURLOPT_CAINFO, b->ca);
+    bad |= curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+  }
+  return bad;
+}
+
+static CURLcode fitbase (CURL *e, const rb_HttpBase *b) {
+  CURLcode bad = curl_easy_setopt(e, CURLOPT_HTTPHEADER, b->headers);
+  if (b->user != NULL || b->password != NULL) {
+    bad |= curl_easy_setopt(e, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    bad |= curl_easy_setopt(e, CURLOPT_USERNAME, b->user != NULL ? b->user : "");
+    bad |= curl_easy_setopt(e, CURLOPT_PASSWORD,
+                            b->password != NULL ? b->password : "");
+  }
+  return bad | fitcertificates(e, b);
+}
+
+/* what makes it another request than a GET; undone by curl_easy_reset */
+static CURLcode fitmethod (rb_HttpTransfer *t) {
+  CURL *e = t->easy;
+  CURLcode bad = CURLE_OK;
+  t->plain = t->method == &rb_http_get && t->headers == NULL && !t->inspect;
+  if (t->plain) return bad;
+  if (t->headers != NULL)
+    bad |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
+  if (t->hasbody || (t->method->body && t->method != &rb_http_delete)) {
+    bad |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->out.n);
+    bad |= curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->hasbody ? t->out.s : "");
+  }
+  if (t->method == &rb_http_head) {
+    bad |= curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    bad |= curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, NULL);  /* the ETag itself */
+  } else if (t->method != &rb_http_get) {
+    bad |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, t->method->name);
+  }
+  if (t->once || t->inspect)
+    bad |= curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+  if (t->inspect) bad |= curl_easy_setopt(e, CURLOPT_CERTINFO, 1L);
+  return bad;
+}
+
+static void fit (lua_State *L, rb_HttpTransfer *t) {
+  CURLcode bad = CURLE_OK;
+  if (t->easy == NULL && (t->easy = curl_easy_init()) == NULL)
+    luaL_error(L, "not enough memory");
+  if (!t->fitted)
+    bad = fitsafety(t->easy) | fitcallbacks(t) | fitbase(t->easy, t->base);
+  t->fitted = 1;
+  bad |= curl_easy_setopt(t->easy, CURLOPT_URL, t->url.s);
+  bad |= fitmethod(t);
+  if (bad != CURLE_OK)
+    luaL_error(L, "%s: libcurl here lacks an option that is needed", t->base->name);
+}
+
+/* -- close --------------------------------------------------------------------------- */
+
+static void shrink (rb_HttpText *t) {
+  t->n = 0;
+  if (t->size > KEPT) rb_http_free(t);
+}
+
+static void unlink_ (rb_HttpTransfer *t, rb_HttpTransfer **list) {
+  if (t->prev != NULL) t->prev->next = t->next;
+  else *list = t->next;
+  if (t->next != NULL) t->next->prev = t->prev;
+  t->next = t->prev = NULL;
+}
+
+static void link_ (rb_HttpTransfer *t, rb_HttpTransfer **list) {
+  t->prev = NULL;
+  t->next = *list;
+  if (t->next != NULL) t->next->prev = t;
+  *list = t;
+}
+
+void rb_http_drop (rb_HttpTransfer *t) {
+  rb_HttpText *all[] = {&t->url, &t->out, &t->head, &t->body};
+  withdraw(t);
+  unlink_(t, t->owner != NULL ? &t->base->busy : &t->base->idle);
+  if (t->owner != NULL) *t->owner = NULL;
+  curl_easy_cleanup(t->easy);
+  curl_slist_free_all(t->headers);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) rb_http_free(all[i]);
+  free(t);
+}
+
+static void giveback (rb_HttpTransfer *t) {
+  rb_HttpBase *b = t->base;
+  withdraw(t);
+  if (b->nidle >= IDLE) {
+    rb_http_drop(t);
+    return;
+  }
+  if (!t->plain && t->fitted) {
+    curl_easy_reset(t->easy);
+    t->fitted = 0;
+  }
+  unlink_(t, &b->busy);
+  *t->owner = NULL;
+  t->owner = NULL;
+  curl_slist_free_all(t->headers);
+  t->headers = NULL;
+  shrink(&t->url);
+  shrink(&t->out);
+  shrink(&t->head);
+  shrink(&t->body);
+  link_(t, &b->idle);
+  b->nidle++;
+}
+
+static int call_close (lua_State *L) {
+  rb_HttpTransfer **owner = luaL_checkudata(L, 1, TYPE);
+  if (*owner != NULL) giveback(*owner);
+  return 0;
+}
+
+/* -- open ---------------------------------------------------------------------------------- */
+
+static rb_HttpTransfer *take (lua_State *L, rb_HttpBase *b) {
+  rb_HttpTransfer *t = b->idle;
+  if (t != NULL) {
+    unlink_(t, &b->idle);
+    b->nidle--;
+  } else {
+    t = calloc(1, sizeof *t);
+    if (t == NULL) luaL_error(L, "not enough memory");
+    t->base = b;
+  }
+  link_(t, &b->busy);
+  t->method = &rb_http_get;
+  t->hasbody = t->asked = t->inspect = t->once = t->redirects = t->nexpect = 0;
+  t->timeout = b->timeout;
+  return t;
+}
+
+rb_HttpTransfer *rb_http_open (lua_State *L, rb_HttpBase *b) {
+  rb_HttpTransfer **owner = lua_newuserdatauv(L, sizeof *owner, 0);
+  *owner = NULL;
+  if (luaL_newmetatable(L, TYPE)) {
+    lua_pushcfunction(L, call_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, call_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  *owner = take(L, b);
+  (*owner)->owner = owner;
+  lua_toclose(L, -1);
+  return *owner;
+}
+
+rb_HttpTransfer *rb_http_transfer (lua_State *L) {
+  rb_HttpTransfer *t = *(rb_HttpTransfer **)luaL_checkudata(L, CALL, TYPE);
+  if (t == NULL) luaL_error(L, "the request is over");
+  return t;
+}
+
+/* -- send ------------------------------------------------------------------------------------ */
+
+static int waited (lua_State *L, int status, lua_KContext ctx) {
+  rb_HttpTransfer *t = (rb_HttpTransfer *)ctx;
+  if (!t->done && rb_timeleft(L) > 0) return rb_park(L, ctx, waited);
+  if (!t->done) {
+    withdraw(t);
+    t->result = CURLE_OPERATION_TIMEDOUT;
+    t->done = 1;
+  }
+  t->seconds = rb_now() - t->began;
+  if (t->result == CURLE_OK)
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
+  return t->k(L, status, ctx);
+}
+
+/* Nothing but this function sends. Its door has a lock of its own. */
+int rb_http_try (lua_State *L, rb_HttpTransfer *t, lua_KFunction k) {
+  t->once = !t->method->probe && !rb_http_isprobe(L, t);
+  if (t->once && !rb_maychange(L))
+    return rb_fail(L, "refused", RB_NOTDONE, "%s: %s %s changes something, and "
+                   "this is no place for that", t->base->name, t->method->name,
+                   t->url.s + t->path);
+  fit(L, t);
+  t->done = t->sent = t->toolarge = 0;
+  t->head.n = t->body.n = 0;
+  t->status = 0;
+  t->why[0] = '\0';
+  t->k = k;
+  t->task = rb_self(L);
+  t->began = rb_now();
+  if (curl_multi_add_handle(hub.multi, t->easy) != CURLM_OK)
+    return luaL_error(L, "not enough memory");
+  t->underway = 1;
+  hub.running++;
+  hub.fresh = 1;
+  return rb_park(L, (lua_KContext)t, waited);
+}
+
+static int answered (lua_State *L, int status, lua_KContext ctx) {
+  rb_HttpTransfer *t = (rb_HttpTransfer *)ctx;
+  if (t->result != CURLE_OK) return rb_http_lost(L, t);
+  return t->then(L, status, ctx);
+}
+
+int rb_http_send (lua_State *L, rb_HttpTransfer *t, lua_KFunction k) {
+  t->then = k;
+  return rb_http_try(L, t, answered);
+}

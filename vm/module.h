@@ -134,11 +134,6 @@ RB_API const char *rb_idempotency (lua_State *L);
 /* [-0, +0, -]  This run can no longer claim that layer ("kernel"). */
 RB_API void rb_unclaim (lua_State *L, const char *layer);
 
-/* [-0, +1, m]  Pushes the folder of the allow-list below which 'path' lies (or
-** the path itself where exactly that file is granted) and returns it; NULL and
-** nil where it lies below none. */
-RB_API const char *rb_allowedroot (lua_State *L, const char *path);
-
 /* [-0, +0, -]  "1h30m" in seconds; 0 when it is not a duration. Units ms s m h d. */
 RB_API int rb_duration (const char *text, double *seconds);
 

@@ -448,29 +448,20 @@ int rb_setting (lua_State *L, rb_Resource *r, const char *key) {
   return lua_type(L, -1);
 }
 
-/* a file that a parameter of type `path` named: granted for reading */
-static int granted (lua_State *L, const char *path) {
-  rb_Task *t = rb_taskof(L);
-  if (t->call.effect != RB_PROBE) return 0;
-  for (int i = 0; i < t->vm->ngranted; i++)
-    if (strcmp(t->vm->granted[i], path) == 0) return 1;
+/* a file that a parameter of type `path` named: granted for looking */
+static int granted (rb_VM *vm, const char *path) {
+  for (int i = 0; i < vm->ngranted; i++)
+    if (strcmp(vm->granted[i], path) == 0) return 1;
   return 0;
 }
 
 int rb_allowed (lua_State *L, const char *list, const char *value) {
   rb_VM *vm = rb_vm(L);
-  if (strcmp(list, "files") == 0 && granted(L, value)) return 1;
+  if (strcmp(list, "reads") == 0) {
+    if (granted(vm, value)) return 1;
+    list = "files";
+  }
   return vm->target != NULL && rb_target_allows(vm->target, list, value);
-}
-
-const char *rb_allowedroot (lua_State *L, const char *path) {
-  rb_VM *vm = rb_vm(L);
-  char root[4096];
-  if (granted(L, path)) return lua_pushstring(L, path);
-  if (vm->target != NULL && rb_target_root(vm->target, path, root, sizeof root))
-    return lua_pushstring(L, root);
-  lua_pushnil(L);
-  return NULL;
 }
 
 /* [-1, +1, m]  the table at the top, with the metatable of a result type */

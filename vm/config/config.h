@@ -70,10 +70,6 @@ void rb_target_part (const rb_Target *t, lua_State *L, const char *part,
 ** asked by the modules, not here. */
 int rb_target_allows (const rb_Target *t, const char *list, const char *value);
 
-/* The folder of allow.files below which 'path' lies; 0: below none. */
-int rb_target_root (const rb_Target *t, const char *path, char *root,
-                    size_t size);
-
 /* The target's limit of that name, or -1. Known names: pg_rows,
 ** pg_rows_statement, redis_keys, http_writes, files, commands, notices. */
 long long rb_target_limit (const rb_Target *t, const char *name);

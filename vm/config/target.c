@@ -309,9 +309,7 @@ static int matches (const rb_Target *t, const char *list, const char *item,
          && strcmp(item, slash + 1) == 0;
 }
 
-/* The item of the list that lets 'value' in, in 'item'; 0: none does. */
-static int find (const rb_Target *t, const char *list, const char *value, char *item,
-                 size_t size) {
+int rb_target_allows (const rb_Target *t, const char *list, const char *value) {
   lua_State *L = t->c->L;
   int found = 0;
   lua_settop(L, 1);
@@ -320,27 +318,10 @@ static int find (const rb_Target *t, const char *list, const char *value, char *
       && lua_getfield(L, -1, list) == LUA_TTABLE)
     for (lua_Integer i = 1; !found && lua_geti(L, -1, i) == LUA_TSTRING; i++) {
       found = matches(t, list, lua_tostring(L, -1), value);
-      if (found) snprintf(item, size, "%s", lua_tostring(L, -1));
       lua_pop(L, 1);
     }
   lua_settop(L, 1);
   return found;
-}
-
-int rb_target_allows (const rb_Target *t, const char *list, const char *value) {
-  char item[PATH_MAX];
-  return find(t, list, value, item, sizeof item);
-}
-
-int rb_target_root (const rb_Target *t, const char *path, char *root, size_t size) {
-  char item[PATH_MAX], real[PATH_MAX];
-  if (!find(t, "files", path, item, sizeof item)) return 0;
-  char *full = rb_config_path(t->c, item);
-  if (full == NULL) return 0;
-  snprintf(root, size, "%s", below(full, path) || realpath(full, real) == NULL ? full
-           : real);
-  free(full);
-  return 1;
 }
 
 long long rb_target_limit (const rb_Target *t, const char *name) {

@@ -1,147 +1,322 @@
 /*
-** redact.c - the one place where secrets are taken out of what leaves us
+** redact.c - finds secrets in texts, in the forms in which they travel
 **
-** Every secret is kept as a list of needles: its text, its percent-encoded
-** forms, and what a base64 encoder makes of it at each of the three places
-** where it can begin within a group. The longest needle that fits wins.
+** A secret becomes patterns: its text, and its base64 at three alignments
+** (what stands before it in the encoded bytes shifts it by 0, 1 or 2; only
+** the characters that it alone decides are compared). A text is read in
+** three ways: as it is, percent-decoded, and without the backslashes of a
+** quoted string; so no encoded form has to be guessed. Patterns hang in a hash
+** of their first four bytes: a position of the text costs one look-up.
 */
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vm/redact.h"
 
-#define SHORTEST 6
-#define MARK "[redacted "
+#define MINIMUM 6           /* bytes of a secret that can be replaced safely */
+#define HEAD 4              /* bytes that are hashed; every pattern is longer */
+#define HEADS (1u << 13)
+#define OPENING "[redacted "
 
-typedef struct Needle {
-  char *text, *name;
+/* the ways to read a text */
+typedef enum Reading { PLAIN, PERCENT, BACKSLASH, READINGS } Reading;
+
+typedef struct Pattern {
+  struct Pattern *next;     /* of the same hash */
+  struct Pattern *nextname; /* of another secret; NULL in base64 */
+  char *text;
   size_t len;
-} Needle;
+  const char *name;         /* of its secret */
+  char *ownname;            /* the same, freed with the first pattern */
+  int base64, before, after;  /* it has a shared character at that end */
+} Pattern;
 
-static Needle *needles;
-static size_t count, size;
-static unsigned char first[256];  /* does a needle begin with this byte? */
+static struct {
+  Pattern **heads;
+  Pattern *secrets;         /* one for each; NULL: there are none */
+} registry;
 
-/* longest first, so that the first that fits is the one to take */
-static void insert (const char *text, size_t len, const char *name) {
-  if (len < SHORTEST) return;
-  for (size_t i = 0; i < count; i++)
-    if (needles[i].len == len && memcmp(needles[i].text, text, len) == 0) return;
-  if (count == size) {
-    size_t more = size > 0 ? size * 2 : 16;
-    Needle *list = realloc(needles, more * sizeof *list);
-    if (list == NULL) return;
-    needles = list;
-    size = more;
-  }
-  Needle n = {malloc(len), strdup(name), len};
-  if (n.text == NULL || n.name == NULL) {
-    free(n.text);
-    free(n.name);
-    return;
-  }
-  memcpy(n.text, text, len);
-  size_t at = 0;
-  while (at < count && needles[at].len >= len) at++;
-  memmove(needles + at + 1, needles + at, (count - at) * sizeof *needles);
-  needles[at] = n;
-  count++;
-  first[(unsigned char)*text] = 1;
+/* -- bytes ----------------------------------------------------------------- */
+
+/* '+' is a space in a form, '-' and '_' stand for '+' and '/' in the base64 of
+** URLs: alike for the hash, told apart later */
+static unsigned fold (unsigned char c) {
+  return c == ' ' || c == '-' ? '+' : c == '_' ? '/' : c;
 }
 
-/* percent-encoded; 'kept': characters beside letters and digits left as they are */
-static void percent (const char *text, size_t len, const char *name,
-                     const char *kept, const char *hex) {
-  rb_Buffer b = {0};
-  for (size_t i = 0; i < len; i++) {
-    unsigned char c = (unsigned char)text[i];
-    if (isalnum(c) || (c != '\0' && strchr(kept, c) != NULL)) {
-      rb_buffer_add(&b, &c, 1);
-      continue;
-    }
-    char code[3] = {'%', hex[c >> 4], hex[c & 15]};
-    rb_buffer_add(&b, code, sizeof code);
-  }
-  if (!b.failed && b.s != NULL) insert(b.s, b.n, name);
-  rb_buffer_free(&b);
+static unsigned hash (const unsigned char head[HEAD]) {
+  uint32_t h = 0;
+  for (int i = 0; i < HEAD; i++) h = (h + fold(head[i])) * 0x9E3779B1u;
+  return h >> 19;           /* 13 bits: HEADS */
 }
 
-/* the characters of base64 that depend on the secret alone, when it begins
-** 'skip' bytes into a group of three */
-static void base64 (const char *text, size_t len, const char *name, size_t skip,
-                    const char *digits) {
-  rb_Buffer b = {0};
-  size_t bits = skip * 8, end = bits + len * 8;
-  size_t from = (bits + 5) / 6, to = end / 6;  /* whole characters */
-  for (size_t i = from; i < to; i++) {
-    unsigned v = 0;
-    for (size_t k = 0; k < 6; k++) {
-      size_t bit = i * 6 + k - bits;
-      unsigned char c = (unsigned char)text[bit / 8];
-      v = v << 1 | (c >> (7 - bit % 8) & 1u);
-    }
-    rb_buffer_add(&b, digits + v, 1);
+static int hexdigit (char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = (char)(c | 0x20);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* two hexadecimal digits at s, or -1 */
+static int hexbyte (const char *s, size_t n) {
+  if (n < 2 || hexdigit(s[0]) < 0 || hexdigit(s[1]) < 0) return -1;
+  return hexdigit(s[0]) * 16 + hexdigit(s[1]);
+}
+
+/* the byte that a backslash and what follows stand for, as in JSON */
+static size_t unquote (const char *s, size_t n, int *byte) {
+  static const char from[] = "\"\\/'ntrbf", to[] = "\"\\/'\n\t\r\b\f";
+  if (n >= 6 && s[1] == 'u' && s[2] == '0' && s[3] == '0'
+      && (*byte = hexbyte(s + 4, n - 4)) >= 0) return 6;
+  const char *at = n >= 2 && s[1] != '\0' ? strchr(from, s[1]) : NULL;
+  if (at == NULL) return 0;
+  *byte = (unsigned char)to[at - from];
+  return 2;
+}
+
+/* Reads one byte of s (n > 0) in that way; returns how long it was. */
+static size_t readbyte (const char *s, size_t n, Reading how, int *byte) {
+  if (how == PERCENT && *s == '%' && (*byte = hexbyte(s + 1, n - 1)) >= 0) return 3;
+  if (how == BACKSLASH && *s == '\\') {
+    size_t length = unquote(s, n, byte);
+    if (length > 0) return length;
   }
-  if (!b.failed && b.s != NULL) insert(b.s, b.n, name);
-  rb_buffer_free(&b);
+  *byte = (unsigned char)*s;
+  return 1;
+}
+
+static int isbase64 (char c) {
+  return isalnum((unsigned char)c) || (c != '\0' && strchr("+/-_", c) != NULL);
+}
+
+/* -- patterns -------------------------------------------------------------- */
+
+static void pattern_free (Pattern *q) {
+  explicit_bzero(q->text, q->len);
+  free(q->text);
+  free(q->ownname);
+  free(q);
+}
+
+/* Takes text and name (NULL: that of 'of'); NULL when memory ran out. */
+static Pattern *pattern_add (char *text, size_t len, char *name, const Pattern *of) {
+  Pattern *q = calloc(1, sizeof *q);
+  if (q == NULL || text == NULL || (name == NULL && of == NULL)) {
+    free(q);
+    free(text);
+    free(name);
+    return NULL;
+  }
+  *q = (Pattern){.text = text, .len = len, .ownname = name,
+                 .name = name != NULL ? name : of->name};
+  Pattern **head = &registry.heads[hash((const unsigned char *)text)];
+  q->next = *head;
+  *head = q;
+  return q;
+}
+
+/* The characters of base64 that 'len' bytes decide when 'shift' bytes of
+** something else stand before them. */
+static char *base64 (const char *text, size_t len, size_t shift, size_t *n) {
+  static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  size_t first = (shift * 8 + 5) / 6, last = (shift + len) * 8 / 6;
+  char *out = malloc(last - first + 1);
+  if (out == NULL) return NULL;
+  for (size_t i = first; i < last; i++) {
+    unsigned bits = 0;
+    for (size_t bit = i * 6; bit < i * 6 + 6; bit++)
+      bits = bits << 1 | ((unsigned char)text[bit / 8 - shift] >> (7 - bit % 8) & 1u);
+    out[i - first] = alphabet[bits];
+  }
+  out[last - first] = '\0';
+  *n = last - first;
+  return out;
+}
+
+static char *copy (const char *s, size_t n) {
+  char *c = malloc(n + 1);
+  if (c == NULL) return NULL;
+  memcpy(c, s, n);
+  c[n] = '\0';
+  return c;
+}
+
+static int known (const char *text, size_t len) {
+  const Pattern *q = registry.heads[hash((const unsigned char *)text)];
+  for (; q != NULL; q = q->next)
+    if (!q->base64 && q->len == len && memcmp(q->text, text, len) == 0) return 1;
+  return 0;
 }
 
 int rb_redact_add (const char *name, const char *text, size_t len) {
-  static const char std[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  static const char url[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  static const char *const kept[] = {"-._~", "-._~!$&'()*+,;=:@/?", ""};
-  if (len < SHORTEST) return 0;
-  for (size_t i = 0; i < count; i++)
-    if (needles[i].len == len && memcmp(needles[i].text, text, len) == 0) return 1;
-  insert(text, len, name);
-  for (int i = 0; i < 3; i++) {
-    percent(text, len, name, kept[i], "0123456789ABCDEF");
-    percent(text, len, name, kept[i], "0123456789abcdef");
+  if (len < MINIMUM) return 0;
+  if (registry.heads == NULL) {
+    registry.heads = calloc(HEADS, sizeof *registry.heads);
+    if (registry.heads == NULL) return 0;
   }
-  for (size_t skip = 0; skip < 3; skip++) {
-    base64(text, len, name, skip, std);
-    base64(text, len, name, skip, url);
+  if (known(text, len)) return 1;
+  Pattern *plain = pattern_add(copy(text, len), len, strdup(name), NULL);
+  if (plain == NULL) return 0;
+  plain->nextname = registry.secrets;
+  registry.secrets = plain;
+  for (size_t shift = 0; shift < 3; shift++) {
+    size_t n = 0;
+    char *encoded = base64(text, len, shift, &n);
+    Pattern *q = pattern_add(encoded, n, NULL, plain);
+    if (q == NULL) return 0;
+    q->base64 = 1;
+    q->before = shift > 0;
+    q->after = (shift + len) % 3 != 0;
   }
   return 1;
 }
 
-static const Needle *match (const char *s, size_t left) {
-  for (size_t i = 0; i < count; i++)
-    if (needles[i].len <= left && *needles[i].text == *s
-        && memcmp(needles[i].text, s, needles[i].len) == 0) return &needles[i];
-  return NULL;
+void rb_redact_free (void) {
+  for (size_t i = 0; registry.heads != NULL && i < HEADS; i++) {
+    while (registry.heads[i] != NULL) {
+      Pattern *q = registry.heads[i];
+      registry.heads[i] = q->next;
+      pattern_free(q);
+    }
+  }
+  free(registry.heads);
+  registry.heads = NULL;
+  registry.secrets = NULL;
 }
 
-void rb_redact (rb_Buffer *b, const char *s, size_t len) {
-  size_t from = 0;
-  for (size_t i = 0; count > 0 && i + SHORTEST <= len; i++) {
-    if (!first[(unsigned char)s[i]]) continue;
-    const Needle *n = match(s + i, len - i);
-    if (n == NULL) continue;
-    rb_buffer_add(b, s + from, i - from);
-    rb_buffer_printf(b, MARK "%s]", n->name);
-    i += n->len - 1;
-    from = i + 1;
+/* -- matching -------------------------------------------------------------- */
+
+/* what was found in a text: [from, to) and whose it is */
+typedef struct Match {
+  size_t from, to;
+  const char *name;
+} Match;
+
+static int same (const Pattern *q, unsigned char want, int got, int raw, Reading how) {
+  if (got == want) return 1;
+  if (q->base64) return fold((unsigned char)got) == fold(want) && got != ' ';
+  return how == PERCENT && raw && want == ' ' && got == '+';
+}
+
+/* The end of the pattern in s, read in that way from i on; 0: it is not there. */
+static size_t matchend (const Pattern *q, const char *s, size_t n, size_t i,
+                        Reading how) {
+  for (size_t k = 0; k < q->len; k++) {
+    int got;
+    if (i == n) return 0;
+    size_t length = readbyte(s + i, n - i, how, &got);
+    if (!same(q, (unsigned char)q->text[k], got, length == 1, how)) return 0;
+    i += length;
   }
-  rb_buffer_add(b, s + from, len - from);
+  return i;
+}
+
+/* the longest among the patterns whose first bytes these are */
+static void trychain (const unsigned char head[HEAD], const char *s, size_t n,
+                      size_t i, Match *m) {
+  for (const Pattern *q = registry.heads[hash(head)]; q != NULL; q = q->next) {
+    for (Reading how = PLAIN; how < READINGS; how++) {
+      size_t to = matchend(q, s, n, i, how), from = i;
+      if (to == 0) continue;
+      if (q->before && i > 0 && isbase64(s[i - 1])) from--;
+      if (q->after && to < n && isbase64(s[to])) to++;
+      if (to > m->to || (to == m->to && from < m->from))
+        *m = (Match){.from = from, .to = to, .name = q->name};
+    }
+  }
+}
+
+/* The longest secret that begins at i (or a shared character before). */
+static int matchat (const char *s, size_t n, size_t i, Match *m) {
+  unsigned char head[HEAD];
+  *m = (Match){0};
+  if (n - i < HEAD) return 0;
+  memcpy(head, s + i, HEAD);
+  trychain(head, s, n, i, m);
+  for (Reading how = PERCENT; how < READINGS; how++) {
+    if (memchr(s + i, how == PERCENT ? '%' : '\\', HEAD) == NULL) continue;
+    size_t at = i;
+    int k = 0, byte;
+    for (; k < HEAD && at < n; k++) {
+      at += readbyte(s + at, n - at, how, &byte);
+      head[k] = (unsigned char)byte;
+    }
+    if (k == HEAD) trychain(head, s, n, i, m);
+  }
+  return m->to != 0;
+}
+
+/* -- placeholders ---------------------------------------------------------- */
+
+/* the length of a placeholder at s, and its name; 0: there is none */
+static size_t placeholder (const char *s, size_t n, const char **name, size_t *len) {
+  const size_t opening = sizeof OPENING - 1;
+  if (n <= opening || *s != '[' || memcmp(s, OPENING, opening) != 0) return 0;
+  size_t end = opening;
+  while (end < n && s[end] != ']' && s[end] != '[' && s[end] != '\n') end++;
+  if (end == n || s[end] != ']' || end == opening) return 0;
+  *name = s + opening;
+  *len = end - opening;
+  return end + 1;
+}
+
+/* One of ours, in a text that has been here before: it stays. Only with the
+** name of a secret, or anything could hide between the brackets. */
+static size_t ours (const char *s, size_t n) {
+  const char *name;
+  size_t len, length = placeholder(s, n, &name, &len);
+  const Pattern *q = length > 0 ? registry.secrets : NULL;
+  while (q != NULL && (strlen(q->name) != len || memcmp(q->name, name, len) != 0))
+    q = q->nextname;
+  return q != NULL ? length : 0;
 }
 
 int rb_redact_placeholder (const char *s, size_t len) {
-  return s != NULL && memmem(s, len, MARK, sizeof MARK - 1) != NULL;
+  const char *at = s, *name;
+  size_t n;
+  while (len > 0 && (at = memchr(at, '[', len - (size_t)(at - s))) != NULL) {
+    if (placeholder(at, len - (size_t)(at - s), &name, &n) > 0) return 1;
+    at++;
+  }
+  return 0;
 }
 
-void rb_redact_free (void) {
-  for (size_t i = 0; i < count; i++) {
-    explicit_bzero(needles[i].text, needles[i].len);
-    free(needles[i].text);
-    free(needles[i].name);
+/* -- replacing ------------------------------------------------------------- */
+
+/* Replaces the secret at m, and those that overlap with it; returns its end. */
+static size_t replace (rb_Buffer *b, const char *s, size_t n, const Match *m) {
+  size_t end = m->to;
+  const char *name = m->name;
+  Match more;
+  rb_buffer_printf(b, OPENING "%s]", name);
+  for (size_t i = m->from + 1; i < end; i++) {
+    if (!matchat(s, n, i, &more) || more.to <= end) continue;
+    end = more.to;
+    if (strcmp(more.name, name) != 0) rb_buffer_printf(b, OPENING "%s]", more.name);
+    name = more.name;
   }
-  free(needles);
-  needles = NULL;
-  count = size = 0;
-  memset(first, 0, sizeof first);
+  return end;
+}
+
+void rb_redact (rb_Buffer *b, const char *s, size_t len) {
+  size_t kept = 0, i = 0;   /* s up to 'kept' is in b */
+  if (registry.secrets == NULL) {
+    rb_buffer_add(b, s, len);
+    return;
+  }
+  while (i < len) {
+    Match m;
+    size_t skip = s[i] == '[' ? ours(s + i, len - i) : 0;
+    if (skip > 0) {
+      i += skip;
+    } else if (matchat(s, len, i, &m)) {
+      if (m.from < kept) m.from = kept;
+      rb_buffer_add(b, s + kept, m.from - kept);
+      i = kept = replace(b, s, len, &m);
+    } else i++;
+  }
+  rb_buffer_add(b, s + kept, len - kept);
 }

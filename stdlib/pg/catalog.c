@@ -49,7 +49,8 @@ static int is (const rb_PgStatement *st, const char *kind) {
 /* -- asking the catalog ----------------------------------------------------- */
 
 static const char tables[] =
-  "SELECT t.name = $2, coalesce(n.nspname || '.' || c.relname, t.name),"
+  "SELECT t.name = $2, coalesce(n.nspname || '.' || c.relname,"
+  "         array_to_string(parse_ident(t.name), '.')),"
   "       c.oid IS NOT NULL, coalesce(c.relkind IN ('r', 'p'), false),"
   "       has_any_column_privilege(c.oid, 'SELECT'),"
   "       has_table_privilege(c.oid, 'SELECT'),"

@@ -168,8 +168,10 @@ void rb_pg_arguments (lua_State *L);
 void rb_pg_options (lua_State *L, rb_PgOptions *o);
 /* The same for a statement of a transaction: the timeout is that one's. */
 void rb_pg_suboptions (lua_State *L, rb_PgOptions *o);
-/* [-0, +1, m]  The SQL on one line, shortened, for people. */
-const char *rb_pg_brief (lua_State *L);
+/* [-0, +1, m]  "rows = 3 is asked for". */
+const char *rb_pg_bounds (lua_State *L, const rb_PgOptions *o);
+/* [-0, +1, m]  SQL on one line, shortened, for people. */
+const char *rb_pg_brief (lua_State *L, const char *sql);
 /* [-0, +1, v]  The statement at SQL with the values at VALUES, read. */
 rb_PgStatement *rb_pg_statement (lua_State *L, rb_PgCall *c);
 

@@ -84,11 +84,9 @@ static const char *pushcount (lua_State *L, const rb_PgStatement *st,
 
 /* -- the plan --------------------------------------------------------------- */
 
-/* [-0, +1, m]  "greenwood_high.user_sessions", or all tables */
-static const char *pushtables (lua_State *L) {
-  if (lua_getfield(L, PLAN, "target") == LUA_TSTRING) return lua_tostring(L, -1);
-  lua_pop(L, 1);
-  lua_getfield(L, PLAN, "tables");
+/* [-0, +1, m]  the functions that a SELECT calls, as one text */
+static void pushcalls (lua_State *L, const rb_PgStatement *st) {
+  rb_pg_functions(L, json_object_get(st->body, "targetList"));
   lua_pushliteral(L, "");
   for (lua_Integer i = 1; lua_rawgeti(L, -2, i) == LUA_TSTRING; i++) {
     lua_pushfstring(L, "%s%s%s", lua_tostring(L, -2), i > 1 ? ", " : "",
@@ -98,24 +96,26 @@ static const char *pushtables (lua_State *L) {
   }
   lua_pop(L, 1);
   lua_remove(L, -2);
-  return lua_tostring(L, -1);
 }
 
+/* "UPDATE matches 3 rows of greenwood_high.user_sessions"; what has no rows is
+** its own best summary */
 static void summarize (lua_State *L, const rb_PgStatement *st, lua_Integer n) {
   int top = lua_gettop(L);
-  const char *verb = rb_pg_verb(st), *where = pushtables(L);
-  const char *rows = n >= 0 ? rb_pg_rows(L, n) : NULL;
-  const char *function = rb_pg_sideeffect(st->tree);
-  if (rows != NULL && is(st, "InsertStmt"))
+  const char *verb = rb_pg_verb(st);
+  const char *rows = n >= 0 ? rb_pg_rows(L, n) : "rows not counted";
+  lua_getfield(L, PLAN, "target");
+  const char *target = lua_tostring(L, -1);
+  if (is(st, "SelectStmt")) {
+    pushcalls(L, st);
+    lua_pushfstring(L, n >= 0 ? "SELECT calls %s for %s" : "SELECT calls %s",
+                    lua_tostring(L, -1), rows);
+  } else if (target == NULL) rb_pg_brief(L, st->text);
+  else if (n < 0) lua_pushfstring(L, "%s of %s, %s", verb, target, rows);
+  else if (is(st, "InsertStmt"))
     lua_pushfstring(L, "INSERT adds %s%s to %s",
-                    getflag(L, "exact") ? "" : "up to ", rows, where);
-  else if (rows != NULL && is(st, "SelectStmt"))
-    lua_pushfstring(L, "SELECT calls %s for %s", function, rows);
-  else if (rows != NULL)
-    lua_pushfstring(L, "%s matches %s of %s", verb, rows, where);
-  else if (is(st, "SelectStmt") && function != NULL)
-    lua_pushfstring(L, "SELECT calls %s", function);
-  else lua_pushfstring(L, *where != '\0' ? "%s on %s" : "%s", verb, where);
+                    getflag(L, "exact") ? "" : "up to ", rows, target);
+  else lua_pushfstring(L, "%s matches %s of %s", verb, rows, target);
   lua_setfield(L, PLAN, "summary");
   lua_settop(L, top);
 }
@@ -212,11 +212,9 @@ static void checkbounds (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                          lua_Integer n) {
   const rb_PgOptions *o = &c->options;
   if (n < 0 || !o->bounded || (o->min <= n && n <= o->max)) return;
-  const char *seen = rb_pg_rows(L, n);
   if (getflag(L, "exact"))
-    rb_pg_refuse(L, c, "the %s matches %s; rows = %d to %d was asked for",
-                 rb_pg_verb(st), seen, (int)o->min, (int)o->max);
-  lua_pop(L, 1);
+    rb_pg_refuse(L, c, "the %s matches %s, and %s", rb_pg_verb(st),
+                 rb_pg_rows(L, n), rb_pg_bounds(L, o));
 }
 
 /* -- the conversations ------------------------------------------------------ */
@@ -236,7 +234,8 @@ static int counted (lua_State *L, int status, lua_KContext ctx) {
   rb_pg_check(L, c, st);
   const char *count = c->sent > 1 ? rb_pg_field(c, 1, 0, 0) : NULL;
   lua_Integer n = count != NULL ? atoll(count) : rb_pg_inserted(st);
-  if (n > 0 && getflag(L, "sampled")) setsamples(L, c, st, 1, n);
+  if (n > 0 && is(st, "UpdateStmt") && getflag(L, "sampled"))
+    setsamples(L, c, st, 1, n);
   rb_pg_forget(c);
   return finish(L, c, n);
 }

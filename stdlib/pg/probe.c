@@ -83,7 +83,7 @@ static int answered (lua_State *L, int status, lua_KContext ctx) {
   if (c->conn->escaped) return escaped(L, c);
   if (c->owner == NULL) {
     lua_pushstring(L, rb_pg_rows(L, c->nrows));
-    rb_describe(L, "%s -> %s", rb_pg_brief(L), lua_tostring(L, -1));
+    rb_describe(L, "%s -> %s", rb_pg_brief(L, lua_tostring(L, SQL)), lua_tostring(L, -1));
   }
   pushshape(L, c);
   return 1;

@@ -40,9 +40,14 @@ static rb_PgCall *openexec (lua_State *L, rb_PgRole role, int preview) {
 /* -- preview ---------------------------------------------------------------- */
 
 static int rolledback (lua_State *L, int status, lua_KContext ctx) {
+  static const char *const ours[] = {"plain", "sampled", "tables", "target", NULL};
   (void)status;
   (void)ctx;
   lua_settop(L, PLAN);
+  for (const char *const *o = ours; *o != NULL; o++) {
+    lua_pushnil(L);
+    lua_setfield(L, PLAN, *o);
+  }
   return 1;
 }
 
@@ -79,9 +84,9 @@ static void checkbounds (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                          lua_Integer rows) {
   const rb_PgOptions *o = &c->options;
   if (o->bounded && (rows < o->min || rows > o->max))
-    rb_fail(L, "drift", RB_NOTDONE, "%s: the %s changed %s, and rows = %d to %d "
-            "was asked for; rolled back", c->resource->name, rb_pg_verb(st),
-            rb_pg_rows(L, rows), (int)o->min, (int)o->max);
+    rb_fail(L, "drift", RB_NOTDONE, "%s: the %s changed %s, and %s; rolled back",
+            c->resource->name, rb_pg_verb(st), rb_pg_rows(L, rows),
+            rb_pg_bounds(L, o));
 }
 
 /* [-0, +0, v]  against the image at the top */

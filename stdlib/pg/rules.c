@@ -138,7 +138,7 @@ static const Kind kinds[] = {
   {"DoStmt", "DO", NULL, 0},
   {"DropStmt", "DROP", NULL, 0},
   {"ExecuteStmt", "EXECUTE", session, 0},
-  {"ExplainStmt", "EXPLAIN", "use p:explain, or ANALYZE nothing", 0},
+  {"ExplainStmt", "EXPLAIN", "use p:explain", 0},
   {"FetchStmt", "FETCH", session, 0},
   {"IndexStmt", "CREATE INDEX", NULL, 0},
   {"InsertStmt", "INSERT", NULL, 0},

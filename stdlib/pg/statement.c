@@ -42,8 +42,13 @@ static int onlyoptions (lua_State *L, int idx) {
   return n > 0;
 }
 
-const char *rb_pg_brief (lua_State *L) {
-  const char *s = lua_tostring(L, SQL);
+const char *rb_pg_bounds (lua_State *L, const rb_PgOptions *o) {
+  if (o->min == o->max)
+    return lua_pushfstring(L, "rows = %I is asked for", o->min);
+  return lua_pushfstring(L, "rows = { %I, %I } is asked for", o->min, o->max);
+}
+
+const char *rb_pg_brief (lua_State *L, const char *s) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   for (; *s != '\0' && luaL_bufflen(&b) < 100; s++)

@@ -62,14 +62,16 @@ void rb_pg_sync (lua_State *L, rb_PgCall *c) {
 }
 
 /* The server is given a little less time than we have, so that it is the one
-** who ends the statement, and the connection survives. */
+** who ends the statement, and the connection survives; still less for waiting
+** for a lock, so that it says that it was one. */
 void rb_pg_limits (lua_State *L, rb_PgCall *c, int local) {
-  double left = rb_timeleft(L);
-  char ms[32];
-  const char *values[] = {ms, local ? "t" : "f"};
-  snprintf(ms, sizeof ms, "%.0f", left > 1 ? left * 1000 - 50 : left * 950 + 1);
-  rb_pg_send(L, c, "SELECT set_config('statement_timeout', $1, $2), "
-             "set_config('lock_timeout', $1, $2)", 2, NULL, values);
+  double left = rb_timeleft(L), ms = left > 1 ? left * 1000 - 50 : left * 950;
+  char statement[32], lock[32];
+  const char *values[] = {statement, lock, local ? "t" : "f"};
+  snprintf(statement, sizeof statement, "%.0f", ms + 1);
+  snprintf(lock, sizeof lock, "%.0f", ms * 0.9 + 1);
+  rb_pg_send(L, c, "SELECT set_config('statement_timeout', $1, $3), "
+             "set_config('lock_timeout', $2, $3)", 3, NULL, values);
 }
 
 void rb_pg_begin (lua_State *L, rb_PgCall *c, const char *begin) {

@@ -129,6 +129,20 @@ const char *rb_pg_tablename (lua_State *L, const json_t *range) {
   return lua_tostring(L, -1);
 }
 
+/* [-0, +1, m]  a list of name nodes as one name */
+static void pushnames (lua_State *L, const json_t *names) {
+  const json_t *name;
+  size_t i;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  json_array_foreach(names, i, name) {
+    const char *s = text(json_object_get(name, "String"), "sval");
+    if (i > 0) luaL_addchar(&b, '.');
+    addquoted(&b, s != NULL ? s : "");
+  }
+  luaL_pushresult(&b);
+}
+
 const json_t *rb_pg_target (const rb_PgStatement *st) {
   static const char *const kinds[] = {
     "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", NULL
@@ -180,9 +194,28 @@ static int addcte (void *ud, const char *key, const json_t *node) {
   return 0;
 }
 
+/* DROP names what it drops in lists of its own */
+static void adddropped (Collector *to, const json_t *drop) {
+  static const char *const types[] = {
+    "OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_INDEX",
+    "OBJECT_SEQUENCE", "OBJECT_FOREIGN_TABLE", NULL
+  };
+  const char *type = text(drop, "removeType");
+  const json_t *object;
+  size_t i;
+  int known = 0;
+  for (const char *const *t = types; *t != NULL; t++)
+    known |= type != NULL && strcmp(type, *t) == 0;
+  json_array_foreach(json_object_get(drop, "objects"), i, object) {
+    if (!known) continue;
+    pushnames(to->L, json_object_get(json_object_get(object, "List"), "items"));
+    add(to);
+  }
+}
+
 static int addtable (void *ud, const char *key, const json_t *node) {
   Collector *to = ud;
-  (void)key;
+  if (strcmp(key, "DropStmt") == 0) adddropped(to, node);
   if (text(node, "relname") == NULL) return 0;
   rb_pg_tablename(to->L, node);
   add(to);

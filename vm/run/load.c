@@ -313,6 +313,8 @@ static int call (lua_State *L, const char *file, const char *source,
   int base = lua_gettop(L) - 1;
   lua_pushnil(L);
   lua_setfield(L, LUA_REGISTRYINDEX, RB_MADE);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, RB_CHUNK);
   if (rb_state_pcall(L, 0, LUA_MULTRET, LOADTIME) != LUA_OK)
     return scripterror(L, file, source, p);
   if (checkresult(L, lua_gettop(L) - base, file, p) == 0) return 0;

@@ -17,10 +17,10 @@
 #include "vm/run/shape.h"
 #include "vm/state.h"
 
-typedef struct Names {
-  char **list;         /* NULL-terminated, once there is one */
-  int n;
-} Names;
+#define MAXNAMES 1000  /* that a suggestion looks through */
+
+/* sets of names: tables at these indices of the state */
+enum { GLOBALS = 1, FIELDS, NEAR, SAID, FILES, SETS = FILES };
 
 /* one use, and the file in which it stands */
 typedef struct Use {
@@ -30,11 +30,9 @@ typedef struct Use {
 
 typedef struct Checker {
   lua_State *L;
+  int base;            /* the sets are above it */
   const char *file;    /* being read */
-  Names files;         /* keeps the names of files */
-  Names globals, fields;
-  Names near;          /* what a misspelt global may have meant */
-  Use *uses; int nuses;
+  Use *uses; int nuses, size;
   int outofmemory, faults;
   void (*tell) (void *ud, const rb_Fault *f);
   void *ud;
@@ -42,33 +40,35 @@ typedef struct Checker {
 
 /* -- names ----------------------------------------------------------------- */
 
-static const char *addname (Checker *c, Names *names, const char *s) {
-  char **list = realloc(names->list, sizeof *list * (size_t)(names->n + 2));
-  if (list != NULL) {
-    names->list = list;
-    list[names->n] = strdup(s);
-    if (list[names->n] != NULL) {
-      list[++names->n] = NULL;
-      return list[names->n - 1];
-    }
+static void addname (Checker *c, int set, const char *s) {
+  lua_pushboolean(c->L, 1);
+  lua_setfield(c->L, c->base + set, s);
+}
+
+static int hasname (Checker *c, int set, const char *s) {
+  int has = lua_getfield(c->L, c->base + set, s) != LUA_TNIL;
+  lua_pop(c->L, 1);
+  return has;
+}
+
+static int byname (const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* the name nearest to s, of several the first by the alphabet; it lives as
+** long as the set */
+static const char *nearname (Checker *c, int set, const char *s) {
+  const char *names[MAXNAMES + 1];
+  size_t n = 0;
+  lua_pushnil(c->L);
+  while (n < MAXNAMES && lua_next(c->L, c->base + set)) {
+    lua_pop(c->L, 1);
+    names[n++] = lua_tostring(c->L, -1);
   }
-  c->outofmemory = 1;
-  return "";
-}
-
-static int hasname (const Names *names, const char *s) {
-  for (int i = 0; i < names->n; i++)
-    if (strcmp(names->list[i], s) == 0) return 1;
-  return 0;
-}
-
-static const char *nearname (const Names *names, const char *s) {
-  return names->n > 0 ? rb_nearest(s, (const char *const *)names->list) : NULL;
-}
-
-static void freenames (Names *names) {
-  for (int i = 0; i < names->n; i++) free(names->list[i]);
-  free(names->list);
+  if (n == MAXNAMES) lua_pop(c->L, 1);
+  qsort(names, n, sizeof *names, byname);
+  names[n] = NULL;
+  return rb_nearest(s, names);
 }
 
 static void fault (Checker *c, const char *file, int line, const char *rule,
@@ -89,29 +89,36 @@ static void fault (Checker *c, const char *file, int line, const char *rule,
 
 static void gather (void *ud, const rb_Use *use) {
   Checker *c = ud;
-  if (use->kind == RB_SETGLOBAL) addname(c, &c->globals, use->name);
-  if (use->kind == RB_SETFIELD) addname(c, &c->fields, use->name);
+  if (use->kind == RB_SETGLOBAL) addname(c, GLOBALS, use->name);
+  if (use->kind == RB_SETFIELD) addname(c, FIELDS, use->name);
   if (use->kind == RB_LOCAL || use->kind == RB_SETGLOBAL)
-    addname(c, &c->near, use->name);
+    addname(c, NEAR, use->name);
   if (use->kind == RB_SETFIELD || use->kind == RB_LOCAL) return;
-  Use *uses = realloc(c->uses, sizeof *uses * (size_t)(c->nuses + 1));
-  if (uses == NULL) { c->outofmemory = 1; return; }
-  c->uses = uses;
-  uses[c->nuses++] = (Use){*use, c->file};
+  if (use->kind == RB_GETGLOBAL && hasname(c, GLOBALS, use->name)) return;
+  if (c->nuses == c->size) {
+    int size = c->size > 0 ? 2 * c->size : 32;
+    Use *uses = realloc(c->uses, sizeof *uses * (size_t)size);
+    if (uses == NULL) { c->outofmemory = 1; return; }
+    c->uses = uses;
+    c->size = size;
+  }
+  c->uses[c->nuses++] = (Use){*use, c->file};
 }
 
 /* a file that the runbook required: what it sets counts, too */
 static void required (void *ud, const char *path, const char *text, size_t n) {
   Checker *c = ud;
-  c->file = addname(c, &c->files, path);
+  lua_pushstring(c->L, path);
+  c->file = lua_tostring(c->L, -1);
+  lua_rawseti(c->L, c->base + FILES, c->nuses + 1);  /* keeps it alive */
   if (luaL_loadbufferx(c->L, text, n, "=required", "t") == LUA_OK)
     rb_uses(c->L, gather, c);
   lua_pop(c->L, 1);
 }
 
 static void addglobal (Checker *c, const char *name) {
-  addname(c, &c->globals, name);
-  addname(c, &c->near, name);
+  addname(c, GLOBALS, name);
+  addname(c, NEAR, name);
 }
 
 static void addglobals (Checker *c) {
@@ -128,12 +135,12 @@ static void addfields (Checker *c, const rb_Outline *o) {
   lua_getfield(c->L, LUA_REGISTRYINDEX, RB_WORDFIELDS);
   lua_getfield(c->L, -1, "run");
   for (lua_Integer i = 1; lua_rawgeti(c->L, -1, i) == LUA_TSTRING; i++) {
-    addname(c, &c->fields, lua_tostring(c->L, -1));
+    addname(c, FIELDS, lua_tostring(c->L, -1));
     lua_pop(c->L, 1);
   }
   lua_pop(c->L, 3);
   for (int i = 0; i < o->nparams; i++)
-    addname(c, &c->fields, o->params[i].name);
+    addname(c, FIELDS, o->params[i].name);
 }
 
 static int byplace (const void *a, const void *b) {
@@ -143,18 +150,18 @@ static int byplace (const void *a, const void *b) {
   return order != 0 ? order : strcmp(x->use.name, y->use.name);
 }
 
-static void lookat (Checker *c, const Use *u, Names *said) {
+static void lookat (Checker *c, const Use *u) {
   const char *name = u->use.name, *near = NULL;
   int global = u->use.kind == RB_GETGLOBAL;
   if (u->use.kind == RB_SETGLOBAL) {
-    if (hasname(said, name)) return;
-    addname(c, said, name);
+    if (hasname(c, SAID, name)) return;
+    addname(c, SAID, name);
     fault(c, u->file, u->use.line, "global", "'%s' becomes a global, which all "
           "steps and files share: write `local %s`", name, name);
     return;
   }
-  if (hasname(global ? &c->globals : &c->fields, name)) return;
-  near = nearname(global ? &c->near : &c->fields, name);
+  if (hasname(c, global ? GLOBALS : FIELDS, name)) return;
+  near = nearname(c, global ? NEAR : FIELDS, name);
   fault(c, u->file, u->use.line, global ? "global" : "run", "%s%s%s%s%s%s",
         global ? "undefined global '" : u->use.kind == RB_CALLRUN ? "there is no "
         "run:" : "nothing sets run.", name, global ? "'" : "",
@@ -163,12 +170,10 @@ static void lookat (Checker *c, const Use *u, Names *said) {
 }
 
 static void checkuses (Checker *c) {
-  Names said = {0};
   if (c->nuses > 0) qsort(c->uses, (size_t)c->nuses, sizeof *c->uses, byplace);
   for (int i = 0; i < c->nuses; i++)
     if (i == 0 || byplace(&c->uses[i - 1], &c->uses[i]) != 0)
-      lookat(c, &c->uses[i], &said);
-  freenames(&said);
+      lookat(c, &c->uses[i]);
 }
 
 /* -- texts and the configuration ------------------------------------------- */
@@ -183,8 +188,9 @@ static void checktext (Checker *c, const rb_Words *w, int line) {
     while (isalnum((unsigned char)s[n]) || s[n] == '_') n++;
     if (n == 0 || n >= sizeof name || s[n] != '}') continue;
     snprintf(name, sizeof name, "%.*s", (int)n, s);
-    const char *near = nearname(&c->fields, name);
-    if (near != NULL && strcmp(near, name) != 0 && !hasname(&c->fields, name))
+    if (hasname(c, FIELDS, name)) continue;
+    const char *near = nearname(c, FIELDS, name);
+    if (near != NULL)
       fault(c, c->file, line, "text", "nothing sets run.%s, which a text "
             "shows as {%s}: did you mean {%s}?", name, name, near);
   }
@@ -262,13 +268,16 @@ static int load (Checker *c, const char *file, rb_Outline *o, int *exit) {
 int rb_rules (lua_State *L, const char *file, const rb_Config *config,
               const char *const *systems,
               void (*tell) (void *ud, const rb_Fault *f), void *ud) {
-  Checker c = {.L = L, .file = file, .tell = tell, .ud = ud};
+  Checker c = {.L = L, .base = lua_gettop(L), .file = file, .tell = tell,
+               .ud = ud};
   rb_Outline o = {0};
-  rb_Problem p;
-  int exit = RB_DONE, top = lua_gettop(L);
+  int exit = RB_DONE;
+  luaL_checkstack(L, SETS + 20, NULL);
+  for (int set = 1; set <= SETS; set++) lua_newtable(L);
   addglobals(&c);
   if (load(&c, file, &o, &exit)) {
-    if (rb_chunk_load(L, file, &p) == 0) rb_uses(L, gather, &c);
+    lua_getfield(L, LUA_REGISTRYINDEX, RB_CHUNK);
+    rb_uses(L, gather, &c);
     rb_state_files(L, required, &c);
     c.file = file;
     addfields(&c, &o);
@@ -277,12 +286,8 @@ int rb_rules (lua_State *L, const char *file, const rb_Config *config,
     checkconfig(&c, config, systems, &o);
     rb_outline_free(L, &o);
   }
-  lua_settop(L, top);
+  lua_settop(L, c.base);
   if (c.outofmemory) fault(&c, file, 0, "memory", "not enough memory");
-  freenames(&c.files);
-  freenames(&c.globals);
-  freenames(&c.fields);
-  freenames(&c.near);
   free(c.uses);
   return exit == RB_DONE && c.faults > 0 ? RB_FAILED : exit;
 }

@@ -8,6 +8,7 @@
 */
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -39,10 +40,10 @@ typedef struct Reader {
 
 /* one function of the dump: where its parts are */
 typedef struct Function {
-  const unsigned char *code, *lines, *constants, *upvalues, *locals;
-  size_t ncode, nlines, nconstants, nupvalues, nlocals;
-  const unsigned char *abslines;
-  size_t nabslines;
+  const unsigned char *code, *lines, *abslines, *upvalues, *locals;
+  size_t ncode, nlines, nabslines, nupvalues, nlocals;
+  Text *constants;
+  size_t nconstants;
   int firstline;
 } Function;
 
@@ -87,15 +88,14 @@ static Text constant (Reader *r) {
   return (Text){NULL, 0};
 }
 
-/* item n of the strings or constants that begin at 'at' */
-static Text item (Reader *r, const unsigned char *at, size_t n, size_t count,
-                  Text (*read) (Reader *r)) {
+/* the name of upvalue n */
+static Text upvaluename (Reader *r, const Function *f, int n) {
   Reader one = *r;
-  Text t = {NULL, 0};
-  if (n >= count) return t;
-  one.at = at;
-  for (size_t i = 0; i <= n; i++) t = read(&one);
-  return one.bad ? (Text){NULL, 0} : t;
+  Text t = {"", 0};
+  one.at = f->upvalues;
+  if ((size_t)n < f->nupvalues)
+    for (int i = 0; i <= n; i++) t = string(&one);
+  return t;
 }
 
 /* -- what a function uses -------------------------------------------------- */
@@ -110,20 +110,16 @@ static unsigned long varint (const unsigned char **at) {
   return n;
 }
 
-/* the line of instruction 'pc': differences, with absolute marks between */
-static int lineof (const Function *f, size_t pc) {
-  int line = f->firstline;
-  const unsigned char *abs = f->abslines;
-  size_t left = f->nabslines;
-  for (size_t i = 0; i <= pc && i < f->nlines; i++) {
-    int difference = (signed char)f->lines[i];
-    if (difference != -0x80) line += difference;
-    else if (left-- > 0) {
-      varint(&abs);
-      line = (int)varint(&abs);
-    }
+/* the line of instruction 'pc', from that of the one before: differences,
+** with absolute marks between */
+static void nextline (const Function *f, size_t pc, const unsigned char **mark,
+                      int *line) {
+  int difference = pc < f->nlines ? (signed char)f->lines[pc] : 0;
+  if (difference != -0x80) *line += difference;
+  else {
+    varint(mark);  /* its instruction */
+    *line = (int)varint(mark);
   }
-  return line;
 }
 
 /* the name of the local variable in a register at 'pc' */
@@ -151,10 +147,9 @@ static void tell (Reader *r, Text name, rb_UseKind kind, int line) {
 }
 
 /* a name that is a constant of the function */
-static void tellkey (Reader *r, const Function *f, size_t pc, rb_UseKind kind,
+static void tellkey (Reader *r, const Function *f, int line, rb_UseKind kind,
                      int key) {
-  tell(r, item(r, f->constants, (size_t)key, f->nconstants, constant), kind,
-       lineof(f, pc));
+  if ((size_t)key < f->nconstants) tell(r, f->constants[key], kind, line);
 }
 
 static void telllocals (Reader *r, const Function *f) {
@@ -168,28 +163,32 @@ static void telllocals (Reader *r, const Function *f) {
 }
 
 /* a table in an upvalue: the globals, or `run` of an outer function */
-static void upvalue (Reader *r, const Function *f, size_t pc, int n, int key,
+static void upvalue (Reader *r, const Function *f, int line, int n, int key,
                      int set) {
-  Text up = item(r, f->upvalues, (size_t)n, f->nupvalues, string);
-  if (is(up, "_ENV")) tellkey(r, f, pc, set ? RB_SETGLOBAL : RB_GETGLOBAL, key);
-  else if (set) tellkey(r, f, pc, RB_SETFIELD, key);
-  else if (is(up, "run")) tellkey(r, f, pc, RB_GETRUN, key);
+  Text up = upvaluename(r, f, n);
+  if (is(up, "_ENV"))
+    tellkey(r, f, line, set ? RB_SETGLOBAL : RB_GETGLOBAL, key);
+  else if (set) tellkey(r, f, line, RB_SETFIELD, key);
+  else if (is(up, "run")) tellkey(r, f, line, RB_GETRUN, key);
 }
 
 static void scan (Reader *r, const Function *f) {
+  const unsigned char *mark = f->abslines;
+  int line = f->firstline;
   for (size_t pc = 0; pc < f->ncode && !r->bad; pc++) {
     uint32_t i;
     memcpy(&i, f->code + 4 * pc, 4);
     int op = (int)(i & 0x7F), constkey = i >> 15 & 1;
     int a = i >> 7 & 0xFF, b = i >> 16 & 0xFF, c = i >> 24 & 0xFF;
-    if (op == r->op[GETTABUP]) upvalue(r, f, pc, b, c, 0);
-    else if (op == r->op[SETTABUP]) upvalue(r, f, pc, a, b, 1);
-    else if (op == r->op[SETFIELD]) tellkey(r, f, pc, RB_SETFIELD, b);
+    nextline(f, pc, &mark, &line);
+    if (op == r->op[GETTABUP]) upvalue(r, f, line, b, c, 0);
+    else if (op == r->op[SETTABUP]) upvalue(r, f, line, a, b, 1);
+    else if (op == r->op[SETFIELD]) tellkey(r, f, line, RB_SETFIELD, b);
     else if (op == r->op[GETFIELD] && is(localname(r, f, b, pc), "run"))
-      tellkey(r, f, pc, RB_GETRUN, c);
+      tellkey(r, f, line, RB_GETRUN, c);
     else if (op == r->op[SELF] && constkey &&
              is(localname(r, f, b, pc), "run"))
-      tellkey(r, f, pc, RB_CALLRUN, c);
+      tellkey(r, f, line, RB_CALLRUN, c);
   }
 }
 
@@ -220,12 +219,16 @@ static void readfunction (Reader *r, int depth) {
   f.ncode = size(r);
   f.code = skip(r, 4 * f.ncode);
   f.nconstants = size(r);
-  f.constants = r->at;
-  for (size_t i = 0; i < f.nconstants && !r->bad; i++) constant(r);
+  if (f.nconstants > (size_t)(r->end - r->at)) r->bad = 1;
+  f.constants = r->bad ? NULL : calloc(f.nconstants + 1, sizeof *f.constants);
+  if (f.constants == NULL) { r->bad = 1; return; }
+  for (size_t i = 0; i < f.nconstants && !r->bad; i++)
+    f.constants[i] = constant(r);
   skip(r, 3 * size(r));                     /* upvalues: where they are */
   for (size_t n = size(r); n > 0 && !r->bad; n--) readfunction(r, depth + 1);
   readdebug(r, &f);
   if (!r->bad) { scan(r, &f); telllocals(r, &f); }
+  free(f.constants);
 }
 
 /* -- the chunk ------------------------------------------------------------- */

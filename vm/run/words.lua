@@ -179,35 +179,31 @@ local checkfields
 
 function checks.retry (v, item)
   if type(v) ~= "table" then return '{ times = 3, every = "5s" }' end
-  checkfields(item, v, "retry", "retry of " .. label(item))
+  checkfields(item, v, "retry")
   if v.times == nil then return '{ times = 3, every = "5s" }', "times is missing" end
 end
 
 local function checkparam (item, name, v)
-  local what = format("%s: parameter '%s'", label(item), name)
+  local function wrong (fmt, ...)
+    failat(item, name, "%s: parameter '%s'%s", label(item), name, format(fmt, ...))
+  end
   if type(name) ~= "string" or not match(name, "^[%a_][%w_]*$") then
     failat(item, "params", "%s: a parameter's name is of letters, digits and '_', not %s", label(item), show(name))
   end
-  if taken[name] then failat(item, name, "%s: run.%s is there already; choose another name", what, name) end
-  if type(v) ~= "table" then
-    failat(item, name, '%s takes a table such as { "string", required = true }, not %s', what, show(v))
-  end
+  if taken[name] then wrong(": run.%s is there already; choose another name", name) end
+  if type(v) ~= "table" then wrong(' takes a table such as { "string", required = true }, not %s', show(v)) end
   for k in pairs(v) do
     if type(k) ~= "number" and not paramfields[k] then
-      failat(item, name, "%s: unknown field '%s': %s", what, tostring(k), suggest(tostring(k), paramfields))
+      wrong(": unknown field '%s': %s", tostring(k), suggest(tostring(k), paramfields))
     end
   end
-  local wrong = parameter(v)  -- type, choices, default
-  if wrong then failat(item, name, "%s %s", what, wrong) end
+  local why = parameter(v)  -- type, choices, default
+  if why then wrong(" %s", why) end
   if v.required ~= nil and type(v.required) ~= "boolean" then
-    failat(item, name, "%s: 'required' takes a boolean, not %s", what, show(v.required))
+    wrong(": 'required' takes a boolean, not %s", show(v.required))
   end
-  if v.help ~= nil and type(v.help) ~= "string" then
-    failat(item, name, "%s: 'help' takes a string, not %s", what, show(v.help))
-  end
-  if v.required and v.default ~= nil then
-    failat(item, name, "%s is required, so its default would never be used: drop one", what)
-  end
+  if v.help ~= nil and type(v.help) ~= "string" then wrong(": 'help' takes a string, not %s", show(v.help)) end
+  if v.required and v.default ~= nil then wrong(" is required, so its default would never be used: drop one") end
 end
 
 function checks.params (v, item)
@@ -215,20 +211,25 @@ function checks.params (v, item)
   for name, p in pairs(v) do checkparam(item, name, p) end
 end
 
+-- what the table of a word belongs to
+local function whose (item, word)
+  return word == "retry" and "retry of " .. label(item) or label(item)
+end
+
 -- the named fields of table t against those of a word
-function checkfields (item, t, word, who)
+function checkfields (item, t, word)
   local known = names[word]
   for k, v in pairs(t) do
     if type(k) == "string" then
       if not known[k] then
-        failat(item, k, "%s: unknown field '%s': %s", who, k, suggest(k, known))
+        failat(item, k, "%s: unknown field '%s': %s", whose(item, word), k, suggest(k, known))
       end
       local what, inside = checks[known[k]](v, item)
-      if what then failat(item, k, "%s: '%s' takes %s%s", who, k, what, inside and "; " .. inside or ", not " .. show(v)) end
+      if what then failat(item, k, "%s: '%s' takes %s%s", whose(item, word), k, what, inside and "; " .. inside or ", not " .. show(v)) end
     elseif integer(k) ~= "integer" or k < 1 then
-      fail(item, "%s: unknown field '%s'", who, tostring(k))
+      fail(item, "%s: unknown field '%s'", whose(item, word), tostring(k))
     elseif word == "step" or word == "retry" then
-      fail(item, "%s takes named fields, such as %s = ...", who, known[word == "step" and 5 or 1])
+      fail(item, "%s takes named fields, such as %s = ...", whose(item, word), known[word == "step" and 5 or 1])
     end
   end
 end
@@ -258,8 +259,7 @@ local function checkitems (item, t, accepts)
 end
 
 local function slug (title)
-  local s = gsub(lower(title), "[^%w\128-\255]+", "-")
-  return (gsub(gsub(s, "^%-", ""), "%-$", ""))
+  return match(gsub(lower(title), "[^%w\128-\255]+", "-"), "^%-?(.-)%-?$")
 end
 
 local close = {}  -- word -> what makes its { ... } complete
@@ -320,7 +320,7 @@ end
 
 local function finish (item, t)
   if type(t) ~= "table" then fail(item, "%s takes a table: %s { ... }, not %s", label(item), label(item), show(t)) end
-  checkfields(item, t, item.word, label(item))
+  checkfields(item, t, item.word)
   item.fields = t
   close[item.word](item, t)
   return setmetatable(item, Done)

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Steps and cases: order, selection, failure, retry, questions, approval, limits, locks.
+. "$(dirname "$0")/lib.sh"
+me=$(id -un)
+cat > "$tmp/runbook.config.lua" <<LUA
+return { target = "local", roles = { owner = { "$me" }, cto = { "ada" } },
+  targets = {
+    ["local"] = { kind = "sandbox", allow = { files = { "$tmp" } }, limits = { files = 3 } },
+    prod = { kind = "production", allow = { files = { "$tmp" } } } } }
+LUA
+export RUNBOOK_CONFIG=$tmp/runbook.config.lua
+t() { printf '%s\n' "$1" > "$tmp/t.lua"; }
+j() { jq -r "$1" <<<"$out"; }
+
+# -- order and status ------------------------------------------------------------
+t 'local log = {}
+local function say (word) return function () log[#log + 1] = word return true end end
+return runbook { title = "t",
+  step "All" { when = say "when", probe = say "probe", remedy = say "remedy", verify = say "verify", notify = say "notify" },
+  step "Order" { probe = function (run) run:finding("order", table.concat(log, " ")) end },
+  step "Skipped" { when = function () return false, "because" end, probe = function () error "never" end } }'
+rb run "$tmp/t.lua" --json
+is "the fields of a step run in their order" "$(j '.findings[0].value')" "when probe remedy verify notify"
+is "a skipped step says why" "$(j '.steps[2] | .status + ": " + .reason')" "skipped: because"
+is "a run that is done exits 0" "$rc" 0
+
+t 'return runbook { title = "t",
+  step "A" { verify = function () return false, "not so" end, on_failure = "continue" },
+  step "B" { on_failure = "warn", verify = function () return false end },
+  step "C" { probe = function (run) run:fail "no" end },
+  step "D" { probe = function () end } }'
+rb run "$tmp/t.lua" --json
+is "continue goes on and fails, warn warns, stop stops" "$(j '[.steps[].status] | join(" ")')" "failed warned failed skipped"
+is "the run has failed" "$rc $(j .status) $(j .error.step)" "1 failed a"
+rb run "$tmp/t.lua" --dry-run --json
+is "a dry run never stops early" "$(j '[.steps[].status] | join(" ")')" "failed failed failed done"
+
+t 'local n = 0
+return runbook { title = "t", step "A" { retry = { times = 3, every = "10ms" }, verify = function () n = n + 1 return n == 3 end } }'
+rb run "$tmp/t.lua" --json
+is "a verification is retried" "$rc" 0
+t 'local n = 0
+return runbook { title = "t", step "A" { retry = { times = 1, every = "10ms" }, verify = function () n = n + 1 return n == 3 end } }'
+rb run "$tmp/t.lua" --json
+is "and not for ever" "$rc" 1
+
+# -- cases -------------------------------------------------------------------------
+t 'local function touch (name) return { remedy = function (run) file.write(run.dir .. "/" .. name, "x") end } end
+return runbook { title = "t", params = { dir = { "string", required = true }, which = { "string", default = "none" } },
+  step "Look" { diagnose = true, probe = function (run) run.looked = true end },
+  case "one" { title = "One", when = function (run) return run.which == "one" or run.which == "both", "which is " .. run.which end, step "First" (touch "first") },
+  case "two" { title = "Two", when = function (run) return run.which == "two" or run.which == "both" end, step "Second" (touch "second") },
+  case "asked" { title = "Asked", when = "asked", step "Third" (touch "third") } }'
+rb run "$tmp/t.lua" dir="$tmp" which=one --json
+is "the true case is taken" "$rc $(j '.cases | join(",")') $(ls "$tmp" | grep -E '^(first|second|third)$' | xargs)" "0 one first"
+is "the others are unselected" "$(j '[.steps[] | .status] | join(" ")')" "done done unselected unselected"
+rb run "$tmp/t.lua" dir="$tmp" --json
+is "no case: said, exit 0" "$rc" 0
+rb run "$tmp/t.lua" dir="$tmp" which=both --json
+is "several without a terminal: exit 3" "$rc" 3
+has "several: they are named" "$(j .error.message)" "one, two"
+rb run "$tmp/t.lua" dir="$tmp" which=both --json --dry-run
+is "several in a dry run: all are shown" "$(j '.cases | join(",")')" "one,two"
+rb run "$tmp/t.lua" dir="$tmp" --case asked --json
+is "an asked case is taken by --case" "$rc $(test -e "$tmp/third" && echo yes)" "0 yes"
+is "--case skips what only diagnoses" "$(j '.steps[0].status')" skipped
+
+# -- selection ------------------------------------------------------------------------
+t 'local function touch (name) return function (run) file.write(run.dir .. "/" .. name, "x") end end
+return runbook { title = "t", params = { dir = { "string", required = true } },
+  step "P" { probe = function (run) run.seen = "seen" end },
+  step "A" { remedy = touch "a" }, step "B" { remedy = touch "b" , verify = function (run) return run.seen == "seen" end}, step "C" { remedy = touch "c" } }'
+rb run "$tmp/t.lua" dir="$tmp" --only b --json
+is "--only: that step, with the probes before it" "$rc $(j '[.steps[].status] | join(" ")') $(ls "$tmp" | grep -xE 'a|b|c' | xargs)" "0 unselected unselected done unselected b"
+rm -f "$tmp/b"
+rb run "$tmp/t.lua" dir="$tmp" --from a --to b --json
+is "--from and --to" "$(ls "$tmp" | grep -xE 'a|b|c' | xargs)" "a b"
+
+# -- limits ------------------------------------------------------------------------------
+t 'return runbook { title = "t", params = { dir = { "string", required = true } },
+  step "Many" { remedy = function (run) for i = 1, 5 do file.write(run.dir .. "/many" .. i, "x") end end } }'
+rb run "$tmp/t.lua" dir="$tmp" --dry-run --json
+is "over a limit: a dry run would refuse" "$rc $(j '.steps[0].status')" "1 refused"
+rb run "$tmp/t.lua" dir="$tmp" --json
+is "over a limit: the run stops before the harm" "$rc $(ls "$tmp" | grep -c ^many)" "1 3"
+has "over a limit: it says which" "$(j .error.message)" "files: 4 of 3"
+rm -f "$tmp"/many*
+rb run "$tmp/t.lua" dir="$tmp" --limit files=1 --json
+is "--limit lowers" "$(ls "$tmp" | grep -c ^many)" 1
+rm -f "$tmp"/many*
+rb run "$tmp/t.lua" dir="$tmp" --limit files=100 --json
+is "--limit cannot raise" "$(ls "$tmp" | grep -c ^many)" 3
+
+# -- people --------------------------------------------------------------------------------
+t 'return runbook { title = "t", approve = "owner", step "A" { probe = function () end } }'
+rb run "$tmp/t.lua" --json; is "an approval without a terminal: exit 3" "$rc $(j .status)" "3 stopped"
+rb run "$tmp/t.lua" --yes --json; is "--yes approves for a holder of the role" "$rc" 0
+t 'return runbook { title = "t", approve = "cto", step "A" { probe = function () end } }'
+rb run "$tmp/t.lua" --yes --json; is "--yes is not another person's word" "$rc" 3
+has "it says who can" "$(j .error.message)" "ada"
+rb run "$tmp/t.lua" --approved-by 'cto=ada:phone 03:12' --json; is "--approved-by is" "$rc" 0
+rb run "$tmp/t.lua" --approved-by 'cto=bob:phone' --json; is "--approved-by somebody else is not" "$rc" 3
+rb run "$tmp/t.lua" --dry-run --json; is "a dry run asks nobody" "$rc" 0
+t 'return runbook { title = "t", step "A" { manual = "turn the key" }, step "B" { probe = function () end } }'
+rb run "$tmp/t.lua" --json; is "a manual step without a terminal: exit 3" "$rc" 3
+rb run "$tmp/t.lua" --yes --json; is "--yes does not turn keys" "$rc" 3
+echo '{ "a": "done" }' > "$tmp/answers.json"
+rb run "$tmp/t.lua" --answers "$tmp/answers.json" --json; is "--answers does" "$rc $(j '.steps[0].status')" "0 manual"
+t 'return runbook { title = "t", step "A" { probe = function (run) run:finding("x", run:ask { id = "x", question = "which?" }) end } }'
+rb run "$tmp/t.lua" --json; is "a question without a terminal: exit 3" "$rc" 3
+has "it says how to answer" "$(j .error.message)" "--answers"
+rb run "$tmp/t.lua" --dry-run --json; is "a question in a dry run: deferred" "$rc $(j '.steps[0].status')" "7 deferred"
+echo '{ "x": "that" }' > "$tmp/answers.json"
+rb run "$tmp/t.lua" --answers "$tmp/answers.json" --json; is "an answer from a file" "$(j '.findings[0].value')" that
+
+# -- production ------------------------------------------------------------------------------
+t 'return runbook { title = "t", params = { dir = { "string", required = true } }, step "A" { remedy = function (run) file.write(run.dir .. "/prod", "x") end } }'
+rb run "$tmp/t.lua" dir="$tmp" --target prod --json
+is "production without a terminal: exit 3, nothing done" "$rc $(test -e "$tmp/prod" || echo none)" "3 none"
+rb run "$tmp/t.lua" dir="$tmp" --target prod --yes --json
+is "production with --yes" "$rc $(cat "$tmp/prod")" "0 x"
+t 'return runbook { title = "t", targets = { "staging" }, step "A" { probe = function () end } }'
+rb run "$tmp/t.lua" --json; is "a runbook for other kinds of target: exit 2" "$rc" 2
+
+# -- locks -------------------------------------------------------------------------------------
+t 'return runbook { title = "t", lock = "x:{a}", params = { a = { "string", default = "1" } }, step "A" { probe = function (run) run:sleep "2s" end } }'
+"$runbook" run "$tmp/t.lua" --json >/dev/null 2>&1 & holder=$!
+sleep 0.6
+rb run "$tmp/t.lua" --json; is "a lock that is held: exit 5" "$rc" 5
+has "it says who holds it" "$(j .error.message)" "$me"
+rb run "$tmp/t.lua" --dry-run --json; is "a dry run says so, too" "$rc" 5
+rb run "$tmp/t.lua" a=2 --dry-run --json; is "another lock is free" "$rc" 0
+wait $holder
+rb run "$tmp/t.lua" --dry-run --json; is "and free once the holder has gone" "$rc" 0
+
+# -- what follows from a planned deed ------------------------------------------------------------
+t 'return runbook { title = "t", params = { dir = { "string", required = true } },
+  step "Write" { remedy = function (run) file.write(run.dir .. "/new", "hello") end, verify = function (run) return file.read(run.dir .. "/new") == "hello" end },
+  step "Read" { probe = function (run) run.text = file.read(run.dir .. "/new") run:finding("text", run.text) end },
+  step "Gone" { remedy = function (run) file.remove(run.dir .. "/new") end, verify = function (run) return file.stat(run.dir .. "/new") == nil end } }'
+rb run "$tmp/t.lua" dir="$tmp" --dry-run --json
+is "a planned file is read as it will be" "$(j '.findings[0].value') $(j '[.steps[].status] | join(" ")') $(j '[.steps[].verify] | join(" ")')" "hello planned done planned passed  passed"
+ok "and is not there" test ! -e "$tmp/new"
+rb run "$tmp/t.lua" dir="$tmp" --json; is "the real run agrees" "$rc $(j '.findings[0].value')" "0 hello"

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# A script that does not end, or eats memory, is ended: with words, an exit code,
+# and the tape intact.
+. "$(dirname "$0")/lib.sh"
+cat > "$tmp/runbook.config.lua" <<'LUA'
+return { target = "local", targets = { ["local"] = { kind = "sandbox",
+  allow = { files = { "/tmp" }, programs = {}, hosts = {} } } } }
+LUA
+export RUNBOOK_CONFIG=$tmp/runbook.config.lua
+
+body() { printf 'return runbook { title = "t", step "One" { probe = function (run) %s end } }\n' "$1" > "$tmp/t.lua"; }
+ends() {  # WHAT CODE WORDS BODY: a step with that body ends so
+  body "$4"
+  timeout 30 "$runbook" run "$tmp/t.lua" --json >"$tmp/out" 2>"$tmp/err"; rc=$?
+  is "$1: exit $2" "$rc" "$2"
+  ok "$1: one JSON document" jq -e . "$tmp/out"
+  has "$1: says why" "$(jq -r .error.message "$tmp/out")" "$3"
+}
+ends "a bare loop" 2 "endless loop" 'while true do end'
+ends "a loop of pcalls" 2 "endless loop" 'while true do pcall(function () while true do end end) end'
+ends "an error handler that loops" 2 "endless loop" 'xpcall(function () error "x" end, function () while true do end end)'
+ends "a comparator that loops" 2 "endless loop" 'table.sort({3, 2, 1}, function () while true do end end)'
+ends "a __close that loops" 2 "endless loop" 'local c <close> = setmetatable({}, {__close = function () while true do end end}) while true do end'
+ends "a pathological pattern" 2 "did not stop" 'string.find(("a"):rep(28), ("a?"):rep(28) .. ("a"):rep(28))'
+ends "memory" 2 "memory" 'local t = {} while true do t[#t + 1] = ("x"):rep(1000000) end'
+ends "memory under pcall" 2 "memory" 'pcall(function () local t = {} while true do t[#t + 1] = ("x"):rep(1000000) end end) run:note "survived"'
+ends "a step's timeout" 1 "time" 'run:sleep "1h" end, timeout = "200ms", verify = function ()'
+
+echo 'while true do end' > "$tmp/load.lua"
+rb run "$tmp/load.lua" --json
+is "a loop while loading: exit 2" "$rc" 2
+has "a loop while loading: says so" "$out" "endless loop"
+echo 'string.find(("a"):rep(28), ("a?"):rep(28) .. ("a"):rep(28))' > "$tmp/load.lua"
+rb check "$tmp/load.lua"
+is "a pattern while loading: exit 2" "$rc" 2
+
+# Ctrl-C: once ends the run after what is under way
+body 'run:sleep "30s"'
+"$runbook" run "$tmp/t.lua" --json >"$tmp/out" 2>"$tmp/err" &
+pid=$!; sleep 0.7; kill -INT $pid; wait $pid; rc=$?
+is "Ctrl-C in a wait: exit 130" "$rc" 130
+is "Ctrl-C in a wait: status" "$(jq -r .status "$tmp/out")" interrupted
+body 'while true do end'
+"$runbook" run "$tmp/t.lua" --json >"$tmp/out" 2>"$tmp/err" &
+pid=$!; sleep 0.5; kill -INT $pid; wait $pid; rc=$?
+is "Ctrl-C in a loop: exit 130" "$rc" 130
+
+rb history --json
+ok "every run is in the history, with an end" jq -e 'length >= 10 and all(.[]; .status != null and .status != "")' <<<"$out"

@@ -78,6 +78,12 @@ static int missing (Reader *r, const rb_Option *o) {
                     o->name, o->name, o->value);
 }
 
+/* the next word as a value; never an option, so that none is swallowed */
+static const char *nextword (Reader *r) {
+  if (r->i == r->argc || strncmp(r->argv[r->i], "--", 2) == 0) return NULL;
+  return r->argv[r->i++];
+}
+
 /* "--name", "--name=value"; 's' begins after the dashes */
 static int readlong (Reader *r, const char *s) {
   size_t n = strcspn(s, "=");
@@ -90,7 +96,7 @@ static int readlong (Reader *r, const char *s) {
       return rb_problem(r->p, RB_USAGE, "usage", "--%s takes no value", o->name);
     return store(r, o, NULL);
   }
-  if (value == NULL && r->i < r->argc) value = r->argv[r->i++];
+  if (value == NULL) value = nextword(r);
   return value != NULL ? store(r, o, value) : missing(r, o);
 }
 
@@ -104,8 +110,7 @@ static int readshort (Reader *r, const char *s) {
                         "help %s lists them)", r->command->name, *s,
                         r->command->name);
     if (o->type != RB_SWITCH) {
-      const char *value = s[1] != '\0' ? s + 1
-                          : r->i < r->argc ? r->argv[r->i++] : NULL;
+      const char *value = s[1] != '\0' ? s + 1 : nextword(r);
       return value != NULL ? store(r, o, value) : missing(r, o);
     }
     if (store(r, o, NULL) != 0) return r->p->exit;

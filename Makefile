@@ -22,6 +22,8 @@ PKG_pg   := libpq jansson
 LIB_pg   := -lpg_query
 PKG_redis := hiredis
 PKG_json := jansson
+PKG_file := libsodium
+PKG_service := jansson
 COMMON   := $(wildcard stdlib/common/*.c)
 
 ERPPKG   := libmicrohttpd libpq hiredis jansson

@@ -40,6 +40,7 @@ static int error_tostring (lua_State *L) {
 }
 
 /* [-0, +1, m]  {kind, message, certainty} */
+__attribute__((format(printf, 4, 0)))
 static void pusherror (lua_State *L, const char *kind, const char *certainty,
                        const char *fmt, va_list ap) {
   char message[1024];
@@ -61,6 +62,7 @@ static void pusherror (lua_State *L, const char *kind, const char *certainty,
 }
 
 /* [-0, +1, m]  a failure that touched nothing */
+__attribute__((format(printf, 3, 4)))
 static void pushfailure (lua_State *L, const char *kind, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);

@@ -174,7 +174,7 @@ static void readsurprises (lua_State *L, rb_PgCall *c, int answer) {
   for (int i = 0; i < PQntuples(c->answers[answer]); i++) {
     const char *words = rb_pg_field(c, answer, i, 1);
     if (rb_pg_true(c, answer, i, 0)) rb_pg_doubt(L, words);
-    else rb_pg_addreason(L, words), rb_pg_setflag(L, "plain", 0);
+    else rb_pg_addreason(L, words), rb_pg_setflag(L, "spills", 1);
   }
 }
 

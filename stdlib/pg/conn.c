@@ -171,13 +171,10 @@ rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner) {
 
 /* -- lease ------------------------------------------------------------------ */
 
-/* Has nothing happened to it since it was last used? A server that went away
-** leaves something to read. */
-static int alive (rb_PgConn *conn) {
+/* An idle server has nothing to say: what there is to read is its farewell. */
+static int alive (const rb_PgConn *conn) {
   struct pollfd p = {.fd = PQsocket(conn->pg), .events = POLLIN};
-  if (!clean(conn) || p.fd < 0) return 0;
-  if (poll(&p, 1, 0) == 0) return 1;
-  return PQconsumeInput(conn->pg) && clean(conn);
+  return clean(conn) && p.fd >= 0 && poll(&p, 1, 0) == 0;
 }
 
 /* an idle connection of the role; those found dead are closed */

@@ -47,12 +47,12 @@ static void add (lua_State *L, const char *name, const char *status,
 /* the four lines of SQL that make a role that can only look */
 static const char *pushrecipe (lua_State *L, const char *database) {
   return lua_pushfstring(L,
-    "CREATE ROLE runbook_probe LOGIN PASSWORD '...' NOSUPERUSER NOINHERIT;\n"
+    "CREATE ROLE runbook_probe LOGIN PASSWORD '...';\n"
+    "ALTER ROLE runbook_probe SET default_transaction_read_only = on;\n"
     "GRANT CONNECT ON DATABASE \"%s\" TO runbook_probe;\n"
-    "GRANT pg_read_all_data, pg_read_all_stats TO runbook_probe WITH INHERIT TRUE;\n"
-    "REVOKE TEMPORARY ON DATABASE \"%s\" FROM PUBLIC;\n"
+    "GRANT pg_read_all_data, pg_read_all_stats TO runbook_probe;\n"
     "then pg = { url = ..., probe = \"postgresql://runbook_probe:...\" }",
-    database, database);
+    database);
 }
 
 static void judgeprobe (lua_State *L, rb_PgCall *c) {
@@ -129,14 +129,15 @@ static int askprobe (lua_State *L) { return ask(L, RB_PGPROBE); }
 /* [-1, +0, m]  what one side found, or its error, to the list at 2 */
 static void take (lua_State *L, int ok, const char *name) {
   if (!ok) {
+    const char *why = luaL_tolstring(L, -1, NULL);    /* error why */
     lua_createtable(L, 1, 0);
     lua_createtable(L, 0, 3);
     setfield(L, "name", name);
     setfield(L, "status", "bad");
-    setfield(L, "value", luaL_tolstring(L, -3, NULL));
-    lua_pop(L, 1);
+    setfield(L, "value", why);
     lua_rawseti(L, -2, 1);
-    lua_replace(L, -2);
+    lua_replace(L, -3);                               /* list why */
+    lua_pop(L, 1);
   }
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TTABLE; i++)
     lua_rawseti(L, 2, (lua_Integer)lua_rawlen(L, 2) + 1);

@@ -208,6 +208,7 @@ static const char *findstate (const char *s) {
 
 int rb_pg_unreachable (lua_State *L, rb_PgCall *c, const char *why) {
   const char *state = findstate(why);
+  if (PQconnectionNeedsPassword(c->conn->pg)) state = "28P01";
   const char *kind = *state != '\0' ? kindof(state) : "io";
   const char *advice = *state != '\0' ? adviceof(state)
     : "check that the server runs, and the host and port of its URL";

@@ -269,8 +269,9 @@ void rb_pg_doubt (lua_State *L, const char *reason);
 
 /* [-0, +?, vy]  What the statement at STATEMENT would do, on a connection whose
 ** read-only transaction has begun (or is being begun); k finds at PLAN the
-** table for the gate, with two fields of ours: 'tables', a list, and 'plain',
-** whether nothing but the rows of those tables counts. */
+** table for the gate, with fields of ours: 'target', a name; 'tables', a list;
+** 'plain': the number of rows rests on those tables and nothing else;
+** 'spills': it may change more than the target. */
 int rb_pg_preview (lua_State *L, rb_PgCall *c, lua_KFunction k);
 /* [-0, +1, v]  The statement of an exec at STATEMENT, if it may be one. */
 rb_PgStatement *rb_pg_execstatement (lua_State *L, rb_PgCall *c);

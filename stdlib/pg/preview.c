@@ -53,6 +53,7 @@ void rb_pg_doubt (lua_State *L, const char *reason) {
   rb_pg_addreason(L, reason);
   rb_pg_setflag(L, "exact", 0);
   rb_pg_setflag(L, "plain", 0);
+  rb_pg_setflag(L, "spills", 1);
 }
 
 static void readtypes (rb_PgCall *c, rb_PgStatement *st) {
@@ -194,11 +195,15 @@ static void complete (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
   if (n >= 0) {
     setrows(L, st, n);
     setimage(L, n, exact);
-  } else rb_pg_setflag(L, "plain", 0);
+  } else rb_pg_setflag(L, "spills", 1);
   summarize(L, st, n);
   rb_pg_setflag(L, "guarded", !c->options.outside && (exact || c->options.bounded));
   rb_pg_setflag(L, "exact", exact && (n == 0 || !returning));
-  if (exact && n == 0) setstring(L, "verdict", "nothing to do");
+  if (exact && n == 0) {
+    setstring(L, "verdict", "nothing to do");
+    lua_pushnil(L);
+    lua_setfield(L, PLAN, "reason");
+  }
   if (exact && (n == 0 || !returning)) {
     lua_newtable(L);
     rb_pg_pushresult(L, n, lua_gettop(L));

@@ -40,7 +40,9 @@ static rb_PgCall *openexec (lua_State *L, rb_PgRole role, int preview) {
 /* -- preview ---------------------------------------------------------------- */
 
 static int rolledback (lua_State *L, int status, lua_KContext ctx) {
-  static const char *const ours[] = {"plain", "sampled", "tables", "target", NULL};
+  static const char *const ours[] = {
+    "plain", "sampled", "spills", "tables", "target", NULL
+  };
   (void)status;
   (void)ctx;
   lua_settop(L, PLAN);

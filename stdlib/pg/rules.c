@@ -156,7 +156,7 @@ static const Kind kinds[] = {
   {"TruncateStmt", "TRUNCATE", NULL, 0},
   {"UnlistenStmt", "UNLISTEN", session, 0},
   {"UpdateStmt", "UPDATE", NULL, 0},
-  {"VacuumStmt", "VACUUM", NULL, 0},
+  {"VacuumStmt", "VACUUM or ANALYZE", NULL, 0},
   {"VariableSetStmt", "SET", session, 1},
   {"VariableShowStmt", "SHOW", "use p:query", 0},
 };
@@ -169,7 +169,7 @@ static const Kind *findkind (const char *kind) {
 
 const char *rb_pg_verb (const rb_PgStatement *st) {
   const Kind *k = findkind(st->kind);
-  return k != NULL ? k->verb : st->kind;
+  return k != NULL ? k->verb : "this kind of statement";
 }
 
 /* -- probes ----------------------------------------------------------------- */

@@ -170,7 +170,7 @@ static void remember (lua_State *L) {
     lua_rawset(L, -3);
   } else lua_pop(L, 1);
   lua_pop(L, 1);
-  if (!planflag(L, "plain")) setflag(L, "blind");
+  if (planflag(L, "spills")) setflag(L, "blind");
 }
 
 /* [-0, +0, m]  Adds the plan at PLAN to the state at the top. */
@@ -365,8 +365,7 @@ static void pushplan (lua_State *L) {
                   changes ? lua_tostring(L, -1) : "");
   lua_setfield(L, -3, "summary");
   lua_pop(L, 1);
-  pushjoined(L, "reasons");
-  lua_setfield(L, -2, "reason");
+  if (changes) pushjoined(L, "reasons"), lua_setfield(L, -2, "reason");
   lua_pushstring(L, ended ? "cannot predict" : exact && !changes
                  ? "nothing to do" : "would do");
   lua_setfield(L, -2, "verdict");

@@ -35,7 +35,7 @@ static int cause (const rb_HttpTransfer *t) {
 /* [-0, +1, m]  how far it came before time was up */
 static const char *late (lua_State *L, const rb_HttpTransfer *t) {
   const char *how = !t->sent ? "no connection" : t->head.n == 0 ? "no answer"
-                  : "the answer stopped in the middle,";
+                  : "the answer stopped in the middle";
   return lua_pushfstring(L, "%s after %f s", how,
                          (lua_Number)((long)(t->seconds * 10 + 0.5)) / 10);
 }
@@ -88,6 +88,16 @@ static rb_Certainty certainty (long status) {
   return no ? RB_NOTDONE : RB_UNKNOWN;
 }
 
+/* [-0, +1, m]  "2xx", or the statuses of the call */
+static const char *expectation (lua_State *L, const rb_HttpTransfer *t) {
+  lua_pushstring(L, t->nexpect > 0 ? "" : "2xx");
+  for (int i = 0; i < t->nexpect; i++) {
+    lua_pushfstring(L, i > 0 ? " or %d" : "%d", t->expect[i]);
+    lua_concat(L, 2);
+  }
+  return lua_tostring(L, -1);
+}
+
 int rb_http_unexpected (lua_State *L, const rb_HttpTransfer *t) {
   const char *what = t->url.s + t->path, *name = t->base->name;
   if (t->status == 412
@@ -97,5 +107,5 @@ int rb_http_unexpected (lua_State *L, const rb_HttpTransfer *t) {
   const char *body = rb_http_glimpse(L, t->body.n > 0 ? t->body.s : "", t->body.n, 200);
   return rb_fail(L, "server", certainty(t->status), "%s: %s %s answered %d, expected "
                  "%s%s%s", name, t->method->name, what, (int)t->status,
-                 t->nexpect > 0 ? "another" : "2xx", *body ? ": " : "", body);
+                 expectation(L, t), *body ? ": " : "", body);
 }

@@ -7,6 +7,8 @@
 */
 
 #include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "stdlib/http/http.h"
@@ -16,17 +18,22 @@
 
 /* -- trees ------------------------------------------------------------------ */
 
+typedef struct Tree {
+  json_t *root;    /* NULL when closed */
+  size_t digits;   /* that its numbers need to be read back the same */
+} Tree;
+
 static int tree_close (lua_State *L) {
-  json_t **tree = luaL_checkudata(L, 1, TREE);
-  json_decref(*tree);
-  *tree = NULL;
+  Tree *tree = luaL_checkudata(L, 1, TREE);
+  json_decref(tree->root);
+  tree->root = NULL;
   return 0;
 }
 
 /* [-0, +1, m] */
-static json_t **newtree (lua_State *L) {
-  json_t **tree = lua_newuserdatauv(L, sizeof *tree, 0);
-  *tree = NULL;
+static Tree *newtree (lua_State *L) {
+  Tree *tree = lua_newuserdatauv(L, sizeof *tree, 0);
+  *tree = (Tree){NULL, 15};
   if (luaL_newmetatable(L, TREE)) {
     lua_pushcfunction(L, tree_close);
     lua_setfield(L, -2, "__gc");
@@ -39,14 +46,21 @@ static json_t **newtree (lua_State *L) {
 
 /* -- from Lua ------------------------------------------------------------------- */
 
+static json_t *real (Tree *tree, double d) {
+  char s[32];
+  snprintf(s, sizeof s, "%.15g", d);
+  if (strtod(s, NULL) != d) tree->digits = 17;
+  return json_real(d);
+}
+
 /* the value at the top; NULL where it has no form in JSON */
-static json_t *scalar (lua_State *L) {
+static json_t *scalar (lua_State *L, Tree *tree) {
   size_t n;
   switch (lua_type(L, -1)) {
     case LUA_TBOOLEAN: return json_boolean(lua_toboolean(L, -1));
     case LUA_TNUMBER:
       if (lua_isinteger(L, -1)) return json_integer(lua_tointeger(L, -1));
-      return json_real(lua_tonumber(L, -1));
+      return real(tree, lua_tonumber(L, -1));
     case LUA_TLIGHTUSERDATA:
       return lua_touserdata(L, -1) == NULL ? json_null() : NULL;
     case LUA_TSTRING: case LUA_TUSERDATA: {
@@ -68,43 +82,44 @@ static int islist (lua_State *L) {
   return keys == n;
 }
 
-static void fill (lua_State *L, json_t *to, int depth);
+static void fill (lua_State *L, Tree *tree, json_t *to, int depth);
 
 /* [-0, +0, v]  The value at the top becomes the child of a tree that somebody
 ** owns, before its own children are made. */
-static void addchild (lua_State *L, json_t *parent, const char *key, int depth) {
-  json_t *j = !lua_istable(L, -1) ? scalar(L)
+static void addchild (lua_State *L, Tree *tree, json_t *parent, const char *key,
+                      int depth) {
+  json_t *j = !lua_istable(L, -1) ? scalar(L, tree)
             : islist(L) ? json_array() : json_object();
   if (j == NULL) {
     const char *what = lua_isstring(L, -1) ? "text that is not UTF-8, or no number"
                                            : luaL_typename(L, -1);
-    luaL_error(L, "JSON has no form for a %s%s%s", what, key != NULL ? " in " : "",
-               key != NULL ? key : "");
+    luaL_error(L, "json = ...: there is no JSON for a %s%s%s", what,
+               key != NULL ? " in " : "", key != NULL ? key : "");
   }
   int bad = key == NULL ? json_array_append_new(parent, j)
                         : json_object_set_new(parent, key, j);
-  if (bad) luaL_error(L, "a name in JSON is UTF-8 text: %s", key != NULL ? key : "");
-  if (lua_istable(L, -1)) fill(L, j, depth + 1);
+  if (bad) luaL_error(L, "json = ...: a name is UTF-8 text: %s", key != NULL ? key : "");
+  if (lua_istable(L, -1)) fill(L, tree, j, depth + 1);
 }
 
 /* [-0, +0, v]  the members of the table at the top */
-static void fill (lua_State *L, json_t *to, int depth) {
-  if (depth > MAXDEPTH) luaL_error(L, "a table for JSON contains itself");
+static void fill (lua_State *L, Tree *tree, json_t *to, int depth) {
+  if (depth > MAXDEPTH) luaL_error(L, "json = ...: a table contains itself");
   luaL_checkstack(L, 6, "JSON is nested too deeply");
   if (json_is_array(to)) {
     size_t n = lua_rawlen(L, -1);
     for (size_t i = 1; i <= n; i++) {
       lua_rawgeti(L, -1, (lua_Integer)i);
-      addchild(L, to, NULL, depth);
+      addchild(L, tree, to, NULL, depth);
       lua_pop(L, 1);
     }
     return;
   }
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
-      luaL_error(L, "a table for JSON is a list or has names, not both "
+      luaL_error(L, "json = ...: a table is a list or has names, not both "
                  "(a key is a %s)", luaL_typename(L, -2));
-    addchild(L, to, lua_tostring(L, -2), depth);
+    addchild(L, tree, to, lua_tostring(L, -2), depth);
   }
 }
 
@@ -113,13 +128,14 @@ static int append (const char *s, size_t n, void *ud) {
 }
 
 void rb_http_tojson (lua_State *L, rb_HttpText *to) {
-  json_t **tree = newtree(L);
+  Tree *tree = newtree(L);
   lua_insert(L, -2);                                  /* tree, value */
-  *tree = json_array();
-  if (*tree == NULL) luaL_error(L, "not enough memory");
-  addchild(L, *tree, NULL, 0);
-  if (json_dump_callback(json_array_get(*tree, 0), append, to, JSON_COMPACT
-                         | JSON_SORT_KEYS | JSON_ENCODE_ANY) != 0)
+  tree->root = json_array();
+  if (tree->root == NULL) luaL_error(L, "not enough memory");
+  addchild(L, tree, tree->root, NULL, 0);
+  if (json_dump_callback(json_array_get(tree->root, 0), append, to, JSON_COMPACT
+                         | JSON_SORT_KEYS | JSON_ENCODE_ANY
+                         | JSON_REAL_PRECISION(tree->digits)) != 0)
     luaL_error(L, "not enough memory");
   lua_remove(L, -2);
 }
@@ -160,18 +176,18 @@ static void push (lua_State *L, const json_t *j) {
 int rb_http_fromjson (lua_State *L, const char *s, size_t n) {
   size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
   json_error_t e;
-  json_t **tree = newtree(L);
-  *tree = json_loadb(s, n, flags, &e);
-  if (*tree == NULL && json_error_code(&e) == json_error_numeric_overflow)
-    *tree = json_loadb(s, n, flags | JSON_DECODE_INT_AS_REAL, &e);
-  if (*tree == NULL) {
+  Tree *tree = newtree(L);
+  tree->root = json_loadb(s, n, flags, &e);
+  if (tree->root == NULL && json_error_code(&e) == json_error_numeric_overflow)
+    tree->root = json_loadb(s, n, flags | JSON_DECODE_INT_AS_REAL, &e);
+  if (tree->root == NULL) {
     lua_pushfstring(L, "line %d, column %d: %s", e.line, e.column, e.text);
     lua_remove(L, -2);
     return 0;
   }
-  push(L, *tree);
-  json_decref(*tree);
-  *tree = NULL;
+  push(L, tree->root);
+  json_decref(tree->root);
+  tree->root = NULL;
   lua_remove(L, -2);
   return 1;
 }

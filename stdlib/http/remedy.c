@@ -31,7 +31,8 @@ static int hidden (const char *line) {
 
 static void addlines (luaL_Buffer *b, const rb_HttpTransfer *t) {
   const struct curl_slist *h = t->headers != NULL ? t->headers : t->base->headers;
-  if (t->base->user != NULL) luaL_addstring(b, "Authorization: (not shown)\n");
+  if (t->base->user != NULL && rb_http_listed(h, "Authorization") == NULL)
+    luaL_addstring(b, "Authorization: (not shown)\n");
   for (; h != NULL; h = h->next) {
     int n = hidden(h->data);
     if (h->data[strlen(h->data) - 1] == ':') continue;  /* takes one away */

@@ -15,6 +15,7 @@
 
 #include <lauxlib.h>
 
+#include "vm/module.h"
 #include "vm/run/outline.h"
 #include "vm/state.h"
 

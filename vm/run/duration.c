@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vm/module.h"
+#include "vm/module.h"
 #include "vm/run/outline.h"
 
 #define LONGEST (36500.0 * 86400)  /* a century: no clock of ours overflows */

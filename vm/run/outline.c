@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "vm/module.h"
 #include "vm/run/outline.h"
 #include "vm/run/shape.h"
 

@@ -12,7 +12,6 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-#include "vm/module.h"   /* rb_duration */
 #include "vm/problem.h"
 
 enum { RB_NOREF = LUA_NOREF };
@@ -92,6 +91,10 @@ typedef struct rb_Outline {
 
 /* [-0, +0, m]  Defines runbook, step, case, expect in L's globals. */
 void rb_words_open (lua_State *L);
+
+/* Calls fn with the light userdata 'ud' in a new state that has the words, and
+** protected: 0, or a problem when memory ran out. For commands that only read. */
+int rb_words_call (lua_CFunction fn, void *ud, rb_Problem *p);
 
 /* Compiles 'file' (text only), calls it with the gate shut, checks that it
 ** returns exactly one runbook and reads it into *o. Syntax errors carry

@@ -15,6 +15,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "vm/module.h"
 #include "vm/run/shape.h"
 
 #define MAXSHOWN 40   /* bytes of a wrong value that a message shows */

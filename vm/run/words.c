@@ -9,8 +9,10 @@
 #include <lua.h>
 
 #include "vm/config/config.h"
+#include "vm/module.h"
 #include "vm/run/outline.h"
 #include "vm/run/shape.h"
+#include "vm/state.h"
 
 #include "words.h"
 
@@ -175,4 +177,33 @@ void rb_words_open (lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, RB_WORDFIELDS);
   watchglobals(L);
   lua_setfield(L, LUA_REGISTRYINDEX, RB_WORDS);
+}
+
+/* (fn, ud) */
+static int open (lua_State *L) {
+  lua_CFunction fn = lua_tocfunction(L, 1);
+  void *ud = lua_touserdata(L, 2);
+  rb_words_open(L);
+  lua_settop(L, 0);
+  lua_pushcfunction(L, fn);
+  lua_pushlightuserdata(L, ud);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+int rb_words_call (lua_CFunction fn, void *ud, rb_Problem *p) {
+  lua_State *L = rb_state_new();
+  if (L == NULL)
+    return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  lua_pushcfunction(L, open);
+  lua_pushcfunction(L, fn);
+  lua_pushlightuserdata(L, ud);
+  int status = lua_pcall(L, 2, 0, 0);
+  if (status != LUA_OK) {
+    const char *why = lua_tostring(L, -1);
+    rb_problem(p, RB_USAGE, status == LUA_ERRMEM ? "memory" : "internal", "%s",
+               why != NULL ? why : "an error without words");
+  }
+  rb_state_free(L);
+  return status != LUA_OK ? p->exit : 0;
 }

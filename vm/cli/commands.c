@@ -1,0 +1,81 @@
+/*
+** commands.c - the commands there are, and the way to each of them
+*/
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vm/cli/cli.h"
+#include "vm/show/show.h"
+
+const rb_Command *const rb_commands[] = {
+  &rb_command_run, &rb_command_history, &rb_command_doctor,
+  &rb_command_version, &rb_command_help, NULL
+};
+
+/* what people type out of habit */
+static const struct { const char *word, *command; } habits[] = {
+  {"--help", "help"}, {"-h", "help"}, {"--version", "version"}, {"-V", "version"}
+};
+
+static const rb_Command *byname (const char *name) {
+  for (const rb_Command *const *c = rb_commands; *c != NULL; c++)
+    if (strcmp((*c)->name, name) == 0) return *c;
+  return NULL;
+}
+
+const rb_Command *rb_command_find (const char *name, rb_Problem *p) {
+  const char *names[64];
+  size_t n = 0;
+  const rb_Command *found = byname(name);
+  if (found != NULL) return found;
+  for (; rb_commands[n] != NULL && n < 63; n++) names[n] = rb_commands[n]->name;
+  names[n] = NULL;
+  const char *near = rb_nearest(name, names);
+  if (near != NULL)
+    rb_problem(p, RB_USAGE, "usage", "there is no command '%s' (did you mean '%s'?)",
+               name, near);
+  else
+    rb_problem(p, RB_USAGE, "usage", "there is no command '%s' (runbook help lists "
+               "them)", name);
+  return NULL;
+}
+
+/* "#!/usr/bin/env runbook": a file as first word is run */
+static int isscript (const char *word) {
+  size_t n = strlen(word);
+  int named = strchr(word, '/') != NULL || (n > 4 && strcmp(word + n - 4, ".lua") == 0);
+  return named && access(word, F_OK) == 0;
+}
+
+static int asked (int argc, char **argv, const char *word) {
+  for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+    if (strcmp(argv[i], word) == 0) return 1;
+  return 0;
+}
+
+int rb_cli (int argc, char **argv) {
+  rb_Problem p = {0};
+  if (argc < 2) {
+    rb_problem(&p, RB_USAGE, "usage", "which command? runbook help lists them; "
+               "runbook run FILE --dry-run shows what a runbook would do");
+    rb_show_problem(&p, 0);
+    return p.exit;
+  }
+  const char *word = argv[1];
+  for (size_t i = 0; i < sizeof habits / sizeof *habits; i++)
+    if (strcmp(word, habits[i].word) == 0) word = habits[i].command;
+  const rb_Command *c = byname(word);
+  if (c == NULL && isscript(word)) return rb_command_run.main(argc, argv);
+  if (c == NULL) c = rb_command_find(word, &p);
+  if (c == NULL) {
+    rb_show_problem(&p, asked(argc, argv, "--json"));
+    return p.exit;
+  }
+  if (asked(argc - 1, argv + 1, "--help") || asked(argc - 1, argv + 1, "-h")) {
+    rb_help_command(c);
+    return RB_DONE;
+  }
+  return c->main(argc - 1, argv + 1);
+}

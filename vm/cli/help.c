@@ -1,0 +1,82 @@
+/*
+** help.c - `runbook help`: all that it says stands in the commands' own rows
+*/
+
+#include <stdio.h>
+#include <string.h>
+
+#include "vm/cli/cli.h"
+#include "vm/show/show.h"
+
+/* "-n, --dry-run", "    --target T"; as wide as it is */
+static int printname (const rb_Option *o, char *out, size_t size) {
+  char letter[8] = "    ";
+  if (o->letter != 0) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+  return snprintf(out, size, "%s--%s%s%s", letter, o->name,
+                  o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
+}
+
+static void printoptions (const rb_Option *options) {
+  static const rb_Option help = {"help", 'h', RB_SWITCH, NULL, "show this", 0};
+  char name[80];
+  int width = 0;
+  for (const rb_Option *o = options; o != NULL && o->name != NULL; o++) {
+    int n = printname(o, name, sizeof name);
+    if (n > width) width = n;
+  }
+  puts("\nOptions:");
+  for (const rb_Option *o = options; o != NULL && o->name != NULL; o++) {
+    printname(o, name, sizeof name);
+    printf("  %-*s  %s%s\n", width, name, o->help,
+           o->type == RB_LIST ? " (may be repeated)" : "");
+  }
+  printname(&help, name, sizeof name);
+  printf("  %-*s  %s\n", width, name, help.help);
+}
+
+/* each line of 'text', indented */
+static void printindented (const char *text) {
+  while (*text != '\0') {
+    size_t n = strcspn(text, "\n");
+    printf("  %.*s\n", (int)n, text);
+    text += n + (text[n] == '\n');
+  }
+}
+
+void rb_help_command (const rb_Command *c) {
+  printf("runbook %s: %s\n\n", c->name, c->summary);
+  printf("  runbook %s%s%s%s\n", c->name, *c->takes != '\0' ? " " : "", c->takes,
+         c->options != NULL ? " [options]" : "");
+  printoptions(c->options);
+  if (c->about != NULL) printf("\n%s\n", c->about);
+  puts(strchr(c->example, '\n') != NULL ? "\nExamples:" : "\nExample:");
+  printindented(c->example);
+}
+
+static void overview (void) {
+  puts("runbook: runbooks that show what they would do, and record what they did\n");
+  for (const rb_Command *const *c = rb_commands; *c != NULL; c++)
+    printf("  runbook %-8s  %s\n", (*c)->name, (*c)->summary);
+  puts("\n`runbook help COMMAND` lists its options, with an example. To begin with:\n");
+  printindented("runbook run examples/hello.lua --dry-run");
+}
+
+int rb_cmd_help (int argc, char **argv) {
+  rb_Arguments a;
+  rb_Problem p = {0};
+  int status = rb_options_read(&rb_command_help, argc, argv, NULL, &a);
+  if (status != 0) return status;
+  const rb_Command *c = a.n > 0 ? rb_command_find(a.words[0], &p) : NULL;
+  if (c != NULL) rb_help_command(c);
+  else if (a.n == 0) overview();
+  else rb_show_problem(&p, 0);
+  rb_options_free(&a);
+  return p.exit;
+}
+
+const rb_Command rb_command_help = {
+  .name = "help", .takes = "[COMMAND]",
+  .summary = "what there is, or what a command takes",
+  .example = "runbook help run",
+  .max = 1, .main = rb_cmd_help
+};

@@ -1,0 +1,103 @@
+/*
+** run.c - `runbook run`: its options
+*/
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/cli/cli.h"
+#include "vm/run/options.h"
+#include "vm/show/show.h"
+
+/* what the line holds, and the words of --set beside it */
+typedef struct Line {
+  rb_RunOptions o;
+  const char *const *set;
+} Line;
+
+#define at(field) offsetof(Line, field)
+
+static const rb_Option options[] = {
+  {"dry-run", 'n', RB_SWITCH, NULL, "show what it would do, and change nothing",
+   at(o.dry_run)},
+  {"target", 't', RB_VALUE, "TARGET", "where to run it (default: the configuration's)",
+   at(o.target)},
+  {"set", 0, RB_LIST, "NAME=VALUE", "a parameter, as a word NAME=VALUE is", at(set)},
+  {"case", 0, RB_LIST, "CASE", "take this case, without asking its 'when'", at(o.cases)},
+  {"only", 0, RB_VALUE, "STEP", "run this step alone; probes of others still look",
+   at(o.only)},
+  {"from", 0, RB_VALUE, "STEP", "begin with this step", at(o.from)},
+  {"to", 0, RB_VALUE, "STEP", "end after this step", at(o.to)},
+  {"yes", 'y', RB_SWITCH, NULL, "confirm; never stands in for a manual step or a question",
+   at(o.yes)},
+  {"approved-by", 0, RB_LIST, "ROLE=WHO:NOTE", "another person agreed, and how you know",
+   at(o.approved_by)},
+  {"answers", 0, RB_VALUE, "FILE", "answers to questions: {\"id\": \"answer\"} as JSON",
+   at(o.answers)},
+  {"limit", 0, RB_LIST, "NAME=N", "lower a limit: pg_rows=100, redis_keys=3, ...",
+   at(o.limits)},
+  {"timeout", 0, RB_VALUE, "TIME", "end the run after this long: 10m, 90s", at(o.timeout)},
+  {"no-notify", 0, RB_SWITCH, NULL, "send no notices", at(o.no_notify)},
+  {"require-layers", 0, RB_SWITCH, NULL, "refuse a dry run that not every layer protects",
+   at(o.require_layers)},
+  {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
+   at(o.json)},
+  {"no-color", 0, RB_SWITCH, NULL, "no colour (also: NO_COLOR)", at(o.nocolor)},
+  {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)", at(o.config)},
+  {NULL, 0, RB_SWITCH, NULL, NULL, 0}
+};
+
+static const char about[] =
+  "FILE is a path, or a NAME that is looked up in the folders of the configuration\n"
+  "(runbook list).\n"
+  "\n"
+  "Exit codes:\n"
+  "    0  done; or a dry run in which nothing stands in the way\n"
+  "    1  a step failed (or, in a dry run, would fail or be refused)\n"
+  "    2  usage, configuration or script error; nothing was touched\n"
+  "    3  stopped for a person: approval, manual step, or a question\n"
+  "    4  the plan is stale or the world has drifted\n"
+  "    5  the lock is held by another run\n"
+  "    6  in doubt: a remedy may or may not have happened\n"
+  "    7  a dry run that cannot tell all of it\n"
+  "  130  interrupted";
+
+/* Words of the line after the file, then those of --set; NULL: no memory. */
+static const char **joinwords (const rb_Arguments *a, const char *const *set) {
+  size_t n = 0;
+  while (set[n] != NULL) n++;
+  const char **words = calloc((size_t)a->n + n, sizeof *words);
+  if (words == NULL) return NULL;
+  for (int i = 1; i < a->n; i++) words[i - 1] = a->words[i];
+  for (size_t i = 0; i < n; i++) words[(size_t)a->n - 1 + i] = set[i];
+  return words;
+}
+
+int rb_cmd_run (int argc, char **argv) {
+  Line line = {0};
+  rb_Arguments a;
+  rb_Problem p = {0};
+  int status = rb_options_read(&rb_command_run, argc, argv, &line, &a);
+  if (status != 0) return status;
+  const char **words = joinwords(&a, line.set);
+  if (words != NULL) {
+    line.o.file = a.words[0];
+    line.o.words = words;
+    status = rb_run(&line.o);
+  } else {
+    status = rb_problem(&p, RB_USAGE, "memory", "not enough memory");
+    rb_show_problem(&p, a.json);
+  }
+  free((void *)words);
+  rb_options_free(&a);
+  return status;
+}
+
+const rb_Command rb_command_run = {
+  .name = "run", .takes = "FILE|NAME [NAME=VALUE]...",
+  .summary = "run a runbook, or show what it would do (--dry-run)",
+  .about = about,
+  .example = "runbook run tenant_isolation tenant=greenwood_high --dry-run\n"
+             "runbook run tenant_isolation tenant=greenwood_high --case isolate",
+  .options = options, .min = 1, .max = -1, .main = rb_cmd_run
+};

@@ -122,17 +122,23 @@ static rb_PgPool *getpool (lua_State *L, rb_Resource *r) {
   return p;
 }
 
+/* The metatable is registered when it is complete: memory may run out before. */
+void rb_pg_setmeta (lua_State *L, const char *type, lua_CFunction close) {
+  if (luaL_getmetatable(L, type) == LUA_TNIL) {
+    const luaL_Reg events[] = {{"__gc", close}, {"__close", close}, {NULL, NULL}};
+    lua_pop(L, 1);
+    luaL_newlib(L, events);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, type);
+  }
+  lua_setmetatable(L, -2);
+}
+
 /* [-0, +1, m]  a call that is closed already */
 static rb_PgCall *newcall (lua_State *L) {
   rb_PgCall *c = lua_newuserdatauv(L, sizeof *c, 1);
   memset(c, 0, sizeof *c);
-  if (luaL_newmetatable(L, TYPE)) {
-    lua_pushcfunction(L, call_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, call_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
+  rb_pg_setmeta(L, TYPE, call_close);
   c->collect = -1;
   return c;
 }

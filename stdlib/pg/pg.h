@@ -109,6 +109,8 @@ rb_PgCall *rb_pg_open (lua_State *L, rb_PgRole role, int preview);
 /* [-0, +?, vy]  Goes on in k with a connection that is alive and idle. */
 int rb_pg_lease (lua_State *L, rb_PgCall *c, lua_KFunction k);
 void rb_pg_close (rb_Resource *r);
+/* [-0, +0, m]  Gives the userdata at the top its type. */
+void rb_pg_setmeta (lua_State *L, const char *type, lua_CFunction close);
 /* A statement of the transaction 'owner', on its connection. [-0, +1, m] */
 rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner);
 

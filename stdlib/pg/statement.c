@@ -346,11 +346,7 @@ static rb_PgStatement *newstatement (lua_State *L, const char *sql, size_t n,
   st->types = (Oid *)(st->marks + holes);
   st->text = (char *)(st->types + holes);
   memset(st->types, 0, holes * sizeof *st->types);
-  if (luaL_newmetatable(L, TYPE)) {
-    lua_pushcfunction(L, statement_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  rb_pg_setmeta(L, TYPE, statement_gc);
   return st;
 }
 

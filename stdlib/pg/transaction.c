@@ -24,11 +24,15 @@ static const char unknown = 0;
 
 /* [-0, +1, m]  the table transaction -> call; weak, so that it keeps nothing */
 static void pushopen (lua_State *L) {
-  if (luaL_getsubtable(L, LUA_REGISTRYINDEX, OPEN)) return;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, OPEN) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, OPEN);
 }
 
 /* [-0, +1, m]  at TX; CALL is its call */

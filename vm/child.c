@@ -47,7 +47,7 @@ typedef struct Child {
   rb_Fence fence;
   rb_Task *task;
   int awake;               /* the task has been woken */
-  int why, killed;
+  int why, killed, detach;
   Bytes out[2];            /* OUT and ERR, in the script's own memory */
   lua_Alloc alloc; void *allocud;
   const char *input; size_t inputlen;  /* kept by the first user value */
@@ -208,8 +208,19 @@ static int openpipe (Child *c, int which, int writes) {
   return fcntl(c->fd[which], F_SETFL, O_NONBLOCK);
 }
 
+/* what goes on without us writes to a file, or to nobody */
+static int openoutput (Child *c, const rb_Command *cmd) {
+  const char *file = cmd->output != NULL ? cmd->output : "/dev/null";
+  c->theirs[OUT] = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+  if (c->theirs[OUT] < 0) return -1;
+  c->theirs[ERR] = fcntl(c->theirs[OUT], F_DUPFD_CLOEXEC, 3);
+  return c->theirs[ERR] < 0 ? -1 : 0;
+}
+
 static void openpipes (lua_State *L, Child *c, const rb_Command *cmd) {
-  int bad = openpipe(c, OUT, 0) | openpipe(c, ERR, 0) | openpipe(c, REPORT, 0);
+  int bad = openpipe(c, REPORT, 0);
+  if (cmd->detach) bad |= openoutput(c, cmd);
+  else bad |= openpipe(c, OUT, 0) | openpipe(c, ERR, 0);
   if (cmd->pledge) bad |= openpipe(c, GO, 1);
   if (c->input != NULL) bad |= openpipe(c, IN, 1);
   else bad |= (c->theirs[IN] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0;
@@ -420,6 +431,22 @@ static void pushresult (lua_State *L, const Child *c, int status) {
   }
 }
 
+/* [-1, +?, vy]  the child at 'idx' has become its program, and is let go */
+static int release (lua_State *L, Child *c, int idx) {
+  lua_KFunction k = c->k;
+  lua_KContext ctx = c->ctx;
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, c->pid);
+  lua_setfield(L, -2, "pid");
+  lua_pushinteger(L, startticks(c->pid));
+  lua_setfield(L, -2, "start");
+  c->pid = 0;
+  rb_grace(L, 0);
+  lua_closeslot(L, idx);
+  lua_replace(L, idx);
+  return k(L, LUA_YIELD, ctx);
+}
+
 /* [-1, +?, vy]  the child at 'idx' has ended: nothing of it stays */
 static int finish (lua_State *L, Child *c, int idx) {
   int status = 0;
@@ -479,6 +506,8 @@ static int turn (lua_State *L, int status, lua_KContext idx) {
     signalgroup(c, SIGKILL);
     for (int i = OUT; i <= IN; i++) shutours(c, i);
   }
+  if (c->detach && c->fd[REPORT] < 0 && c->reported == 0)
+    return release(L, c, (int)idx);
   if (ended(c)) return finish(L, c, (int)idx);
   if (rb_timeleft(L) <= 0) outoftime(L, c);
   watchall(L, c);
@@ -501,6 +530,7 @@ int rb_spawn (lua_State *L, const rb_Command *cmd, lua_KContext ctx,
                       "nothing may change");
   Child *c = pushchild(L, cmd);
   int idx = lua_gettop(L);
+  c->detach = cmd->detach;
   c->ctx = ctx;
   c->k = k;
   startchild(L, c, cmd);

@@ -267,6 +267,8 @@ typedef struct rb_Command {
   const char *const *hosts; /* "host:port" it may connect to; NULL: none */
   int pledge;               /* a deed: pledge between fork and exec */
   const char *scratch;      /* readonly: the folder that it may write to; NULL: none */
+  int detach;               /* it goes on without us: k finds {pid=, start=} */
+  const char *output;       /* detach: the file to which it writes; NULL: none */
 } rb_Command;
 
 /* [-0, +1, vy]  Runs it; k finds {code=, signal=, stdout=, stderr=} on the

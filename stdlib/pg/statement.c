@@ -223,6 +223,23 @@ static int pushgiven (lua_State *L, const char *name) {
   return lua_getfield(L, VALUES, name);
 }
 
+/* Does the call give it? To ask `run` for what was never set is an error, or
+** ends the step: it has a way to be asked first. */
+static int isgiven (lua_State *L, const char *name) {
+  int type = lua_type(L, VALUES), given = type != LUA_TNIL;
+  if (luaL_getmetafield(L, VALUES, "__has") != LUA_TNIL) {
+    lua_pushvalue(L, VALUES);
+    lua_pushstring(L, name);
+    lua_call(L, 2, 1);
+    given = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  } else if (given) {
+    given = lua_getfield(L, VALUES, name) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  return given;
+}
+
 static int pushschema (lua_State *L, rb_PgCall *c, const char *name) {
   if (rb_setting(L, c->resource, "schema") == LUA_TTABLE)
     lua_getfield(L, -1, name);
@@ -231,16 +248,11 @@ static int pushschema (lua_State *L, rb_PgCall *c, const char *name) {
   return lua_type(L, -1);
 }
 
-/* [-0, +1, v]  The identifier itself. A table of values comes before the
-** schema. `run` comes after it, since asking `run` for what was never set is
-** an error. */
+/* [-0, +1, v]  the identifier itself: from the call's values, else the schema */
 static void pushname (lua_State *L, rb_PgCall *c, const char *name) {
-  int isrun = lua_type(L, VALUES) == LUA_TUSERDATA;
-  int type = isrun ? pushschema(L, c, name) : pushgiven(L, name);
-  if (type == LUA_TNIL) {
-    lua_pop(L, 1);
-    type = isrun ? pushgiven(L, name) : pushschema(L, c, name);
-  }
+  int type = isgiven(L, name) ? LUA_TNONE : pushschema(L, c, name);
+  if (type == LUA_TNIL) lua_pop(L, 1);
+  if (type == LUA_TNIL || type == LUA_TNONE) type = pushgiven(L, name);
   if (type == LUA_TNIL) missing(L, ":\"", lua_pushfstring(L, "%s\"", name));
   size_t n;
   const char *s = type == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;

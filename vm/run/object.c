@@ -79,6 +79,16 @@ static int object_index (lua_State *L) {
   return 1;
 }
 
+/* For modules that look up names in several places (luaL_getmetafield): was
+** this field set? Neither an error nor a deferral. */
+static int object_has (lua_State *L) {
+  rb_Run *r = checkrun(L);
+  const char *name = luaL_checkstring(L, 2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, r->known);
+  lua_pushboolean(L, lua_getfield(L, -1, name) != LUA_TNIL);
+  return 1;
+}
+
 static int object_newindex (lua_State *L) {
   rb_Run *r = checkrun(L);
   rb_Task *t = rb_taskof(L);
@@ -221,6 +231,8 @@ static void newtype (lua_State *L) {
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, object_newindex);
   lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, object_has);
+  lua_setfield(L, -2, "__has");
   pushmethods(L);
   lua_setfield(L, -2, "__methods");
   lua_pushliteral(L, "run");

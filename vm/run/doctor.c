@@ -114,3 +114,5 @@ int rb_doctor_resources (rb_Config *c, rb_Target *t, Row row, void *ud,
   rb_state_free(L);
   return p->exit;
 }
+
+int rb_doctor_kernel (const char **why) { return rb_kernellayer(why); }

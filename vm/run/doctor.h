@@ -14,4 +14,7 @@ int rb_doctor_resources (rb_Config *c, rb_Target *t,
                 const char *status, const char *value, const char *mend),
     void *ud, rb_Problem *p);
 
+/* Does the kernel layer hold on this machine? 'why' says what is missing. */
+int rb_doctor_kernel (const char **why);
+
 #endif

@@ -1,0 +1,265 @@
+/*
+** ending.c - the end of a run: findings, totals, what failed, what to type next
+*/
+
+#include <stdio.h>
+#include <string.h>
+
+#include "vm/show/terminal.h"
+
+enum { SHORTID = 8, NAMED = 4 };
+
+typedef struct Totals {
+  int changes, notices;    /* made or planned */
+  int failed, doubt;       /* effects */
+  int refused, deferred, manual, waiting;  /* steps */
+} Totals;
+
+static int isdry (const rb_Report *r) { return rb_same(r->mode, "dry-run"); }
+
+static void addstep (Totals *t, const rb_StepRow *step) {
+  t->refused += rb_same(step->status, "refused");
+  t->deferred += rb_same(step->status, "deferred");
+  t->manual += step->manual != NULL && !rb_same(step->status, "unselected") &&
+               !rb_same(step->status, "skipped");
+  t->waiting += rb_same(step->verify, "deferred") &&
+                !rb_same(step->status, "deferred");
+  for (const rb_EffectRow *e = step->effects; e != NULL; e = e->next) {
+    int did = rb_same(e->verdict, "would do") ||
+              (rb_same(e->outcome, "done") && !e->unchanged);
+    t->changes += did && rb_same(e->kind, "remedy");
+    t->notices += did && rb_same(e->kind, "notice");
+    t->failed += rb_same(e->outcome, "failed") && !rb_same(e->kind, "probe");
+    t->doubt += rb_same(e->outcome, "in-doubt");
+  }
+}
+
+static Totals totals (const rb_Report *r) {
+  Totals t = {0};
+  for (int i = 0; i < r->nsteps; i++) addstep(&t, &r->steps[i]);
+  return t;
+}
+
+/* -- findings ------------------------------------------------------------------------ */
+
+static int shownwidth (const char *s) {
+  return rb_style_width(s, strlen(s));
+}
+
+static void finding (rb_Show *s, const rb_Finding *f, int name) {
+  Style style = rb_same(f->status, "bad") ? BOLDRED
+              : rb_same(f->status, "warn") ? YELLOW
+              : rb_same(f->status, "ok") ? GREEN : PLAIN;
+  int own = shownwidth(f->name), text = style == BOLDRED ? RED : style;
+  rb_style_addf(&s->lead, PLAIN, "    %s%*s  ", f->name,
+                own < name ? name - own : 0, "");
+  if (f->value != NULL)
+    rb_terminal_value(&s->text, (Style)text, f->value, 0);
+  if (f->status != NULL) rb_style_add(&s->right, style, f->status);
+  rb_style_line(s);
+}
+
+static void findings (rb_Show *s, const rb_Report *r) {
+  int name = 0, most = s->width / 3;
+  if (r->nfindings == 0) return;
+  for (int i = 0; i < r->nfindings; i++) {
+    int n = shownwidth(r->findings[i].name);
+    if (n > name && n <= most) name = n;
+  }
+  rb_buffer_puts(&s->out, "\n");
+  rb_style_say(s, 2, BOLD, "findings");
+  for (int i = 0; i < r->nfindings; i++) finding(s, &r->findings[i], name);
+}
+
+/* -- totals -------------------------------------------------------------------------- */
+
+/* "make 2 changes and send 1 notice" */
+static const char *would (char out[160], const Totals *t) {
+  char changes[64], notices[64];
+  rb_style_many(changes, t->changes, "change", "changes");
+  rb_style_many(notices, t->notices, "notice", "notices");
+  snprintf(out, 160, "%s%s%s%s%s", t->changes > 0 ? "make " : "",
+           t->changes > 0 ? changes : "",
+           t->changes > 0 && t->notices > 0 ? " and " : "",
+           t->notices > 0 ? "send " : "", t->notices > 0 ? notices : "");
+  return out;
+}
+
+/* "2 changes were made, 1 notice was sent" */
+static const char *did (char out[160], const Totals *t) {
+  char changes[64], notices[64];
+  rb_style_many(changes, t->changes, "change was made", "changes were made");
+  rb_style_many(notices, t->notices, "notice was sent", "notices were sent");
+  snprintf(out, 160, "%s%s%s", t->changes > 0 ? changes : "",
+           t->changes > 0 && t->notices > 0 ? ", " : "",
+           t->notices > 0 ? notices : "");
+  return out;
+}
+
+static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
+  char text[160], many[64];
+  rb_style_add(&s->text, BOLD, "Nothing was changed.");
+  if (t->changes + t->notices > 0)
+    rb_style_addf(&s->text, PLAIN, " A real run would %s.", would(text, t));
+  else if (t->deferred + t->refused + t->manual == 0 && r->exit == 0)
+    rb_style_add(&s->text, PLAIN, " A real run would find nothing to do.");
+  if (t->manual > 0)
+    rb_style_addf(&s->text, PLAIN, " %s for a person.",
+                  rb_style_many(many, t->manual, "step is", "steps are"));
+  if (t->refused > 0)
+    rb_style_addf(&s->text, RED, " %s would be refused.",
+                  rb_style_many(many, t->refused, "step", "steps"));
+  if (t->deferred > 0)
+    rb_style_addf(&s->text, YELLOW, " %s on what has not happened yet.",
+                  rb_style_many(many, t->deferred, "step rests",
+                                "steps rest"));
+  rb_style_line(s);
+  if (r->exit == RB_DONE || r->exit == RB_DEFERRED)
+    rb_style_say(s, 0, DIM, "To do it: the same command without --dry-run.");
+}
+
+static void donetotals (rb_Show *s, const rb_Report *r, const Totals *t) {
+  char text[160], time[32];
+  int replay = rb_same(r->mode, "replay");
+  rb_style_add(&s->text, BOLDGREEN, "Done");
+  rb_style_addf(&s->text, PLAIN, " in %s. ", rb_style_duration(time, r->ms));
+  if (replay) rb_style_add(&s->text, PLAIN, "Replayed: nothing was performed.");
+  else if (t->changes + t->notices > 0)
+    rb_style_addf(&s->text, PLAIN, "%s.", did(text, t));
+  else rb_style_add(&s->text, PLAIN, "Nothing had to be changed.");
+  rb_style_line(s);
+  if (t->changes > 0 && !replay && !rb_same(r->mode, "undo")) {
+    rb_style_addf(&s->text, DIM, "To take it back: runbook undo %s",
+                  r->run + (strlen(r->run) > SHORTID ?
+                            strlen(r->run) - SHORTID : 0));
+    rb_style_line(s);
+  }
+}
+
+/* -- what failed ------------------------------------------------------------------------ */
+
+static const rb_StepRow *failedstep (const rb_Report *r) {
+  for (int i = 0; i < r->nsteps && r->errorstep != NULL; i++)
+    if (rb_same(r->steps[i].id, r->errorstep)) return &r->steps[i];
+  return NULL;
+}
+
+static void headline (rb_Show *s, const rb_Report *r, const rb_StepRow *at) {
+  static const struct { const char *status, *word; Style style; } words[] = {
+    {"failed", "Failed", BOLDRED}, {"stopped", "Stopped", BOLDYELLOW},
+    {"interrupted", "Interrupted", BOLDYELLOW}, {"in-doubt", "In doubt", BOLDRED}
+  };
+  const char *word = "Failed";
+  Style style = BOLDRED;
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (rb_same(r->status, words[i].status)) {
+      word = words[i].word;
+      style = words[i].style;
+    }
+  rb_style_add(&s->text, style, word);
+  if (at != NULL)
+    rb_style_addf(&s->text, BOLD, " at step %d%s%s", at->n, rb_style_dot(s),
+                  at->title != NULL ? at->title : at->id);
+  rb_style_line(s);
+}
+
+/* did the step's own lines say the same already? */
+static int said (const rb_Report *r, const rb_StepRow *at) {
+  return at != NULL && rb_same(at->reason, r->error.message);
+}
+
+static void place (rb_Show *s, const rb_Report *r) {
+  char text[300];
+  if (r->error.file[0] == '\0') return;
+  if (r->error.line > 0)
+    snprintf(text, sizeof text, "%s:%d", r->error.file, r->error.line);
+  else snprintf(text, sizeof text, "%s", r->error.file);
+  rb_style_row(s, "at", PLAIN, text);
+}
+
+/* how sure we are, and what had been done before */
+static void certainty (rb_Show *s, const rb_Report *r, const Totals *t) {
+  char text[160];
+  if (rb_same(r->certainty, "unknown") || r->exit == RB_INDOUBT)
+    rb_style_row(s, "certainty", BOLDYELLOW, "It may or may not have happened: "
+                 "look before you repeat it.");
+  else if (rb_same(r->certainty, "not done"))
+    rb_style_row(s, "certainty", PLAIN, "Nothing was changed by it.");
+  if (t->changes + t->notices > 0) {
+    rb_style_addf(&s->lead, DIM, "  %-10s ", "so far");
+    rb_style_addf(&s->text, PLAIN, "%s%s.", did(text, t), t->changes > 0 ?
+                  ", and not taken back" : "");
+    rb_style_line(s);
+  }
+  else if (r->exit != RB_INDOUBT && !rb_same(r->certainty, "unknown") &&
+           !rb_same(r->certainty, "not done"))
+    rb_style_row(s, "so far", PLAIN, "Nothing was changed.");
+}
+
+static void notreached (rb_Show *s, const rb_Report *r) {
+  int left = 0, some = 0;
+  for (int i = 0; i < r->nsteps; i++)
+    left += r->steps[i].n > s->laststep &&
+            !rb_same(r->steps[i].status, "unselected");
+  if (left == 0) return;
+  rb_style_addf(&s->lead, DIM, "  %-10s ", "not done");
+  for (int i = 0; i < r->nsteps && some < NAMED; i++) {
+    const rb_StepRow *step = &r->steps[i];
+    if (step->n <= s->laststep || rb_same(step->status, "unselected")) continue;
+    rb_style_addf(&s->text, DIM, "%s%d %s", some++ > 0 ? ", " : "", step->n,
+                  step->title != NULL ? step->title : step->id);
+  }
+  if (left > some) rb_style_addf(&s->text, DIM, " and %d more", left - some);
+  rb_style_line(s);
+}
+
+static void command (rb_Show *s, const rb_Report *r, const char *label,
+                     const char *verb, const char *what) {
+  size_t n = strlen(r->run);
+  rb_style_addf(&s->lead, DIM, "  %-10s ", label);
+  rb_style_addf(&s->text, BOLD, "runbook %s %s", verb,
+                r->run + (n > SHORTID ? n - SHORTID : 0));
+  rb_style_addf(&s->text, DIM, "  %s", what);
+  rb_style_line(s);
+}
+
+/* what to type next; a usage error has said it in its message */
+static void whatnext (rb_Show *s, const rb_Report *r, const Totals *t) {
+  const char *label = "next";
+  if (r->run[0] == '\0' || r->exit == RB_USAGE || r->exit == RB_LOCKED) return;
+  if (r->exit == RB_INDOUBT)
+    command(s, r, label, "resume", "looks at what is in doubt, and asks");
+  else if (r->exit == RB_STOPPED)
+    command(s, r, label, "resume", "goes on there, once that is settled");
+  else if (r->exit == RB_INTERRUPTED)
+    command(s, r, label, "resume", "goes on there");
+  else if (r->exit != RB_STALE)
+    command(s, r, label, "resume", "goes on there, once the cause is mended");
+  if (t->changes > 0)
+    command(s, r, r->exit == RB_STALE ? label : "or", "undo",
+            "takes back what was done");
+}
+
+static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
+  const rb_StepRow *at = failedstep(r);
+  headline(s, r, at);
+  if (r->error.message[0] != '\0' && !said(r, at))
+    rb_style_row(s, r->error.kind, RED, r->error.message);
+  else if (r->error.kind[0] != '\0' && at != NULL)
+    rb_style_row(s, "kind", PLAIN, r->error.kind);
+  place(s, r);
+  if (isdry(r)) return;
+  certainty(s, r, t);
+  notreached(s, r);
+  whatnext(s, r, t);
+}
+
+void rb_terminal_end (rb_Show *s, const rb_Report *r) {
+  Totals t = totals(r);
+  findings(s, r);
+  rb_buffer_puts(&s->out, "\n");
+  int good = rb_same(r->status, "done") || rb_same(r->status, "planned");
+  if (!good) failure(s, r, &t);
+  if (isdry(r)) drytotals(s, r, &t);
+  else if (good) donetotals(s, r, &t);
+}

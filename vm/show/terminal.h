@@ -1,0 +1,33 @@
+/*
+** terminal.h - a run for a person (private to vm/show)
+*/
+
+#ifndef rb_terminal_h
+#define rb_terminal_h
+
+#include "vm/show/style.h"
+
+/* All of these leave their lines in s->out. */
+void rb_terminal_banner (rb_Show *s, const rb_Report *r);
+void rb_terminal_case (rb_Show *s, const rb_Report *r, const rb_CaseRow *c);
+void rb_terminal_step (rb_Show *s, const rb_Report *r, const rb_StepRow *step);
+void rb_terminal_end (rb_Show *s, const rb_Report *r);
+
+/* effect.c: what a step did or would do, below its line */
+void rb_terminal_effects (rb_Show *s, const rb_Report *r,
+                          const rb_StepRow *step);
+/* Which steps the effects rest on: "3, 5"; 0 when none is known. */
+int rb_terminal_assumed (const rb_Report *r, const rb_EffectRow *e,
+                         char *out, size_t size);
+/* A JSON value in one line, as a person would write it. */
+void rb_terminal_value (rb_Buffer *b, Style style, const json_t *v, int quote);
+
+/* json.c: the document of a finished run; NULL: no memory */
+char *rb_json_report (const rb_Report *r);
+char *rb_json_problem (const rb_Problem *p);
+
+static inline int rb_same (const char *a, const char *b) {
+  return a != NULL && __builtin_strcmp(a, b) == 0;
+}
+
+#endif

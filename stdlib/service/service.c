@@ -1,0 +1,387 @@
+/*
+** service.c - the process behind a system: is it up, what does it say, again
+**
+** How one looks and acts differs by who keeps the process (a driver for each);
+** what a remedy promises does not: it has acted when the state is the one
+** that was asked for.
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stdlib/service/service.h"
+
+#define SEEN "service.seen"
+#define WITHIN 30.0     /* seconds in which a state has to come about */
+#define EVERY 0.25
+#define MAXLINES 10000
+#define MAXTAIL ((size_t)4 << 20)
+
+const char *const rb_actionnames[] = {"start", "stop", "restart"};
+
+static const rb_Driver *const drivers[] = {&rb_pm2, &rb_process, NULL};
+
+/* -- the resource ---------------------------------------------------------------- */
+
+const char *rb_service_setting (lua_State *L, const char *key) {
+  if (rb_setting(L, rb_resource(L), key) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    return NULL;
+  }
+  return lua_tostring(L, -1);
+}
+
+/* [-0, +1, v]  the driver and the name of "pm2:NAME" */
+static const rb_Driver *pushdriver (lua_State *L, const char **name) {
+  const char *url = rb_service_setting(L, "url");
+  const char *colon = url != NULL ? strchr(url, ':') : NULL;
+  if (colon == NULL || colon[1] == '\0')
+    rb_fail(L, "refused", RB_NOTDONE, "%s: a service is \"pm2:NAME\" or "
+            "\"process:NAME\" in the configuration", rb_resource(L)->name);
+  *name = colon + 1;
+  for (const rb_Driver *const *d = drivers; *d != NULL; d++)
+    if (strlen((*d)->scheme) == (size_t)(colon - url)
+        && strncmp((*d)->scheme, url, (size_t)(colon - url)) == 0) return *d;
+  rb_fail(L, "refused", RB_NOTDONE, "%s: this version drives services of pm2 and plain "
+          "processes, not \"%.*s\"", rb_resource(L)->name, (int)(colon - url), url);
+  return NULL;
+}
+
+rb_Seen *rb_seen_push (lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  rb_Seen *s = lua_newuserdatauv(L, sizeof *s, 0);
+  memset(s, 0, sizeof *s);
+  s->ctx = ctx;
+  s->k = k;
+  s->restarts = -1;
+  return s;
+}
+
+rb_Words rb_words_push (lua_State *L, int max) {
+  rb_Words w = {.max = max};
+  w.list = lua_newuserdatauv(L, ((size_t)max + 1) * sizeof *w.list, 0);
+  lua_createtable(L, max, 0);
+  w.anchor = lua_gettop(L);
+  w.list[0] = NULL;
+  return w;
+}
+
+void rb_words_add (lua_State *L, rb_Words *w) {
+  if (w->n == w->max) luaL_error(L, "too many words in a command");
+  w->list[w->n++] = (char *)lua_tostring(L, -1);
+  w->list[w->n] = NULL;
+  lua_rawseti(L, w->anchor, w->n);
+}
+
+void rb_words_addf (lua_State *L, rb_Words *w, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  lua_pushvfstring(L, fmt, ap);
+  va_end(ap);
+  rb_words_add(L, w);
+}
+
+/* -- a state as people and scripts see it ------------------------------------------ */
+
+static int isonline (const rb_Seen *s) { return strcmp(s->state, "online") == 0; }
+static int isstopped (const rb_Seen *s) { return strcmp(s->state, "stopped") == 0; }
+
+/* [-0, +1, m]  "online, pid 123" */
+static const char *pushwords (lua_State *L, const rb_Seen *s) {
+  lua_pushstring(L, s->state);
+  for (int i = 0; i < s->npids; i++) {
+    lua_pushfstring(L, "%s%d", i == 0 ? ", pid " : " ", (int)s->pids[i]);
+    lua_concat(L, 2);
+  }
+  return lua_tostring(L, -1);
+}
+
+/* [-0, +1, m]  {state=, pid=, restarts=, since=, instances=} */
+static void pushstate (lua_State *L, const rb_Seen *s) {
+  char since[32];
+  time_t t = (time_t)s->since;
+  struct tm tm;
+  lua_createtable(L, 0, 5);
+  lua_pushstring(L, s->state);
+  lua_setfield(L, -2, "state");
+  if (s->npids > 0) {
+    lua_pushinteger(L, s->pids[0]);
+    lua_setfield(L, -2, "pid");
+  }
+  if (s->npids > 1) {
+    lua_pushinteger(L, s->npids);
+    lua_setfield(L, -2, "instances");
+  }
+  if (s->restarts >= 0) {
+    lua_pushinteger(L, s->restarts);
+    lua_setfield(L, -2, "restarts");
+  }
+  if (s->since > 0 && gmtime_r(&t, &tm) != NULL) {
+    strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    lua_pushstring(L, since);
+    lua_setfield(L, -2, "since");
+  }
+}
+
+/* -- probes ---------------------------------------------------------------------------- */
+
+static int statused (lua_State *L, int status, lua_KContext ctx) {
+  const rb_Seen *s = lua_touserdata(L, -1);
+  (void)status; (void)ctx;
+  const char *name = rb_resource(L)->name;
+  rb_describe(L, "%s is %s", name, pushwords(L, s));
+  pushstate(L, s);
+  return 1;
+}
+
+static int service_status (lua_State *L) {
+  const char *name;
+  lua_settop(L, 1);
+  const rb_Driver *d = pushdriver(L, &name);
+  return d->look(L, name, 0, statused);
+}
+
+/* where the last n lines of s begin */
+static const char *lastlines (const char *s, size_t len, lua_Integer n) {
+  const char *p = s + len;
+  if (len > 0 && p[-1] == '\n') p--;
+  while (p > s)
+    if (*--p == '\n' && --n == 0) return p + 1;
+  return s;
+}
+
+/* [-0, +0, v]  the last n lines of a file, onto the list at the top */
+static void addtail (lua_State *L, const char *path, lua_Integer n) {
+  struct stat st;
+  int list = lua_gettop(L);
+  char *room = lua_newuserdatauv(L, MAXTAIL, 0);
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  ssize_t got = -1;
+  if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+    off_t from = (size_t)st.st_size > MAXTAIL ? st.st_size - (off_t)MAXTAIL : 0;
+    got = pread(fd, room, MAXTAIL, from);
+  }
+  int error = errno;
+  if (fd >= 0) close(fd);
+  if (got < 0)
+    rb_fail(L, error == ENOENT ? "missing" : "io", RB_NOTDONE,
+            "the log %s cannot be read: %s", path, strerror(error));
+  const char *end = room + got;
+  for (const char *s = lastlines(room, (size_t)got, n); s < end; ) {
+    const char *nl = memchr(s, '\n', (size_t)(end - s));
+    const char *to = nl != NULL ? nl : end;
+    lua_pushlstring(L, s, (size_t)(to - s));
+    lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+    s = to + 1;
+  }
+  lua_settop(L, list);
+}
+
+static int logged (lua_State *L, int status, lua_KContext n) {
+  const rb_Seen *s = lua_touserdata(L, -1);
+  (void)status;
+  if (s->logs[0][0] == '\0')
+    return rb_fail(L, "missing", RB_NOTDONE, "%s has no log that is known here: set "
+                   "`log` of the service in the configuration", rb_resource(L)->name);
+  rb_describe(L, "the last %d lines of %s", (int)n, s->logs[0]);
+  lua_newtable(L);
+  for (int i = 0; i < 2 && s->logs[i][0] != '\0'; i++) addtail(L, s->logs[i], n);
+  return 1;
+}
+
+static int service_logs (lua_State *L) {
+  const char *name;
+  lua_Integer n = luaL_optinteger(L, 2, 100);
+  luaL_argcheck(L, 0 < n && n <= MAXLINES, 2, "1 to 10000 lines");
+  lua_settop(L, 2);
+  const rb_Driver *d = pushdriver(L, &name);
+  return d->look(L, name, (lua_KContext)n, logged);
+}
+
+/* -- previews ---------------------------------------------------------------------------- */
+
+static void setstring (lua_State *L, const char *name, const char *s) {
+  lua_pushstring(L, s);
+  lua_setfield(L, -2, name);
+}
+
+/* [-0, +0, m]  plan[name] = { value = s } */
+static void setvalue (lua_State *L, const char *name, const char *s) {
+  lua_createtable(L, 0, 1);
+  setstring(L, "value", s);
+  lua_setfield(L, -2, name);
+}
+
+static int nothing (lua_State *L, const char *reason) {
+  setstring(L, "verdict", "nothing to do");
+  setstring(L, "reason", reason);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "exact");
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "result");  /* the state, below the plan */
+  return 1;
+}
+
+/* resource, url; on the top what was seen */
+static int planned (lua_State *L, int status, lua_KContext action) {
+  static const char *const after[] = {
+    "online", "stopped", "online, with another pid"
+  };
+  const rb_Seen *s = lua_touserdata(L, -1);
+  const char *name;
+  (void)status;
+  const rb_Driver *d = pushdriver(L, &name);
+  const char *words = pushwords(L, s);
+  const char *how = d->pushplan(L, name, (rb_Action)action);
+  pushstate(L, s);
+  lua_createtable(L, 0, 8);
+  lua_pushfstring(L, "%s %s", rb_actionnames[action], name);
+  lua_setfield(L, -2, "summary");
+  setstring(L, "image", words);
+  setvalue(L, "before", words);
+  if (action == RB_START && isonline(s)) return nothing(L, "it is online already");
+  if (action == RB_STOP && isstopped(s)) return nothing(L, "it is stopped already");
+  setvalue(L, "after", after[action]);
+  setstring(L, "reason", how);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "guarded");
+  if (action == RB_RESTART) {
+    setstring(L, "undo", "a restart has no inverse");
+    return 1;
+  }
+  lua_createtable(L, 1, 0);
+  lua_pushstring(L, rb_actionnames[action == RB_START ? RB_STOP : RB_START]);
+  lua_rawseti(L, -2, 1);
+  lua_setfield(L, -2, "inverse");
+  return 1;
+}
+
+static int preview (lua_State *L, rb_Action action) {
+  const char *name;
+  lua_settop(L, 1);
+  const rb_Driver *d = pushdriver(L, &name);
+  return d->look(L, name, action, planned);
+}
+
+static int service_prestart (lua_State *L) { return preview(L, RB_START); }
+static int service_prestop (lua_State *L) { return preview(L, RB_STOP); }
+static int service_prerestart (lua_State *L) { return preview(L, RB_RESTART); }
+
+/* -- deeds -------------------------------------------------------------------------------- */
+
+/* 1: resource, 2: url, 3: {action, until} as numbers, 4: before, in words */
+typedef struct Deed { rb_Action action; double until; } Deed;
+
+static int again (lua_State *L, int status, lua_KContext ctx);
+
+/* none of the pids that the preview saw is there any more */
+static int isanother (lua_State *L, const rb_Seen *s) {
+  const char *before = lua_tostring(L, 4), *p = strstr(before, ", pid ");
+  for (p = p != NULL ? p + 6 : ""; *p != '\0'; ) {
+    char *end;
+    long pid = strtol(p, &end, 10);
+    if (end == p) return 1;
+    for (int i = 0; i < s->npids; i++)
+      if (s->pids[i] == pid) return 0;
+    p = end;
+  }
+  return 1;
+}
+
+static int reached (lua_State *L, const Deed *deed, const rb_Seen *s) {
+  switch (deed->action) {
+    case RB_START: return isonline(s);
+    case RB_STOP: return isstopped(s);
+    case RB_RESTART: return isonline(s) && isanother(L, s);
+  }
+  return 0;
+}
+
+static int checked (lua_State *L, int status, lua_KContext ctx) {
+  const rb_Seen *s = lua_touserdata(L, -1);
+  const Deed *deed = lua_touserdata(L, 3);
+  (void)status; (void)ctx;
+  if (reached(L, deed, s)) {
+    pushstate(L, s);
+    return 1;
+  }
+  if (rb_timeleft(L) <= 0 || rb_now() > deed->until)
+    return rb_fail(L, "timeout", RB_UNKNOWN, "%s: after \"%s\" it is %s, and stays so",
+                   rb_resource(L)->name, rb_actionnames[deed->action], pushwords(L, s));
+  return rb_sleep(L, EVERY, 0, again);
+}
+
+static int again (lua_State *L, int status, lua_KContext ctx) {
+  const char *name;
+  (void)status; (void)ctx;
+  lua_settop(L, 4);
+  const rb_Driver *d = pushdriver(L, &name);
+  return d->look(L, name, 0, checked);
+}
+
+static int acted (lua_State *L, int status, lua_KContext ctx) {
+  Deed *deed = lua_touserdata(L, 3);
+  deed->until = rb_now() + WITHIN;
+  return again(L, status, ctx);
+}
+
+static int deed (lua_State *L, rb_Action action) {
+  const char *name;
+  lua_settop(L, 1);
+  const rb_Driver *d = pushdriver(L, &name);
+  Deed *it = lua_newuserdatauv(L, sizeof *it, 0);
+  *it = (Deed){.action = action};
+  rb_plan(L);
+  lua_getfield(L, -1, "image");
+  lua_replace(L, -2);
+  return d->act(L, name, action, 0, acted);
+}
+
+static int service_start (lua_State *L) { return deed(L, RB_START); }
+static int service_stop (lua_State *L) { return deed(L, RB_STOP); }
+static int service_restart (lua_State *L) { return deed(L, RB_RESTART); }
+
+int rb_service_badexit (lua_State *L, int result, const char *what) {
+  size_t n;
+  lua_getfield(L, result, "code");
+  int code = (int)lua_tointeger(L, -1);
+  lua_getfield(L, result, "stderr");
+  const char *err = lua_tolstring(L, -1, &n);
+  if (n == 0) {
+    lua_getfield(L, result, "stdout");
+    err = lua_tolstring(L, -1, &n);
+  }
+  while (n > 0 && (unsigned char)err[n - 1] <= ' ') n--;
+  size_t from = n > 300 ? n - 300 : 0;
+  return rb_fail(L, "command", RB_UNKNOWN, "%s: %s: exit code %d: %.*s",
+                 rb_resource(L)->name, what, code, (int)(n - from), err + from);
+}
+
+/* -- rows --------------------------------------------------------------------------------- */
+
+static const rb_Reg methods[] = {
+  {"status", RB_PROBE, service_status, NULL,
+   "status() -> {state, pid, restarts, since, instances} : \"online\", \"stopped\", "
+   "\"errored\", ...", NULL, NULL},
+  {"logs", RB_PROBE, service_logs, NULL,
+   "logs([n=100]) -> {line, ...} : the last lines of its output, then those of its "
+   "error log where that is another file", NULL, NULL},
+  {"start", RB_REMEDY, service_start, service_prestart,
+   "start() -> state : starts it and waits until it is online", NULL, NULL},
+  {"stop", RB_REMEDY, service_stop, service_prestop,
+   "stop() -> state : stops it and waits until it has ended", NULL, NULL},
+  {"restart", RB_REMEDY, service_restart, service_prerestart,
+   "restart() -> state : a new process, online", NULL, NULL},
+  RB_END
+};
+
+const rb_Module rb_module = {
+  .interface = RB_INTERFACE, .name = "service", .methods = methods
+};

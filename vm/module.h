@@ -78,6 +78,10 @@ typedef struct rb_Module {
   /* [-0, +0, m]  Adds constants to the table of functions at the top (json.null);
   ** NULL if none. */
   void (*constants) (lua_State *L);
+  /* [-2 (resource, facts), +1 "done" | "not done" | nil, vy]  What became of a
+  ** deed that pledged these facts and has no outcome; nil: it cannot be told.
+  ** Run as a probe. NULL if none. */
+  lua_CFunction settle;
 } rb_Module;
 
 /* the one symbol of a module's shared object */

@@ -57,5 +57,6 @@ const rb_Module rb_module = {
   .close = rb_pg_close,
   .doctor = rb_pg_doctor,
   .identity = rb_pg_identity,
-  .layer = rb_pg_layer
+  .layer = rb_pg_layer,
+  .settle = rb_pg_settle
 };

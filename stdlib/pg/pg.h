@@ -244,6 +244,7 @@ int rb_pg_transaction (lua_State *L);
 int rb_pg_transactionpreview (lua_State *L);
 int rb_pg_doctor (lua_State *L);
 int rb_pg_identity (lua_State *L);
+int rb_pg_settle (lua_State *L);
 int rb_pg_layer (lua_State *L, rb_Resource *r, const char **why);
 int rb_pg_txquery (lua_State *L);
 int rb_pg_txrow (lua_State *L);

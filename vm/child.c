@@ -3,81 +3,39 @@
 **
 ** A child is a userdata on the stack of the call that waits for it: whatever
 ** ends the call closes it, and that kills its process group and closes its
-** pipes. A deed's child waits between fork and exec until its intent is
-** durable; if we die meanwhile it reads the end of its pipe and leaves
-** without having done anything. Between fork and exec only what is
-** async-signal-safe happens: all else is prepared before the fork.
+** pipes.
 */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vm/fence.h"
+#include "vm/child.h"
 
 #define CHILD "rb.child"
 #define GRACE 2.0                       /* seconds between TERM and KILL */
 #define MAXOUTPUT ((size_t)16 << 20)
 
-/* descriptors of the parent; the first five are watched */
-enum { OUT, ERR, IN, REPORT, ENDED, GO, NFD };
-enum { NWATCHED = GO };
-
-/* why the child is being ended */
-enum { RUNNING, TIMEOUT, TOOMUCH, NOMEMORY };
-
-/* where a child that could not exec was stuck, and errno */
-enum { STARTING, FOLDER, FENCE, EXEC };
-typedef struct Report { int stage, error; } Report;
-
-typedef struct Bytes { char *s; size_t n, size; } Bytes;
-
-typedef struct Child {
-  pid_t pid;               /* 0: none (any more) */
-  int fd[NFD];             /* ours; -1: closed */
-  int theirs[NFD];         /* the child's; -1 after the fork */
-  rb_Watch *watch[NWATCHED];
-  rb_Fence fence;
-  rb_Task *task;
-  int awake;               /* the task has been woken */
-  int why, killed, detach;
-  Bytes out[2];            /* OUT and ERR, in the script's own memory */
-  lua_Alloc alloc; void *allocud;
-  const char *input; size_t inputlen;  /* kept by the first user value */
-  size_t max;
-  Report report; size_t reported;
-  const char *name;        /* for people; kept by the second user value */
-  lua_KContext ctx; lua_KFunction k;
-} Child;
-
 /* -- close ------------------------------------------------------------------- */
 
-static void shut (int *fd) {
-  if (*fd >= 0) close(*fd);
-  *fd = -1;
-}
-
-static void shutours (Child *c, int i) {
+static void shutours (rb_Child *c, int i) {
   if (i < NWATCHED && c->watch[i] != NULL) {
     rb_unwatch(c->watch[i]);
     c->watch[i] = NULL;
   }
-  shut(&c->fd[i]);
+  rb_child_shut(&c->fd[i]);
 }
 
-static void signalgroup (const Child *c, int sig) {
+static void signalgroup (const rb_Child *c, int sig) {
   if (kill(-c->pid, sig) != 0) kill(c->pid, sig);  /* not yet a group */
 }
 
 /* the child is killed, and waited for unless the kernel cannot let it go */
-static void reap (Child *c) {
+static void reap (rb_Child *c) {
   struct pollfd p = {.fd = c->fd[ENDED], .events = POLLIN};
   if (c->pid <= 0) return;
   signalgroup(c, SIGKILL);
@@ -87,25 +45,25 @@ static void reap (Child *c) {
 }
 
 static int child_close (lua_State *L) {
-  Child *c = luaL_checkudata(L, 1, CHILD);
+  rb_Child *c = luaL_checkudata(L, 1, CHILD);
   reap(c);
   for (int i = 0; i < NFD; i++) {
     shutours(c, i);
-    shut(&c->theirs[i]);
+    rb_child_shut(&c->theirs[i]);
   }
   rb_fence_close(&c->fence);
   for (int i = 0; i < 2; i++) {
     if (c->out[i].s != NULL)
       c->alloc(c->allocud, c->out[i].s, c->out[i].size, 0);
-    c->out[i] = (Bytes){0};
+    c->out[i] = (rb_Bytes){0};
   }
   return 0;
 }
 
 /* [-0, +1, m]  closed, to be opened; closes itself with its call */
-static Child *pushchild (lua_State *L, const rb_Command *cmd) {
-  Child *c = lua_newuserdatauv(L, sizeof *c, 2);
-  *c = (Child){.task = rb_self(L), .fence = {-1, NULL}, .max = cmd->maxoutput};
+static rb_Child *pushchild (lua_State *L, const rb_Command *cmd) {
+  rb_Child *c = lua_newuserdatauv(L, sizeof *c, 2);
+  *c = (rb_Child){.task = rb_self(L), .fence = {-1, NULL}, .max = cmd->maxoutput};
   for (int i = 0; i < NFD; i++) c->fd[i] = c->theirs[i] = -1;
   c->alloc = lua_getallocf(L, &c->allocud);
   if (c->max == 0) c->max = MAXOUTPUT;
@@ -128,136 +86,20 @@ static Child *pushchild (lua_State *L, const rb_Command *cmd) {
   return c;
 }
 
-/* -- the child's side ---------------------------------------------------------- */
-
-/* where its descriptors go; what else is open is closed */
-enum { ATREPORT = 3, ATGO, ATRULES, FIRSTCLOSED };
-
-static void giveup (int stage) {
-  Report r = {stage, errno};
-  if (write(ATREPORT, &r, sizeof r) < 0) _exit(126);
-  _exit(127);
-}
-
-/* first out of the way, then to their places */
-static int place (const Child *c) {
-  const int from[] = {c->theirs[IN], c->theirs[OUT], c->theirs[ERR],
-                      c->theirs[REPORT], c->theirs[GO], c->fence.ruleset};
-  enum { N = sizeof from / sizeof *from };
-  int high[N];
-  for (int i = 0; i < N; i++)
-    if ((high[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD, 16)) < 0
-        && from[i] >= 0)
-      return -1;
-  for (int i = 0; i < N; i++) {
-    if (high[i] < 0) close(i);
-    else if (dup2(high[i], i) < 0) return -1;
-  }
-  for (int i = ATREPORT; i < FIRSTCLOSED; i++) fcntl(i, F_SETFD, FD_CLOEXEC);
-  if (syscall(SYS_close_range, FIRSTCLOSED, ~0u, 0) == 0) return 0;
-  for (int i = FIRSTCLOSED; i < 1024; i++) close(i);  /* before Linux 5.9 */
-  return 0;
-}
-
-static void defaultsignals (void) {
-  struct sigaction sa = {.sa_handler = SIG_DFL};
-  sigset_t none;
-  for (int s = 1; s < NSIG; s++) sigaction(s, &sa, NULL);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* a byte: go on; the end: the parent is gone */
-static void awaitgo (void) {
-  char go;
-  ssize_t n;
-  do n = read(ATGO, &go, 1); while (n < 0 && errno == EINTR);
-  if (n != 1) _exit(0);
-}
-
-/* A session of its own: a group that can be ended as a whole, and no terminal
-** on which a program could wait for a password. */
-static void runchild (const Child *c, const rb_Command *cmd, pid_t parent) {
-  if (place(c) != 0) _exit(126);
-  if (setsid() < 0) giveup(STARTING);
-  if (cmd->readonly) {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) giveup(STARTING);
-    if (getppid() != parent) _exit(0);
-  }
-  if (cmd->cwd != NULL && chdir(cmd->cwd) != 0) giveup(FOLDER);
-  if (cmd->pledge) awaitgo();
-  if (cmd->readonly && rb_fence_apply(&c->fence, ATRULES) != 0) giveup(FENCE);
-  defaultsignals();
-  execve(cmd->argv[0], cmd->argv, cmd->env);
-  giveup(EXEC);
-}
-
 /* -- starting --------------------------------------------------------------------- */
 
-static int cannotstart (lua_State *L, const Child *c) {
+static int cannotstart (lua_State *L, const rb_Child *c) {
   return rb_fail(L, "io", RB_NOTDONE, "%s cannot be started: %s", c->name,
                  strerror(errno));
 }
 
-/* a pipe in its two places; our end does not block */
-static int openpipe (Child *c, int which, int writes) {
-  int p[2];
-  if (pipe2(p, O_CLOEXEC) != 0) return -1;
-  c->fd[which] = p[writes];
-  c->theirs[which] = p[!writes];
-  return fcntl(c->fd[which], F_SETFL, O_NONBLOCK);
-}
-
-/* what goes on without us writes to a file, or to nobody */
-static int openoutput (Child *c, const rb_Command *cmd) {
-  const char *file = cmd->output != NULL ? cmd->output : "/dev/null";
-  c->theirs[OUT] = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-  if (c->theirs[OUT] < 0) return -1;
-  c->theirs[ERR] = fcntl(c->theirs[OUT], F_DUPFD_CLOEXEC, 3);
-  return c->theirs[ERR] < 0 ? -1 : 0;
-}
-
-static void openpipes (lua_State *L, Child *c, const rb_Command *cmd) {
-  int bad = openpipe(c, REPORT, 0);
-  if (cmd->detach) bad |= openoutput(c, cmd);
-  else bad |= openpipe(c, OUT, 0) | openpipe(c, ERR, 0);
-  if (cmd->pledge) bad |= openpipe(c, GO, 1);
-  if (c->input != NULL) bad |= openpipe(c, IN, 1);
-  else bad |= (c->theirs[IN] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0;
-  if (bad) cannotstart(L, c);
-}
-
-/* a program that does not read its input is no reason for us to end */
-static void ignoresigpipe (void) {
-  struct sigaction sa;
-  if (sigaction(SIGPIPE, NULL, &sa) != 0 || sa.sa_handler != SIG_DFL) return;
-  sa.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &sa, NULL);
-}
-
-static void startchild (lua_State *L, Child *c, const rb_Command *cmd) {
-  sigset_t all, before;
-  pid_t parent = getpid();
+static void startchild (lua_State *L, rb_Child *c, const rb_Command *cmd) {
   const char *why = cmd->readonly ? rb_fence_open(&c->fence, cmd) : NULL;
   if (why != NULL)
     rb_fail(L, "refused", RB_NOTDONE, "%s cannot be held read-only: %s",
             c->name, why);
-  openpipes(L, c, cmd);
-  ignoresigpipe();
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  /* our handlers are not its own */
-  c->pid = fork();
-  if (c->pid == 0) runchild(c, cmd, parent);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (c->pid < 0) {
-    c->pid = 0;
-    cannotstart(L, c);
-  }
-  for (int i = 0; i < NFD; i++) shut(&c->theirs[i]);
+  if (rb_child_fork(c, cmd) != 0) cannotstart(L, c);
   rb_fence_close(&c->fence);
-  c->fd[ENDED] = (int)syscall(SYS_pidfd_open, c->pid, 0);
-  if (c->fd[ENDED] < 0) cannotstart(L, c);
-  fcntl(c->fd[ENDED], F_SETFD, FD_CLOEXEC);
 }
 
 /* when the process began, in clock ticks since boot: with its pid a name that
@@ -278,7 +120,7 @@ static long long startticks (pid_t pid) {
 }
 
 /* [-0, +1, m]  what is needed to look at the child later */
-static void pushfacts (lua_State *L, const Child *c, const rb_Command *cmd) {
+static void pushfacts (lua_State *L, const rb_Child *c, const rb_Command *cmd) {
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, c->pid);
   lua_setfield(L, -2, "pid");
@@ -295,7 +137,7 @@ static void pushfacts (lua_State *L, const Child *c, const rb_Command *cmd) {
 /* -- reading and writing ------------------------------------------------------------ */
 
 /* 1: there is room for more */
-static int grow (Child *c, Bytes *b) {
+static int grow (rb_Child *c, rb_Bytes *b) {
   if (b->n < b->size) return 1;
   if (b->size > c->max) {
     c->why = TOOMUCH;
@@ -313,8 +155,8 @@ static int grow (Child *c, Bytes *b) {
   return 1;
 }
 
-static void pumpout (Child *c, int which) {
-  Bytes *b = &c->out[which];
+static void pumpout (rb_Child *c, int which) {
+  rb_Bytes *b = &c->out[which];
   while (c->fd[which] >= 0 && grow(c, b)) {
     ssize_t n = read(c->fd[which], b->s + b->n, b->size - b->n);
     if (n > 0) b->n += (size_t)n;
@@ -323,7 +165,7 @@ static void pumpout (Child *c, int which) {
   }
 }
 
-static void pumpin (Child *c) {
+static void pumpin (rb_Child *c) {
   while (c->fd[IN] >= 0) {
     if (c->inputlen == 0) {
       shutours(c, IN);
@@ -340,7 +182,7 @@ static void pumpin (Child *c) {
   }
 }
 
-static void pumpreport (Child *c) {
+static void pumpreport (rb_Child *c) {
   while (c->fd[REPORT] >= 0) {
     ssize_t n = read(c->fd[REPORT], (char *)&c->report + c->reported,
                      sizeof c->report - c->reported);
@@ -351,7 +193,7 @@ static void pumpreport (Child *c) {
   }
 }
 
-static void pump (Child *c) {
+static void pump (rb_Child *c) {
   pumpreport(c);
   pumpin(c);
   for (int i = OUT; i <= ERR; i++) pumpout(c, i);
@@ -360,13 +202,13 @@ static void pump (Child *c) {
 /* -- the end ----------------------------------------------------------------------------- */
 
 /* has it ended? (It is not reaped: its group cannot be another's yet.) */
-static int ended (const Child *c) {
+static int ended (const rb_Child *c) {
   siginfo_t si = {0};
   return waitid(P_PID, (id_t)c->pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0
          && si.si_pid != 0;
 }
 
-static int failtostart (lua_State *L, const Child *c) {
+static int failtostart (lua_State *L, const rb_Child *c) {
   errno = c->report.error;
   switch (c->report.stage) {
     case FOLDER:
@@ -387,8 +229,8 @@ static int failtostart (lua_State *L, const Child *c) {
 }
 
 /* the last words on standard error, for a message; at most 'n' bytes */
-static const char *lastwords (const Child *c, int *n) {
-  const Bytes *b = &c->out[ERR];
+static const char *lastwords (const rb_Child *c, int *n) {
+  const rb_Bytes *b = &c->out[ERR];
   size_t end = b->n;
   while (end > 0 && (unsigned char)b->s[end - 1] <= ' ') end--;
   size_t from = end > 300 ? end - 300 : 0;
@@ -398,7 +240,7 @@ static const char *lastwords (const Child *c, int *n) {
   return b->s != NULL ? b->s + from : "";
 }
 
-static int failtoend (lua_State *L, const Child *c) {
+static int failtoend (lua_State *L, const rb_Child *c) {
   int n;
   const char *words = lastwords(c, &n), *colon = n > 0 ? ": " : "";
   switch (c->why) {
@@ -415,7 +257,7 @@ static int failtoend (lua_State *L, const Child *c) {
 }
 
 /* [-0, +1, m] */
-static void pushresult (lua_State *L, const Child *c, int status) {
+static void pushresult (lua_State *L, const rb_Child *c, int status) {
   static const char *const names[] = {"stdout", "stderr"};
   lua_createtable(L, 0, 4);
   int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -432,7 +274,7 @@ static void pushresult (lua_State *L, const Child *c, int status) {
 }
 
 /* [-1, +?, vy]  the child at 'idx' has become its program, and is let go */
-static int release (lua_State *L, Child *c, int idx) {
+static int release (lua_State *L, rb_Child *c, int idx) {
   lua_KFunction k = c->k;
   lua_KContext ctx = c->ctx;
   lua_createtable(L, 0, 2);
@@ -448,7 +290,7 @@ static int release (lua_State *L, Child *c, int idx) {
 }
 
 /* [-1, +?, vy]  the child at 'idx' has ended: nothing of it stays */
-static int finish (lua_State *L, Child *c, int idx) {
+static int finish (lua_State *L, rb_Child *c, int idx) {
   int status = 0;
   lua_KFunction k = c->k;
   lua_KContext ctx = c->ctx;
@@ -468,13 +310,13 @@ static int finish (lua_State *L, Child *c, int idx) {
 /* -- waiting ----------------------------------------------------------------------------- */
 
 static void onready (void *ud, short revents) {
-  Child *c = ud;
+  rb_Child *c = ud;
   (void)revents;
   if (!c->awake) rb_wake(c->task);
   c->awake = 1;
 }
 
-static void watchall (lua_State *L, Child *c) {
+static void watchall (lua_State *L, rb_Child *c) {
   for (int i = 0; i < NWATCHED; i++) {
     if (c->fd[i] < 0 || c->watch[i] != NULL) continue;
     c->watch[i] = rb_watch(L, c->fd[i], i == IN ? POLLOUT : POLLIN, onready, c);
@@ -483,7 +325,7 @@ static void watchall (lua_State *L, Child *c) {
 }
 
 /* first asked to end, then made to */
-static void outoftime (lua_State *L, Child *c) {
+static void outoftime (lua_State *L, rb_Child *c) {
   if (c->killed) {
     rb_grace(L, 0);
     rb_fail(L, "timeout", RB_UNKNOWN, "%s cannot be stopped: process %ld hangs "
@@ -496,7 +338,7 @@ static void outoftime (lua_State *L, Child *c) {
 }
 
 static int turn (lua_State *L, int status, lua_KContext idx) {
-  Child *c = lua_touserdata(L, (int)idx);
+  rb_Child *c = lua_touserdata(L, (int)idx);
   (void)status;
   lua_settop(L, (int)idx);
   c->awake = 0;
@@ -516,7 +358,7 @@ static int turn (lua_State *L, int status, lua_KContext idx) {
 
 /* the intent is durable: the child may go on */
 static int letgo (lua_State *L, int status, lua_KContext idx) {
-  Child *c = lua_touserdata(L, (int)idx);
+  rb_Child *c = lua_touserdata(L, (int)idx);
   if (c->fd[GO] >= 0 && write(c->fd[GO], "", 1) != 1)
     return rb_fail(L, "io", RB_NOTDONE, "%s ended before it began", c->name);
   shutours(c, GO);
@@ -528,7 +370,7 @@ int rb_spawn (lua_State *L, const rb_Command *cmd, lua_KContext ctx,
   if (!cmd->readonly && !rb_maychange(L))
     return luaL_error(L, "a command that may change things was started where "
                       "nothing may change");
-  Child *c = pushchild(L, cmd);
+  rb_Child *c = pushchild(L, cmd);
   int idx = lua_gettop(L);
   c->detach = cmd->detach;
   c->ctx = ctx;

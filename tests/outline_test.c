@@ -15,6 +15,7 @@
 
 #include "vm/run/outline.h"
 #include "vm/state.h"
+#include "vm/vm.h"
 
 static char path[] = "/tmp/rb_outline_XXXXXX.lua";
 
@@ -355,6 +356,28 @@ static void test_big (void **state) {
   unload(&l);
 }
 
+/* memory runs out at one place after the other: a problem, no crash, no leak */
+static void test_memory (void **state) {
+  Loaded l;
+  (void)state;
+  assert_int_equal(load(&l, good, strlen(good)), 0);
+  rb_outline_free(l.L, &l.o);
+  rb_VM *vm = rb_vm(l.L);
+  size_t all = vm->maxmemory;
+  int failures = 0, rc = 1;
+  for (size_t more = 0; rc != 0 && more < all; more += 64) {
+    lua_gc(l.L, LUA_GCCOLLECT);
+    vm->maxmemory = vm->memory + more;
+    rc = rb_outline_load(l.L, path, &l.o, &l.p);
+    vm->maxmemory = all;
+    failures += rc != 0;
+    if (rc != 0) assert_non_null(strstr(l.p.message, "not enough memory"));
+  }
+  assert_int_equal(rc, 0);
+  assert_true(failures > 50);
+  unload(&l);
+}
+
 static int setup (void **state) {
   (void)state;
   int fd = mkstemps(path, 4);
@@ -372,7 +395,7 @@ int main (void) {
     cmocka_unit_test(test_cases), cmocka_unit_test(test_limits),
     cmocka_unit_test(test_references), cmocka_unit_test(test_expect),
     cmocka_unit_test(test_bad), cmocka_unit_test(test_files),
-    cmocka_unit_test(test_big)
+    cmocka_unit_test(test_big), cmocka_unit_test(test_memory)
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

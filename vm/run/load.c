@@ -176,7 +176,7 @@ static int compile (lua_State *L, const rb_Buffer *b, const char *file,
                     rb_Problem *p) {
   const char *s = b->s != NULL ? b->s : "";
   size_t n = b->n;
-  if (n >= 3 && memcmp(s, "\xEF\xBB\xBF", 3) == 0) { s += 3; n -= 3; }
+  if (strncmp(s, "\xEF\xBB\xBF", 3) == 0) { s += 3; n -= 3; }
   const char *source = s;
   if (n > 0 && *s == '#') {  /* its newline stays: lines keep their numbers */
     size_t skip = strcspn(s, "\n");
@@ -351,18 +351,39 @@ int rb_chunk_load (lua_State *L, const char *file, rb_Problem *p) {
   return p->exit;
 }
 
+typedef struct Load {
+  const char *file;
+  rb_Buffer text;
+  rb_Outline *o;
+  rb_Problem *p;
+} Load;
+
+/* all that may run out of memory */
+static int protected (lua_State *L) {
+  char path[PATH_MAX];
+  Load *l = lua_touserdata(L, 1);
+  if (compile(L, &l->text, l->file, l->p) != 0) return 0;
+  if (realpath(l->file, path) == NULL)
+    snprintf(path, sizeof path, "%s", l->file);
+  setfolder(L, path);
+  const char *source = l->text.s != NULL ? l->text.s : "";
+  if (call(L, l->file, source, l->p) == 0) fill(L, path, l->o, l->p);
+  return 0;
+}
+
 int rb_outline_load (lua_State *L, const char *file, rb_Outline *o,
                      rb_Problem *p) {
-  char path[PATH_MAX];
-  rb_Buffer b = {0};
+  Load l = {.file = file, .o = o, .p = p};
   *o = (rb_Outline){.limitsref = RB_NOREF, .lock = {.ref = RB_NOREF}};
   *p = (rb_Problem){0};
-  if (readfile(file, &b, p) == 0 && checktext(&b, file, p) == 0 &&
-      compile(L, &b, file, p) == 0) {
-    if (realpath(file, path) == NULL) snprintf(path, sizeof path, "%s", file);
-    setfolder(L, path);
-    if (call(L, file, b.s != NULL ? b.s : "", p) == 0) fill(L, path, o, p);
+  if (readfile(file, &l.text, p) == 0 && checktext(&l.text, file, p) == 0) {
+    lua_pushcfunction(L, protected);
+    lua_pushlightuserdata(L, &l);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      rb_outline_free(L, o);
+      scripterror(L, file, "", p);
+    }
   }
-  rb_buffer_free(&b);
+  rb_buffer_free(&l.text);
   return p->exit;
 }

@@ -59,7 +59,7 @@ holds "metatables without finalizers and without our marks" '
   end
   assert(setmetatable({}, { __index = { a = 1 } }).a == 1)
   assert(getmetatable(run) == false and not pcall(setmetatable, run, {}))
-  assert(not pcall(function () getmetatable("").__index = nil end) or ("x"):upper() == "X")'
+  assert(getmetatable("") == false and ("x"):upper() == "X")'
 holds "pcall and xpcall do what they do" '
   assert(select("#", pcall(function () return nil, nil end)) == 3)
   local ok, e = xpcall(function () error "x" end, function (m) return "handled " .. m end)

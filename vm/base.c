@@ -218,4 +218,9 @@ void rb_base_open (lua_State *L) {
   lua_pushcclosure(L, base_format, 1);
   lua_setfield(L, -2, "format");
   lua_pop(L, 3);
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");  /* one script's "" is everyone's */
+  lua_pop(L, 2);
 }

@@ -106,8 +106,8 @@ void rb_task_free (rb_Task *t) {
   t->path = NULL;
   t->assumes = (rb_Assumes){0};
   vm->closing++;
-  if (t->state == RB_OVER && t->status == LUA_OK) lua_settop(t->L, 0);
-  else lua_resetthread(t->L);
+  if (t->state != RB_OVER || t->status != LUA_OK) lua_resetthread(t->L);
+  lua_settop(t->L, 0);  /* a reset leaves the error there */
   vm->closing--;
   lua_sethook(t->L, NULL, 0, 0);
   t->state = RB_OVER;

@@ -339,7 +339,7 @@ static void conclude (rb_Run *r) {
 static int lastwords (rb_VM *vm) {
   rb_Run *r = vm->run;
   rb_Report *rep = &r->report;
-  rep->exit = vm->interrupts > 0 ? RB_INTERRUPTED : RB_FAILED;
+  rep->exit = vm->interrupts > 0 ? RB_INTERRUPTED : r->started ? RB_FAILED : RB_USAGE;
   rep->status = vm->interrupts > 0 ? "interrupted" : "failed";
   rb_problem(&rep->error, rep->exit, "runaway", "the script did not stop: one of Lua's "
              "own functions (a pattern, perhaps) ran on and on; the process was ended");

@@ -155,21 +155,27 @@ static void readas (rb_Show *s, const rb_Report *r, const rb_EffectRow *e) {
 }
 
 /* the word at the right: only what the step's own line does not say */
-static void state (rb_Show *s, const rb_EffectRow *e) {
-  static const struct { const char *word, *shown; Style style; } words[] = {
-    {"nothing to do", "nothing to do", DIM},
-    {"would refuse", "would refuse", RED},
-    {"cannot predict", "cannot predict", YELLOW}, {"failed", "failed", RED},
-    {"in-doubt", "in doubt", BOLDRED}, {"replayed", "replayed", DIM}
+static void state (rb_Show *s, const rb_StepRow *step, const rb_EffectRow *e,
+                   int alone) {
+  static const struct { const char *word, *step, *shown; Style style; }
+  words[] = {
+    {"nothing to do", "unchanged", "nothing to do", DIM},
+    {"would refuse", "refused", "would refuse", RED},
+    {"cannot predict", "deferred", "cannot predict", YELLOW},
+    {"failed", "failed", "failed", RED},
+    {"in-doubt", "in-doubt", "in doubt", BOLDRED},
+    {"replayed", "", "replayed", DIM}
   };
   const char *word = e->verdict != NULL ? e->verdict : e->outcome;
   if (e->unchanged && rb_same(word, "done")) word = "nothing to do";
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (rb_same(word, words[i].word))
+    if (rb_same(word, words[i].word) &&
+        !(alone && rb_same(step->status, words[i].step)))
       rb_style_add(&s->right, words[i].style, words[i].shown);
 }
 
-static void effectline (rb_Show *s, const rb_Report *r, const rb_EffectRow *e) {
+static void effectline (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
+                        const rb_EffectRow *e, int alone) {
   int probe = rb_same(e->kind, "probe");
   Style style = probe ? DIM : PLAIN;
   char count[32];
@@ -188,7 +194,7 @@ static void effectline (rb_Show *s, const rb_Report *r, const rb_EffectRow *e) {
                     e->rows == 1 ? "row" : "rows");
   }
   readas(s, r, e);
-  state(s, e);
+  state(s, step, e, alone);
   rb_style_line(s);
 }
 
@@ -207,8 +213,10 @@ static void undo (rb_Show *s, const rb_EffectRow *e) {
 }
 
 static void effect (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
-                    const rb_EffectRow *e) {
-  effectline(s, r, e);
+                    const rb_EffectRow *e, int alone) {
+  int wont = rb_same(e->verdict, "nothing to do") || e->unchanged ||
+             rb_same(e->verdict, "would refuse");
+  effectline(s, r, step, e, alone);
   if (e->reason != NULL && !rb_same(e->reason,
                                     step->reason != NULL ? step->reason : "")) {
     Style style = rb_same(e->outcome, "failed") ||
@@ -217,12 +225,12 @@ static void effect (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
                             e->unchanged ? DIM : style, e->reason);
   }
   if (rb_same(e->kind, "probe")) return;
-  if (!rb_same(e->verdict, "nothing to do") && !e->unchanged) images(s, e);
+  if (wont) return;
+  images(s, e);
   if (rb_same(e->verdict, "would do") && e->guarded == 0)
     rb_style_say(s, DETAIL, DIM, "unguarded: what changes between the look and "
                                  "the deed is not noticed");
-  if (!rb_same(e->verdict, "nothing to do") &&
-      !rb_same(e->verdict, "would refuse") && !e->unchanged) undo(s, e);
+  undo(s, e);
 }
 
 /* -- all of them ------------------------------------------------------------------------- */
@@ -296,11 +304,11 @@ void rb_terminal_effects (rb_Show *s, const rb_Report *r,
   for (const rb_EffectRow *e = step->effects; e != NULL; e = e->next) {
     if (!isdeed(e)) {
       probes++;
-      if (probeshown(r, step, e, c.deeds, probes)) effect(s, r, step, e);
+      if (probeshown(r, step, e, c.deeds, probes)) effect(s, r, step, e, c.deeds == 1);
       continue;
     }
     int shown = all || (isbad(e) ? bad++ < FAILURES : good++ < SOME);
-    if (shown) effect(s, r, step, e);
+    if (shown) effect(s, r, step, e, c.deeds == 1);
     else left++;
   }
   if (left > 0) summary(s, &c, left);

@@ -96,24 +96,24 @@ static const char *did (char out[160], const Totals *t) {
   return out;
 }
 
+static void point (rb_Show *s, Style style, int n, const char *one,
+                   const char *many) {
+  char text[64];
+  if (n > 0) rb_style_say(s, 2, style, rb_style_many(text, n, one, many));
+}
+
 static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
-  char text[160], many[64];
+  char text[160];
   rb_style_add(&s->text, BOLD, "Nothing was changed.");
   if (t->changes + t->notices > 0)
     rb_style_addf(&s->text, PLAIN, " A real run would %s.", would(text, t));
   else if (t->deferred + t->refused + t->manual == 0 && r->exit == 0)
     rb_style_add(&s->text, PLAIN, " A real run would find nothing to do.");
-  if (t->manual > 0)
-    rb_style_addf(&s->text, PLAIN, " %s for a person.",
-                  rb_style_many(many, t->manual, "step is", "steps are"));
-  if (t->refused > 0)
-    rb_style_addf(&s->text, RED, " %s would be refused.",
-                  rb_style_many(many, t->refused, "step", "steps"));
-  if (t->deferred > 0)
-    rb_style_addf(&s->text, YELLOW, " %s on what has not happened yet.",
-                  rb_style_many(many, t->deferred, "step rests",
-                                "steps rest"));
   rb_style_line(s);
+  point(s, RED, t->refused, "step would be refused", "steps would be refused");
+  point(s, YELLOW, t->deferred, "step rests on what has not happened yet",
+        "steps rest on what has not happened yet");
+  point(s, CYAN, t->manual, "step is for a person", "steps are for a person");
   if (r->exit == RB_DONE || r->exit == RB_DEFERRED)
     rb_style_say(s, 0, DIM, "To do it: the same command without --dry-run.");
 }
@@ -259,7 +259,7 @@ void rb_terminal_end (rb_Show *s, const rb_Report *r) {
   findings(s, r);
   rb_buffer_puts(&s->out, "\n");
   int good = rb_same(r->status, "done") || rb_same(r->status, "planned");
-  if (!good) failure(s, r, &t);
+  if (!good && (!isdry(r) || r->error.exit != 0)) failure(s, r, &t);
   if (isdry(r)) drytotals(s, r, &t);
   else if (good) donetotals(s, r, &t);
 }

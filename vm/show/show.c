@@ -60,11 +60,15 @@ void rb_show_end (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
 }
 
 /* built whole, then written at once: a reader never sees half a document */
-static void document (rb_Buffer *out, char *json) {
-  if (json == NULL)
-    rb_buffer_puts(out, "{\"run\":null,\"error\":{\"kind\":\"memory\","
-                        "\"message\":\"not enough memory for the report\"}}");
-  else rb_buffer_puts(out, json);
+static void document (rb_Buffer *out, char *json, int exit) {
+  if (json != NULL) rb_buffer_puts(out, json);
+  else rb_buffer_printf(out,
+      "{\"run\":null,\"runbook\":null,\"target\":null,\"mode\":null,"
+      "\"status\":\"failed\",\"exit\":%d,\"digest\":null,\"enforced\":null,"
+      "\"params\":{},\"cases\":[],\"started\":null,\"duration_ms\":0,"
+      "\"findings\":[],\"steps\":[],\"error\":{\"kind\":\"memory\",\"message\":"
+      "\"not enough memory to say what happened: see runbook report\","
+      "\"certainty\":null,\"step\":null,\"file\":null,\"line\":null}}", exit);
   rb_buffer_puts(out, "\n");
   free(json);
 }
@@ -72,7 +76,7 @@ static void document (rb_Buffer *out, char *json) {
 void rb_show_finish (rb_Show *s, const rb_Report *r) {
   if (s == NULL) return;
   rb_style_measure(s);
-  if (s->json) document(&s->out, rb_json_report(r));
+  if (s->json) document(&s->out, rb_json_report(r), r->exit);
   else rb_terminal_end(s, r);
   rb_style_flush(s);
 }
@@ -156,7 +160,7 @@ void rb_show_problem (const rb_Problem *p, int json) {
   rb_ShowOptions o = {.json = json, .nocolor = 1};
   rb_style_open(&s, &o);
   if (json) {
-    document(&s.out, rb_json_problem(p));
+    document(&s.out, rb_json_problem(p), p->exit);
     rb_style_flush(&s);
   }
   else {

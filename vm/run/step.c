@@ -206,6 +206,7 @@ static int exitof (const Step *st) {
     return RB_INTERRUPTED;
   if (st->end.end == RB_STOPPEDEND && st->end.stop == RB_PERSON)
     return RB_STOPPED;
+  if (strcmp(st->end.kind, "drift") == 0) return RB_STALE;
   return mistaken(st) && !st->r->started ? RB_USAGE : RB_FAILED;
 }
 

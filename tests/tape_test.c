@@ -1,172 +1,10 @@
 /*
-** tape_test.c - the tape: what is on it stays, what was changed shows
+** tape_test.c - the tape: what is on it stays, whatever happens
 */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "vm/tape/store.h"
-
-#define SECRET "correct horse battery staple"
-#define NOBODY 65534
-
-static char dir[64], file[128];
-static rb_Problem problem;
-
-/* -- helpers ------------------------------------------------------------------ */
-
-static int setup (void **state) {
-  (void)state;
-  snprintf(dir, sizeof dir, "/tmp/rb-tape.XXXXXX");
-  problem = (rb_Problem){0};
-  if (mkdtemp(dir) == NULL) return -1;
-  snprintf(file, sizeof file, "%s/state/tape.db", dir);
-  return 0;
-}
-
-static int teardown (void **state) {
-  char command[128];
-  (void)state;
-  snprintf(command, sizeof command, "rm -rf '%s'", dir);
-  return system(command);
-}
-
-static rb_Tape *open_tape (void) {
-  rb_Tape *t = rb_tape_open(file, &problem);
-  if (t == NULL) fail_msg("%s", problem.message);
-  return t;
-}
-
-static void fine (int rc) {
-  if (rc != 0) fail_msg("%s", problem.message);
-}
-
-static void begin_run (rb_Tape *t, char id[RB_RUNID]) {
-  rb_TapeRun run = {
-    .runbook = "tenant_isolation", .target = "local", .mode = "run",
-    .who = "kim", .host = "desk", .version = "0.1.0",
-    .params = "{\"tenant\":\"greenwood_high\"}", .started = 1700000000000
-  };
-  rb_ulid(run.id);
-  if (id != NULL) memcpy(id, run.id, RB_RUNID);
-  fine(rb_tape_begin(t, &run, &problem));
-}
-
-static int64_t add (rb_Tape *t, const char *kind, const char *secret) {
-  rb_TapeEvent e = {
-    .kind = kind, .path = "block/remedy/1", .verb = "redis.set",
-    .text = "{\"n\":1}", .secret = secret,
-    .secretlen = secret != NULL ? strlen(secret) : 0, .at = 1700000000001
-  };
-  return rb_tape_append(t, &e);
-}
-
-/* a finished run of four events */
-static void one_run (char id[RB_RUNID]) {
-  rb_Tape *t = open_tape();
-  begin_run(t, id);
-  add(t, "start", NULL);
-  add(t, "intent", SECRET);
-  add(t, "outcome", NULL);
-  fine(rb_tape_commit(t, &problem));
-  fine(rb_tape_end(t, "done", 0, &problem));
-  rb_tape_close(t);
-}
-
-/* what the file says when somebody else writes to it */
-static int edit (const char *sql) {
-  sqlite3 *db;
-  int rc = sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL);
-  if (rc == SQLITE_OK) rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
-  if (rc == SQLITE_OK) rc = sqlite3_changes(db) > 0 ? SQLITE_OK : -1;
-  sqlite3_close(db);
-  return rc;
-}
-
-static int verify (void) {
-  rb_Tape *t = open_tape();
-  int rc = rb_tape_verify(t, NULL, &problem);
-  rb_tape_close(t);
-  return rc;
-}
-
-static void says (const char *part) {
-  if (strstr(problem.message, part) == NULL)
-    fail_msg("no '%s' in: %s", part, problem.message);
-}
-
-/* opening fails with exit 2, kind "tape" and these words */
-static void refused (const char *part) {
-  rb_Tape *t = rb_tape_open(file, &problem);
-  if (t != NULL) rb_tape_close(t);
-  assert_null(t);
-  assert_int_equal(problem.exit, RB_USAGE);
-  assert_string_equal(problem.kind, "tape");
-  says(part);
-}
-
-typedef struct Seen {
-  int n, secrets;
-  char kinds[200];
-} Seen;
-
-static int see (void *ud, const rb_TapeRow *row) {
-  Seen *s = ud;
-  s->n++;
-  assert_int_equal(row->seq, s->n);
-  assert_int_equal(strlen(row->hash), 64);
-  if (s->n < 20) {
-    strcat(s->kinds, row->event.kind);
-    strcat(s->kinds, " ");
-  }
-  if (row->event.secret != NULL) {
-    s->secrets++;
-    assert_int_equal(row->event.secretlen, strlen(SECRET));
-    assert_memory_equal(row->event.secret, SECRET, strlen(SECRET));
-  }
-  return 0;
-}
-
-static Seen seen (const char *id) {
-  Seen s = {0};
-  rb_Tape *t = open_tape();
-  fine(rb_tape_events(t, id, see, &s, &problem));
-  rb_tape_close(t);
-  return s;
-}
-
-static int mode (const char *name) {
-  char path[256];
-  struct stat st;
-  snprintf(path, sizeof path, "%s/%s", dir, name);
-  assert_int_equal(stat(path, &st), 0);
-  return (int)st.st_mode & 07777;
-}
+#include "tests/tape.h"
 
 /* -- what is on it --------------------------------------------------------------- */
-
-static int first_run (void *ud, const rb_TapeRun *run) {
-  *(rb_TapeRun *)ud = *run;
-  assert_string_equal(run->runbook, "tenant_isolation");
-  assert_string_equal(run->params, "{\"tenant\":\"greenwood_high\"}");
-  assert_string_equal(run->status, "failed");
-  return 1;
-}
 
 static void test_reads_back (void **state) {
   char first[RB_RUNID], second[RB_RUNID];
@@ -344,164 +182,7 @@ static void test_prune (void **state) {
   assert_int_not_equal(access(path, F_OK), 0);
 }
 
-/* -- what was changed shows ------------------------------------------------------- */
-
-static void tampered (const char *sql, const char *event) {
-  int rc = edit(sql);
-  if (rc != 0) fail_msg("%s: %d", sql, rc);
-  rc = verify();
-  if (rc == 0) fail_msg("not seen: %s", sql);
-  assert_int_equal(rc, RB_FAILED);
-  if (strstr(problem.message, event) == NULL)
-    fail_msg("%s: %s", sql, problem.message);
-}
-
-static void test_tampering (void **state) {
-  static const char *const change[][2] = {
-    {"UPDATE event SET at = at + 1 WHERE seq = 2", "event 2 (intent)"},
-    {"UPDATE event SET kind = 'note' WHERE seq = 2", "event 2 (note)"},
-    {"UPDATE event SET path = 'block/remedy/2' WHERE seq = 2", "event 2 "},
-    {"UPDATE event SET path = NULL WHERE seq = 2", "event 2 "},
-    {"UPDATE event SET verb = 'redis.del' WHERE seq = 3", "event 3 "},
-    {"UPDATE event SET text = '{\"n\":2}' WHERE seq = 3", "event 3 "},
-    {"UPDATE event SET verb = verb || path, path = '' WHERE seq = 3",
-     "event 3 "},
-    {"UPDATE event SET sealed = zeroblob(68) WHERE seq = 2", "event 2 "},
-    {"UPDATE event SET sealed = NULL WHERE seq = 2", "event 2 "},
-    {"UPDATE event SET hash = zeroblob(32) WHERE seq = 2", "event 2 "},
-    {"UPDATE event SET hash = NULL WHERE seq = 2", "event 2 "},
-    {"UPDATE event SET seq = 9 WHERE seq = 3", "event 4 "},
-    {"DELETE FROM event WHERE seq = 2", "event 3 "},
-    {"DELETE FROM event WHERE seq = 4", "event 4 "},
-    {"DELETE FROM event", "event 1 "},
-    {"DELETE FROM run", "event 1 "},
-    {"UPDATE run SET runbook = 'other'", "event 1 (start)"},
-    {"UPDATE run SET target = 'prod'", "event 1 "},
-    {"UPDATE run SET mode = 'dry-run'", "event 1 "},
-    {"UPDATE run SET who = 'ada'", "event 1 "},
-    {"UPDATE run SET host = 'lap'", "event 1 "},
-    {"UPDATE run SET version = '9'", "event 1 "},
-    {"UPDATE run SET params = '{}'", "event 1 "},
-    {"UPDATE run SET started = 1", "event 1 "},
-    {"UPDATE run SET id = '01ARZ3NDEKTSV4RRFFQ69G5FAV'", "event 1 "},
-    {"UPDATE run SET head = zeroblob(32)", "head of the run"},
-    {"UPDATE run SET events = 3", "event 5 "},
-    {"UPDATE run SET status = 'failed'", "event 4 "},
-    {"UPDATE run SET exit = 1", "event 4 "},
-    {"UPDATE run SET ended = 0", "event 4 "},
-  };
-  char copy[160], command[600];
-  (void)state;
-  one_run(NULL);
-  fine(verify());
-  edit("PRAGMA wal_checkpoint(TRUNCATE)");
-  snprintf(copy, sizeof copy, "%s/copy.db", dir);
-  snprintf(command, sizeof command, "cp '%s' '%s'", file, copy);
-  assert_int_equal(system(command), 0);
-  snprintf(command, sizeof command, "rm -f '%s'-*; cp '%s' '%s'", file, copy,
-           file);
-  for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
-    assert_int_equal(system(command), 0);
-    fine(verify());
-    tampered(change[i][0], change[i][1]);
-  }
-}
-
-static void test_swapped (void **state) {
-  (void)state;
-  one_run(NULL);
-  assert_int_equal(edit("UPDATE event SET seq = -seq WHERE seq IN (1, 3);"
-                        "UPDATE event SET seq = 4 + seq WHERE seq < 0"), 0);
-  assert_int_equal(verify(), RB_FAILED);
-  says("event 1 ");
-}
-
-static void test_anchor (void **state) {
-  rb_TapeRun before, after;
-  char id[RB_RUNID];
-  (void)state;
-  rb_Tape *t = open_tape();
-  begin_run(t, id);
-  add(t, "start", NULL);
-  fine(rb_tape_end(t, "failed", 1, &problem));
-  fine(rb_tape_runs(t, first_run, &before, &problem));
-  assert_int_equal(strlen(before.head), 64);
-  fine(rb_tape_continue(t, id, &problem));
-  add(t, "note", NULL);
-  fine(rb_tape_end(t, "failed", 1, &problem));
-  fine(rb_tape_runs(t, first_run, &after, &problem));
-  assert_string_not_equal(before.head, after.head);
-  rb_tape_close(t);
-}
-
-/* -- when the world is not as it should be -------------------------------------------- */
-
-static void spill (const char *text, size_t n) {
-  FILE *f = fopen(file, "wb");
-  assert_non_null(f);
-  fwrite(text, 1, n, f);
-  fclose(f);
-}
-
-static void patch (long at, const char *bytes, size_t n) {
-  FILE *f = fopen(file, "r+b");
-  fseek(f, at, SEEK_SET);
-  fwrite(bytes, 1, n, f);
-  fclose(f);
-}
-
-static void test_damaged (void **state) {
-  char garbage[8192];
-  (void)state;
-  rb_tape_close(open_tape());
-  spill("", 0);
-  refused("is damaged");
-  spill("hello", 5);
-  refused("is damaged");
-  memset(garbage, 'x', sizeof garbage);
-  spill(garbage, sizeof garbage);
-  refused("is damaged (it is not a tape at all)");
-  unlink(file);
-  rb_tape_close(open_tape());
-  patch(100, garbage, 3000);
-  refused("is damaged");
-  unlink(file);
-  rb_tape_close(open_tape());
-  patch(60, "\0\0\0\2", 4);
-  refused("has format 2, and this version of runbook reads 1");
-  patch(68, "\1\2\3\4", 4);
-  refused("another program");
-  unlink(file);
-  assert_int_equal(mkdir(file, 0700), 0);
-  refused("is not a file");
-}
-
-/* a page of the events is gone: opening does not see it, verify does */
-static void test_damaged_inside (void **state) {
-  char garbage[4096];
-  (void)state;
-  one_run(NULL);
-  edit("PRAGMA wal_checkpoint(TRUNCATE)");
-  memset(garbage, 'x', sizeof garbage);
-  patch(4096 * 2, garbage, sizeof garbage);
-  patch(4096, garbage, sizeof garbage);
-  assert_int_equal(verify(), RB_FAILED);
-  says("damaged");
-}
-
-static void test_stale_log (void **state) {
-  char wal[160], command[600];
-  (void)state;
-  one_run(NULL);
-  snprintf(wal, sizeof wal, "%s-wal", file);
-  assert_int_equal(access(wal, F_OK), 0);
-  snprintf(command, sizeof command, "rm '%s'", file);
-  assert_int_equal(system(command), 0);
-  char id[RB_RUNID];
-  one_run(id);  /* the old log must not become part of the new tape */
-  fine(verify());
-  assert_int_equal(seen(id).n, 4);
-}
+/* -- while it is written ---------------------------------------------------------- */
 
 static void test_locked (void **state) {
   sqlite3 *other;
@@ -556,84 +237,6 @@ static void test_full (void **state) {
   fine(rb_tape_verify(t, NULL, &problem));
   rb_tape_close(t);
   assert_int_equal(seen(id).n, 102);
-}
-
-static void test_no_room_to_create (void **state) {
-  struct rlimit old, limit;
-  (void)state;
-  signal(SIGXFSZ, SIG_IGN);
-  getrlimit(RLIMIT_FSIZE, &old);
-  limit = old;
-  limit.rlim_cur = 100;
-  setrlimit(RLIMIT_FSIZE, &limit);
-  rb_Tape *t = rb_tape_open(file, &problem);
-  setrlimit(RLIMIT_FSIZE, &old);
-  assert_null(t);
-  says("is full");
-  rb_tape_close(open_tape());  /* and nothing is in the way */
-}
-
-/* as an ordinary user, since root may write everything */
-static void test_not_writable (void **state) {
-  char state_dir[96];
-  (void)state;
-  if (geteuid() != 0) skip();
-  snprintf(state_dir, sizeof state_dir, "%s/state", dir);
-  one_run(NULL);
-  assert_int_equal(chmod(dir, 0755), 0);
-  assert_int_equal(chmod(state_dir, 0755), 0);
-  assert_int_equal(seteuid(NOBODY), 0);
-  rb_Tape *t = rb_tape_open(file, &problem);
-  assert_int_equal(seteuid(0), 0);
-  assert_null(t);
-  says("belongs to root");
-  assert_int_equal(chown(file, NOBODY, NOBODY), 0);
-  assert_int_equal(chmod(file, 0400), 0);
-  assert_int_equal(seteuid(NOBODY), 0);
-  t = rb_tape_open(file, &problem);
-  assert_int_equal(seteuid(0), 0);
-  assert_null(t);
-  says("cannot be written");
-  assert_int_equal(chmod(file, 0600), 0);
-  char command[400];
-  snprintf(command, sizeof command, "rm -f '%s'-*", file);
-  assert_int_equal(system(command), 0);
-  assert_int_equal(seteuid(NOBODY), 0);
-  t = rb_tape_open(file, &problem);  /* no log can be made in this folder */
-  assert_int_equal(seteuid(0), 0);
-  assert_null(t);
-  says("cannot be written");
-  unlink(file);
-  assert_int_equal(seteuid(NOBODY), 0);
-  t = rb_tape_open(file, &problem);
-  assert_int_equal(seteuid(0), 0);
-  assert_null(t);
-  says("Permission denied");
-}
-
-static void test_open_folder (void **state) {
-  char state_dir[96];
-  (void)state;
-  if (geteuid() != 0) skip();
-  snprintf(state_dir, sizeof state_dir, "%s/state", dir);
-  one_run(NULL);
-  assert_int_equal(chmod(state_dir, 0777), 0);
-  rb_tape_close(open_tape());
-  assert_int_equal(mode("state"), 0755);  /* ours: mended */
-  assert_int_equal(chmod(dir, 0755), 0);
-  assert_int_equal(chmod(state_dir, 0777), 0);
-  assert_int_equal(chown(file, NOBODY, NOBODY), 0);
-  assert_int_equal(seteuid(NOBODY), 0);
-  rb_Tape *t = rb_tape_open(file, &problem);
-  assert_int_equal(seteuid(0), 0);
-  assert_null(t);
-  says("chmod go-w");
-}
-
-static void test_no_folder (void **state) {
-  (void)state;
-  snprintf(file, sizeof file, "/proc/none/tape.db");
-  refused("cannot use the folder");
 }
 
 /* -- crashes --------------------------------------------------------------------------- */
@@ -839,21 +442,6 @@ static int scarce (void **state) {
   return sqlite3_config(SQLITE_CONFIG_MALLOC, &mine);
 }
 
-static void test_file (void **state) {
-  char name[64];
-  (void)state;
-  setenv("XDG_STATE_HOME", "/var/x", 1);
-  assert_true(rb_tape_file(name, sizeof name));
-  assert_string_equal(name, "/var/x/runbook/tape.db");
-  assert_false(rb_tape_file(name, 10));
-  unsetenv("XDG_STATE_HOME");
-  setenv("HOME", "/home/kim", 1);
-  assert_true(rb_tape_file(name, sizeof name));
-  assert_string_equal(name, "/home/kim/.local/state/runbook/tape.db");
-  unsetenv("HOME");
-  assert_false(rb_tape_file(name, sizeof name));
-}
-
 static void test_sha256 (void **state) {
   char hash[65];
   (void)state;
@@ -862,19 +450,14 @@ static void test_sha256 (void **state) {
                             "b00361a396177a9cb410ff61f20015ad");
 }
 
-#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main (void) {
   const struct CMUnitTest tests[] = {
     test(test_reads_back), test(test_only_mine), test(test_sealed),
     test(test_secret_cannot_move), test(test_derived), test(test_continues),
-    test(test_names), test(test_prune), test(test_tampering),
-    test(test_swapped), test(test_anchor), test(test_damaged),
-    test(test_damaged_inside), test(test_stale_log), test(test_locked),
-    test(test_full), test(test_no_room_to_create), test(test_not_writable),
-    test(test_open_folder), test(test_no_folder), test(test_torn_tail),
-    test(test_killed), test(test_many_at_once), test(test_two_go_on),
-    test(test_rescue), test(test_memory), test(test_file), test(test_sha256)
+    test(test_names), test(test_prune), test(test_locked), test(test_full),
+    test(test_torn_tail), test(test_killed), test(test_many_at_once),
+    test(test_two_go_on), test(test_rescue), test(test_memory),
+    test(test_sha256)
   };
   return cmocka_run_group_tests(tests, scarce, NULL);
 }

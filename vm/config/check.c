@@ -3,12 +3,13 @@
 ** in the tables below, and nowhere else.
 */
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <lauxlib.h>
-
+#include "vm/buffer.h"
 #include "vm/config/private.h"
+#include "vm/module.h"   /* rb_duration */
 
 const char *const rb_limitnames[] = {
   "pg_rows", "pg_rows_statement", "redis_keys", "http_writes", "files",
@@ -17,140 +18,146 @@ const char *const rb_limitnames[] = {
 
 typedef enum Kind {
   TEXT,      /* a string, env or secret */
-  STRING, LIST, LIMIT, TARGETKIND,
-  ANY,       /* a table whose keys are the scripts' business */
-  KEYS,      /* a table with these keys */
-  MAP,       /* a table of names, each value as the one node */
-  RESOURCE   /* a URL or path, or a table with these keys */
+  STRING,    /* written out */
+  URL,       /* a TEXT with a scheme of 'of' */
+  DURATION,
+  LIST,      /* of different STRINGs */
+  TEXTS,     /* a list of TEXTs */
+  LIMIT, TARGETKIND,
+  ANY,       /* a table whose content is the scripts' business */
+  KEYS,      /* a table with the keys of 'of' */
+  MAP,       /* a table of names, each value like the one row of 'of' */
+  RESOURCE   /* the first row of 'of' alone, or a table with its keys */
 } Kind;
 
-typedef struct Node {
+typedef struct Row {
   const char *key;
   Kind kind;
-  const struct Node *of;
-} Node;
+  const void *of;      /* Row[], or for a URL Scheme[] */
+} Row;
 
-static const Node http[] = {
-  {"url", TEXT, NULL}, {"headers", ANY, NULL}, {"probes", LIST, NULL},
-  {"idempotency", STRING, NULL}, {"ca", STRING, NULL}, {"timeout", STRING, NULL},
+typedef struct Scheme {
+  const char *start, *example;
+} Scheme;
+
+/* -- what may be written -------------------------------------------------- */
+
+static const Scheme httpurl[] = {
+  {"http://", "http://HOST:PORT"}, {"https://", NULL}, {NULL, NULL}
+};
+static const Scheme pgurl[] = {
+  {"postgresql://", "postgresql://USER@HOST:PORT/DATABASE"}, {"postgres://", NULL},
+  {NULL, NULL}
+};
+static const Scheme redisurl[] = {
+  {"redis://", "redis://HOST:PORT/0"}, {"rediss://", NULL}, {"unix://", NULL},
+  {NULL, NULL}
+};
+static const Scheme smtpurl[] = {
+  {"smtp://", "smtp://HOST:PORT"}, {"smtps://", NULL}, {NULL, NULL}
+};
+static const Scheme serviceurl[] = {
+  {"pm2:", "pm2:NAME"}, {"process:", NULL}, {"docker:", NULL}, {"compose:", NULL},
+  {"systemd:", NULL}, {NULL, NULL}
+};
+
+static const Row text[] = {{"", TEXT, NULL}, {NULL, TEXT, NULL}};
+
+static const Row http[] = {
+  {"url", URL, httpurl}, {"headers", MAP, text}, {"probes", LIST, NULL},
+  {"idempotency", STRING, NULL}, {"ca", TEXT, NULL}, {"timeout", DURATION, NULL},
+  {"health", STRING, NULL}, {NULL, TEXT, NULL}
+};
+static const Row pg[] = {
+  {"url", URL, pgurl}, {"probe", URL, pgurl}, {"secret_columns", LIST, NULL},
   {NULL, TEXT, NULL}
 };
-static const Node pg[] = {
-  {"url", TEXT, NULL}, {"probe", TEXT, NULL}, {"secret_columns", LIST, NULL},
-  {NULL, TEXT, NULL}
+static const Row redis[] = {
+  {"url", URL, redisurl}, {"probe", URL, redisurl}, {NULL, TEXT, NULL}
 };
-static const Node redis[] = {
-  {"url", TEXT, NULL}, {"probe", TEXT, NULL}, {NULL, TEXT, NULL}
+static const Row service[] = {
+  {"url", URL, serviceurl}, {"program", TEXT, NULL}, {"home", TEXT, NULL},
+  {"pidfile", TEXT, NULL}, {"start", TEXTS, NULL}, {"cwd", TEXT, NULL},
+  {"log", TEXT, NULL}, {NULL, TEXT, NULL}
 };
-static const Node service[] = {
-  {"url", TEXT, NULL}, {"program", STRING, NULL}, {"home", STRING, NULL},
-  {"pidfile", STRING, NULL}, {"start", LIST, NULL}, {"cwd", STRING, NULL},
-  {"log", STRING, NULL}, {NULL, TEXT, NULL}
-};
-static const Node path[] = {{"path", TEXT, NULL}, {NULL, TEXT, NULL}};
+static const Row path[] = {{"path", TEXT, NULL}, {NULL, TEXT, NULL}};
 
-static const Node system_[] = {
+static const Row systemkeys[] = {
   {"http", RESOURCE, http}, {"pg", RESOURCE, pg}, {"redis", RESOURCE, redis},
-  {"service", RESOURCE, service}, {"dotenv", RESOURCE, path},
+  {"dotenv", RESOURCE, path}, {"service", RESOURCE, service},
   {"log", RESOURCE, path}, {"backup", RESOURCE, path},
   {"settings", ANY, NULL}, {"schema", ANY, NULL}, {NULL, TEXT, NULL}
 };
-static const Node asystem[] = {{"", KEYS, system_}, {NULL, TEXT, NULL}};
+static const Row asystem[] = {{"", KEYS, systemkeys}, {NULL, TEXT, NULL}};
 
-static const Node allow[] = {
-  {"files", LIST, NULL}, {"programs", LIST, NULL}, {"hosts", LIST, NULL},
+static const Row allow[] = {
+  {"files", TEXTS, NULL}, {"programs", TEXTS, NULL}, {"hosts", TEXTS, NULL},
   {NULL, TEXT, NULL}
 };
-static const Node limits[] = {
+static const Row limits[] = {
   {"pg_rows", LIMIT, NULL}, {"pg_rows_statement", LIMIT, NULL},
   {"redis_keys", LIMIT, NULL}, {"http_writes", LIMIT, NULL},
   {"files", LIMIT, NULL}, {"commands", LIMIT, NULL}, {"notices", LIMIT, NULL},
   {NULL, TEXT, NULL}
 };
-static const Node anytable[] = {{"", ANY, NULL}, {NULL, TEXT, NULL}};
-static const Node notify[] = {
-  {"slack", ANY, NULL}, {"teams", ANY, NULL}, {"mail", ANY, NULL},
-  {"pagerduty", TEXT, NULL}, {"webhook", ANY, NULL}, {NULL, TEXT, NULL}
-};
-static const Node target[] = {
-  {"kind", TARGETKIND, NULL}, {"defaults", MAP, anytable}, {"allow", KEYS, allow},
-  {"limits", KEYS, limits}, {"notify", KEYS, notify}, {"systems", MAP, asystem},
+static const Row channel[] = {{"", URL, httpurl}, {NULL, TEXT, NULL}};
+static const Row mail[] = {
+  {"smtp", URL, smtpurl}, {"from", TEXT, NULL}, {"user", TEXT, NULL},
+  {"password", TEXT, NULL}, {"reply_to", TEXT, NULL}, {"ca", TEXT, NULL},
   {NULL, TEXT, NULL}
 };
-static const Node atarget[] = {{"", KEYS, target}, {NULL, TEXT, NULL}};
-static const Node people[] = {{"", LIST, NULL}, {NULL, TEXT, NULL}};
-
-static const Node top[] = {
-  {"target", STRING, NULL}, {"runbooks", LIST, NULL}, {"roles", MAP, people},
-  {"targets", MAP, atarget}, {NULL, TEXT, NULL}
+static const Row pagerduty[] = {
+  {"key", TEXT, NULL}, {"url", URL, httpurl}, {NULL, TEXT, NULL}
+};
+static const Row notify[] = {
+  {"slack", MAP, channel}, {"teams", MAP, channel}, {"mail", KEYS, mail},
+  {"pagerduty", RESOURCE, pagerduty}, {"webhook", MAP, channel}, {NULL, TEXT, NULL}
+};
+static const Row anytable[] = {{"", ANY, NULL}, {NULL, TEXT, NULL}};
+static const Row targetkeys[] = {
+  {"kind", TARGETKIND, NULL}, {"systems", MAP, asystem}, {"allow", KEYS, allow},
+  {"limits", KEYS, limits}, {"notify", KEYS, notify}, {"defaults", MAP, anytable},
+  {NULL, TEXT, NULL}
+};
+static const Row atarget[] = {{"", KEYS, targetkeys}, {NULL, TEXT, NULL}};
+static const Row people[] = {{"", LIST, NULL}, {NULL, TEXT, NULL}};
+static const Row top[] = {
+  {"target", STRING, NULL}, {"targets", MAP, atarget}, {"runbooks", LIST, NULL},
+  {"roles", MAP, people}, {NULL, TEXT, NULL}
 };
 
-/* -- URLs --------------------------------------------------------------------- */
-
-typedef struct Scheme { const char *kind, *scheme; int bare; } Scheme;
-
-/* bare: "pm2:name", with no "//" */
-static const Scheme schemes[] = {
-  {"http", "http", 0}, {"http", "https", 0},
-  {"pg", "postgresql", 0}, {"pg", "postgres", 0},
-  {"redis", "redis", 0}, {"redis", "rediss", 0}, {"redis", "unix", 0},
-  {"service", "pm2", 1}, {"service", "process", 1}, {"service", "docker", 1},
-  {"service", "compose", 1}, {"service", "systemd", 1}, {NULL, NULL, 0}
+/* what is written for a key that is spelt in another way altogether */
+static const struct { const char *word, *key; } aliases[] = {
+  {"postgres", "pg"}, {"postgresql", "pg"}, {"database", "pg"}, {"db", "pg"},
+  {"env", "dotenv"}, {"cache", "redis"}, {"api", "http"}, {"https", "http"},
+  {"web", "http"}, {"pm2", "service"}, {"process", "service"}, {"docker", "service"},
+  {"systemd", "service"}, {"logs", "log"}, {"backups", "backup"},
+  {"environments", "targets"}, {"type", "kind"}, {"uri", "url"}, {"folder", "path"},
+  {"file", "path"}, {"params", "defaults"}, {"parameters", "defaults"},
+  {"notifications", "notify"}, {"notices", "notify"}, {"email", "mail"}
 };
 
-/* the URL without its password: what goes into a message */
-static void harmless (const char *url, char *out, size_t size) {
-  const char *at = strrchr(url, '@'), *scheme = strstr(url, "://");
-  if (at == NULL || scheme == NULL || at < scheme) snprintf(out, size, "%s", url);
-  else snprintf(out, size, "%.*s://...%s", (int)(scheme - url), url, at);
-}
-
-int rb_config_url (const char *kind, const char *url, char *why, size_t size) {
-  const char *example = NULL;
-  char shown[200];
-  for (const Scheme *s = schemes; s->kind != NULL; s++) {
-    size_t n = strlen(s->scheme);
-    if (strcmp(s->kind, kind) != 0) continue;
-    if (strncmp(url, s->scheme, n) == 0
-        && strncmp(url + n, s->bare ? ":" : "://", s->bare ? 1 : 3) == 0
-        && url[n + (s->bare ? 1 : 3)] != '\0') return 1;
-    if (example == NULL) example = s->bare ? "pm2:NAME" : s->scheme;
-  }
-  if (example == NULL) return 1;  /* a path */
-  harmless(url, shown, sizeof shown);
-  if (strstr(url, "://") == NULL && strcmp(kind, "service") != 0)
-    snprintf(why, size, "'%s' has no scheme: write %s://%s", shown, example, shown);
-  else
-    snprintf(why, size, "'%s' is no URL for %s: write %s%s", shown, kind, example,
-             strcmp(kind, "service") == 0 ? " or process:NAME" : "://HOST:PORT");
-  return 0;
-}
-
-/* -- the walk --------------------------------------------------------------------- */
+/* -- saying what is wrong ---------------------------------------------------- */
 
 typedef struct Walk {
-  lua_State *L;
+  const rb_Config *c;
   rb_Problem *p;
-  const char *file;
-  char place[300];
+  char place[400];
 } Walk;
 
-static int fail (Walk *w, const char *what) {
-  rb_problem(w->p, RB_USAGE, "config", "%s%s%s", w->place, *w->place ? ": " : "", what);
-  snprintf(w->p->file, sizeof w->p->file, "%s", w->file);
-  return 0;
-}
+static const char *const types[] = {
+  [RB_ITEMTABLE] = "a table", [RB_ITEMTEXT] = "a text",
+  [RB_ITEMINTEGER] = "a number", [RB_ITEMNUMBER] = "a number",
+  [RB_ITEMBOOLEAN] = "a boolean", [RB_ITEMENV] = "an env",
+  [RB_ITEMSECRET] = "a secret"
+};
 
-static int expected (Walk *w, const char *what) {
-  char text[200];
-  snprintf(text, sizeof text, "%s expected, not a %s", what, luaL_typename(w->L, -1));
-  return fail(w, text);
-}
-
-static int check (Walk *w, const Node *n);
-
-static int istext (lua_State *L) {
-  return lua_type(L, -1) == LUA_TSTRING || luaL_testudata(L, -1, RB_LATER) != NULL;
+static int expected (Walk *w, const char *what, const rb_Item *item) {
+  if (item->type == RB_ITEMTEXT)
+    return rb_config_problem(w->c, w->p, w->place, "%s is expected, not \"%.60s\"",
+                             what, item->text);
+  return rb_config_problem(w->c, w->p, w->place, "%s is expected, not %s", what,
+                           types[item->type]);
 }
 
 /* appends ".key" to the place; returns what to cut it back to */
@@ -160,132 +167,217 @@ static size_t enter (Walk *w, const char *key) {
   return n;
 }
 
-static int unknown (Walk *w, const Node *keys, const char *key) {
-  const char *words[32];
-  char text[300];
+static size_t enterindex (Walk *w, size_t i) {
+  char number[24];
+  snprintf(number, sizeof number, "%zu", i + 1);
+  return enter(w, number);
+}
+
+static int unknown (Walk *w, const Row *rows, const char *key) {
+  const char *words[32], *near = NULL;
+  rb_Buffer all = {0};
   int n = 0;
-  for (; keys->key != NULL; keys++) words[n++] = keys->key;
+  for (const Row *r = rows; r->key != NULL; r++) {
+    rb_buffer_printf(&all, "%s%s", n > 0 ? ", " : "", r->key);
+    words[n++] = r->key;
+  }
   words[n] = NULL;
-  const char *near = rb_nearest(key, words);
+  for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+    for (int k = 0; k < n && strcmp(aliases[i].word, key) == 0; k++)
+      if (strcmp(aliases[i].key, words[k]) == 0) near = words[k];
+  if (near == NULL) near = rb_nearest(key, words);
   enter(w, key);
-  snprintf(text, sizeof text, near != NULL ? "unknown key (did you mean '%s'?)"
-           : "unknown key; there are %s, %s, ...", near != NULL ? near : words[0],
-           n > 1 ? words[1] : "");
-  return fail(w, text);
+  if (near != NULL)
+    rb_config_problem(w->c, w->p, w->place, "there is no such key (did you mean "
+                      "'%s'?)", near);
+  else rb_config_problem(w->c, w->p, w->place, "there is no such key; there are %s",
+                         all.s);
+  rb_buffer_free(&all);
+  return w->p->exit;
 }
 
-static int checkkeys (Walk *w, const Node *keys) {
-  lua_State *L = w->L;
-  if (!lua_istable(L, -1)) return expected(w, "a table");
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    const Node *n = keys;
-    if (lua_type(L, -2) != LUA_TSTRING) return fail(w, "only named keys are expected");
-    const char *key = lua_tostring(L, -2);
-    while (n->key != NULL && strcmp(n->key, key) != 0) n++;
-    if (n->key == NULL) return unknown(w, keys, key);
-    size_t back = enter(w, key);
-    if (!check(w, n)) return 0;
+/* -- one value ------------------------------------------------------------- */
+
+static int istext (const rb_Item *item) {
+  return item->type == RB_ITEMTEXT || item->type == RB_ITEMENV
+         || item->type == RB_ITEMSECRET;
+}
+
+/* A URL for a message: without what stands before '@' or after '?'. */
+static void harmless (const rb_Item *item, char *out, size_t size) {
+  const char *url = rb_item_text(item), *scheme = strstr(url, "://");
+  const char *host = scheme != NULL ? scheme + 3 : url, *at = strrchr(host, '@');
+  if (item->type == RB_ITEMSECRET)
+    snprintf(out, size, "secret \"%s\"", item->text);
+  else
+    snprintf(out, size, "\"%.*s%s%.*s\"", (int)(host - url), url, at != NULL ? "...@" : "",
+             (int)strcspn(at != NULL ? at + 1 : host, "?"), at != NULL ? at + 1 : host);
+}
+
+static int checkurl (Walk *w, const Scheme *schemes, const rb_Item *item) {
+  char shown[200];
+  const char *url = rb_item_text(item), *kind = schemes->start;
+  if (url == NULL) return 0;  /* an environment that nobody has asked yet */
+  for (const Scheme *s = schemes; s->start != NULL; s++) {
+    size_t n = strlen(s->start);
+    if (strncmp(url, s->start, n) == 0 && url[n] != '\0') return 0;
+  }
+  harmless(item, shown, sizeof shown);
+  if (strchr(kind, '/') != NULL && strstr(url, "://") == NULL && *url != '\0'
+      && *url != '/' && strncmp(url, kind, strlen(kind) - 3) != 0)
+    return rb_config_problem(w->c, w->p, w->place, "%s has no scheme: write %s in "
+                             "front of it", shown, kind);
+  return rb_config_problem(w->c, w->p, w->place, "%s is not such as %s", shown,
+                           schemes->example);
+}
+
+static int checkduration (Walk *w, const rb_Item *item) {
+  double seconds;
+  if (item->type == RB_ITEMTEXT && rb_duration(item->text, &seconds) && seconds > 0)
+    return 0;
+  return expected(w, "a duration such as \"10s\"", item);
+}
+
+static int checkkind (Walk *w, const rb_Item *item) {
+  static const char *const kinds[] = {"sandbox", "staging", "production"};
+  for (size_t i = 0; i < 3 && item->type == RB_ITEMTEXT; i++)
+    if (strcmp(item->text, kinds[i]) == 0) return 0;
+  return expected(w, "\"sandbox\", \"staging\" or \"production\"", item);
+}
+
+static int checklimit (Walk *w, const rb_Item *item) {
+  if (item->type == RB_ITEMINTEGER && item->integer >= 0) return 0;
+  if (item->type == RB_ITEMINTEGER)
+    return rb_config_problem(w->c, w->p, w->place, "a whole number from 0 on is "
+                             "expected, not %lld", item->integer);
+  return expected(w, "a whole number from 0 on", item);
+}
+
+static int checklist (Walk *w, const rb_Item *item, int literal) {
+  const char *what = literal ? "a text" : "a text, env or secret";
+  if (item->type != RB_ITEMTABLE || item->n != item->nlist)
+    return expected(w, "a list such as { \"one\", \"two\" }", item);
+  for (size_t i = 0; i < item->n; i++) {
+    const rb_Item *one = &item->items[i];
+    size_t back = enterindex(w, i);
+    if (literal ? one->type != RB_ITEMTEXT : !istext(one)) return expected(w, what, one);
+    for (size_t k = 0; k < i && literal; k++)
+      if (strcmp(item->items[k].text, one->text) == 0)
+        return rb_config_problem(w->c, w->p, w->place, "\"%s\" is in the list already",
+                                 one->text);
     w->place[back] = '\0';
-    lua_pop(L, 1);
-  }
-  return 1;
-}
-
-static int checkmap (Walk *w, const Node *each) {
-  lua_State *L = w->L;
-  if (!lua_istable(L, -1)) return expected(w, "a table");
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    if (lua_type(L, -2) != LUA_TSTRING) return fail(w, "only named keys are expected");
-    size_t back = enter(w, lua_tostring(L, -2));
-    if (!check(w, each)) return 0;
-    w->place[back] = '\0';
-    lua_pop(L, 1);
-  }
-  return 1;
-}
-
-static int checklist (Walk *w) {
-  lua_State *L = w->L;
-  if (!lua_istable(L, -1)) return expected(w, "a list");
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    if (lua_type(L, -2) != LUA_TNUMBER || !istext(L))
-      return fail(w, "a list of strings expected: { \"one\", \"two\" }");
-    lua_pop(L, 1);
-  }
-  return 1;
-}
-
-static int checkresource (Walk *w, const Node *n) {
-  lua_State *L = w->L;
-  char why[500];
-  int plain = !lua_istable(L, -1);
-  if (plain && !istext(L)) return expected(w, "a URL or path, or a table,");
-  if (!plain) {
-    if (!checkkeys(w, n->of)) return 0;
-    lua_getfield(L, -1, n->of[0].key);
-    if (lua_isnil(L, -1)) {
-      snprintf(why, sizeof why, "needs its %s", n->of[0].key);
-      return fail(w, why);
-    }
-  } else lua_pushvalue(L, -1);
-  int good = lua_type(L, -1) != LUA_TSTRING
-             || rb_config_url(n->key, lua_tostring(L, -1), why, sizeof why);
-  lua_pop(L, 1);
-  return good ? 1 : fail(w, why);
-}
-
-static int checkkind (Walk *w) {
-  static const char *const kinds[] = {"sandbox", "staging", "production", NULL};
-  const char *s = lua_tostring(w->L, -1);
-  for (const char *const *k = kinds; s != NULL && *k != NULL; k++)
-    if (strcmp(s, *k) == 0) return 1;
-  return fail(w, "\"sandbox\", \"staging\" or \"production\" expected");
-}
-
-static int check (Walk *w, const Node *n) {
-  lua_State *L = w->L;
-  luaL_checkstack(L, 8, "configuration nested too deeply");
-  switch (n->kind) {
-    case TEXT: return istext(L) ? 1 : expected(w, "a string, env or secret");
-    case STRING: return lua_type(L, -1) == LUA_TSTRING ? 1 : expected(w, "a string");
-    case ANY: return lua_istable(L, -1) ? 1 : expected(w, "a table");
-    case LIST: return checklist(w);
-    case LIMIT:
-      return lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 0 ? 1
-             : expected(w, "a whole number, 0 or more,");
-    case TARGETKIND: return checkkind(w);
-    case KEYS: return checkkeys(w, n->of);
-    case MAP: return checkmap(w, n->of);
-    case RESOURCE: return checkresource(w, n);
   }
   return 0;
 }
 
-/* Parameter defaults would let a mistyped line act on production. */
-static int checkdefaults (Walk *w) {
-  lua_State *L = w->L;
-  if (lua_getfield(L, -1, "targets") != LUA_TTABLE) { lua_pop(L, 1); return 1; }
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    lua_getfield(L, -1, "kind");
-    int production = lua_isnil(L, -1) || strcmp(lua_tostring(L, -1), "production") == 0;
-    lua_getfield(L, -2, "defaults");
-    if (production && !lua_isnil(L, -1)) {
-      snprintf(w->place, sizeof w->place, "targets.%s.defaults", lua_tostring(L, -4));
-      return fail(w, "a production target has no defaults for parameters");
-    }
-    lua_pop(L, 3);
+/* -- tables ---------------------------------------------------------------- */
+
+static int check (Walk *w, const Row *row, const rb_Item *item);
+
+static int checkkeys (Walk *w, const Row *rows, const rb_Item *item) {
+  if (item->type != RB_ITEMTABLE || item->nlist > 0)
+    return expected(w, "a table { NAME = VALUE, ... }", item);
+  for (size_t i = 0; i < item->n; i++) {
+    const char *key = item->items[i].key;
+    const Row *row = rows;
+    while (row->key != NULL && strcmp(row->key, key) != 0) row++;
+    if (row->key == NULL) return unknown(w, rows, key);
+    size_t back = enter(w, key);
+    if (check(w, row, &item->items[i]) != 0) return w->p->exit;
+    w->place[back] = '\0';
   }
-  lua_pop(L, 1);
-  return 1;
+  return 0;
 }
 
-int rb_config_check (rb_Config *c, rb_Problem *p) {
-  Walk w = {.L = c->L, .p = p, .file = c->file};
-  int good = checkkeys(&w, top) && checkdefaults(&w);
-  lua_settop(c->L, 1);
-  return good ? 0 : p->exit;
+static int checkmap (Walk *w, const Row *each, const rb_Item *item) {
+  if (item->type != RB_ITEMTABLE || item->nlist > 0)
+    return expected(w, "a table { NAME = VALUE, ... }", item);
+  for (size_t i = 0; i < item->n; i++) {
+    size_t back = enter(w, item->items[i].key);
+    if (check(w, each, &item->items[i]) != 0) return w->p->exit;
+    w->place[back] = '\0';
+  }
+  return 0;
+}
+
+static int checkresource (Walk *w, const Row *rows, const rb_Item *item) {
+  if (istext(item)) return check(w, rows, item);
+  if (item->type != RB_ITEMTABLE) {
+    char what[80];
+    snprintf(what, sizeof what, "a %s, or a table { %s = ... },", rows->key, rows->key);
+    return expected(w, what, item);
+  }
+  if (checkkeys(w, rows, item) != 0) return w->p->exit;
+  if (rb_item_get(item, rows->key) != NULL) return 0;
+  return rb_config_problem(w->c, w->p, w->place, "it needs %s = ...", rows->key);
+}
+
+static int check (Walk *w, const Row *row, const rb_Item *item) {
+  switch (row->kind) {
+    case TEXT: return istext(item) ? 0 : expected(w, "a text, env or secret", item);
+    case STRING: return item->type == RB_ITEMTEXT ? 0 : expected(w, "a text", item);
+    case URL:
+      return istext(item) ? checkurl(w, row->of, item) : expected(w, "a URL", item);
+    case ANY: return item->type == RB_ITEMTABLE ? 0 : expected(w, "a table", item);
+    case DURATION: return checkduration(w, item);
+    case LIST: return checklist(w, item, 1);
+    case TEXTS: return checklist(w, item, 0);
+    case LIMIT: return checklimit(w, item);
+    case TARGETKIND: return checkkind(w, item);
+    case KEYS: return checkkeys(w, row->of, item);
+    case MAP: return checkmap(w, row->of, item);
+    case RESOURCE: return checkresource(w, row->of, item);
+  }
+  return 0;
+}
+
+/* -- the whole --------------------------------------------------------------- */
+
+/* Parameter defaults would let half a command line act on production. */
+static int checkdefaults (Walk *w, const rb_Item *target) {
+  const rb_Item *kind = rb_item_get(target, "kind");
+  if (rb_item_get(target, "defaults") == NULL) return 0;
+  if (kind != NULL && strcmp(kind->text, "production") != 0) return 0;
+  snprintf(w->place, sizeof w->place, "targets.%s.defaults", target->key);
+  return rb_config_problem(w->c, w->p, w->place, "a production target takes no defaults "
+                           "for parameters%s", kind == NULL ? " (it is one without "
+                           "kind = \"sandbox\" or \"staging\")" : "");
+}
+
+static int checktwice (const rb_Config *c, rb_Problem *p) {
+  const rb_Place *twice = rb_places_twice(&c->places);
+  if (twice == NULL) return 0;
+  const char *dot = strrchr(twice->name, '.');
+  const char *key = *twice->name == '?' && dot != NULL ? dot + 1 : twice->name;
+  rb_config_problem(c, p, key, "this key is given twice in one table, and only the "
+                    "last one would count");
+  p->line = twice->line;
+  return p->exit;
+}
+
+static int checkchosen (const rb_Config *c, rb_Problem *p) {
+  const rb_Item *chosen = rb_item_get(&c->root, "target");
+  const rb_Item *targets = rb_item_get(&c->root, "targets");
+  if (chosen == NULL || rb_item_get(targets, chosen->text) != NULL) return 0;
+  const char *near = targets != NULL ? rb_nearest(chosen->text, targets->names) : NULL;
+  return rb_config_problem(c, p, "target", near != NULL ? "there is no target '%s' (did "
+                           "you mean '%s'?)" : "there is no target '%s'", chosen->text,
+                           near);
+}
+
+int rb_config_check (const rb_Config *c, rb_Problem *p) {
+  Walk w = {.c = c, .p = p};
+  const rb_Item *targets;
+  if (checktwice(c, p) != 0 || checkkeys(&w, top, &c->root) != 0) return p->exit;
+  targets = rb_item_get(&c->root, "targets");
+  for (size_t i = 0; targets != NULL && i < targets->n; i++)
+    if (checkdefaults(&w, &targets->items[i]) != 0) return p->exit;
+  return checkchosen(c, p);
+}
+
+int rb_config_checktarget (const rb_Config *c, const rb_Item *target, rb_Problem *p) {
+  Walk w = {.c = c, .p = p};
+  enter(&w, "targets");
+  enter(&w, target->key);
+  return checkkeys(&w, targetkeys, target);
 }

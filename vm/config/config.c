@@ -4,41 +4,68 @@
 */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
 
+#include "vm/buffer.h"
 #include "vm/config/private.h"
 
 #define NAME "runbook.config.lua"
-#define STEPS 20000000        /* VM instructions that it may take */
-#define MAXMEMORY (16u << 20)
+#define CHUNK "config"              /* what Lua's messages call the file */
+#define MAXFILE ((size_t)1 << 20)
+#define MAXMEMORY ((size_t)32 << 20)
+#define SECONDS 1.0                 /* that it may compute */
+#define STEPS 10000                 /* VM instructions between looks at the clock */
 
-typedef struct Memory { size_t used; } Memory;
+/* -- the state it runs in ---------------------------------------------------- */
+
+typedef struct Guard {
+  size_t used;
+  double until;
+} Guard;
 
 static void *alloc (void *ud, void *p, size_t osize, size_t nsize) {
-  Memory *m = ud;
+  Guard *g = ud;
   size_t old = p != NULL ? osize : 0;
   if (nsize == 0) {
     free(p);
-    m->used -= old;
+    g->used -= old;
     return NULL;
   }
-  if (nsize > old && m->used + nsize - old > MAXMEMORY) return NULL;
+  if (nsize > old && g->used + (nsize - old) > MAXMEMORY) return NULL;
   void *q = realloc(p, nsize);
-  if (q != NULL) m->used += nsize - old;
+  if (q != NULL) g->used += nsize - old;
   return q;
 }
 
-/* -- env and secret ------------------------------------------------------------- */
+static double now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void lookatclock (lua_State *L, lua_Debug *ar) {
+  void *g;
+  (void)ar;
+  lua_getallocf(L, &g);
+  if (now() > ((Guard *)g)->until)
+    luaL_error(L, "the configuration takes too long: is there an endless loop?");
+}
 
 static int later (lua_State *L, int secret) {
   size_t n;
   const char *name = luaL_checklstring(L, 1, &n);
+  luaL_argcheck(L, n > 0 && strpbrk(name, "/=") == NULL && strlen(name) == n, 1,
+                "the name of an environment variable is expected");
   rb_Later *l = lua_newuserdatauv(L, sizeof *l + n + 1, 0);
   l->secret = secret;
   memcpy(l->name, name, n + 1);
@@ -49,253 +76,246 @@ static int later (lua_State *L, int secret) {
 static int config_env (lua_State *L) { return later(L, 0); }
 static int config_secret (lua_State *L) { return later(L, 1); }
 
-/* a whole credential file, without its last newline */
-static char *readcredential (const char *path) {
-  char buffer[65536];
-  FILE *f = fopen(path, "re");
-  if (f == NULL) return NULL;
-  size_t n = fread(buffer, 1, sizeof buffer - 1, f);
-  fclose(f);
-  while (n > 0 && (buffer[n - 1] == '\n' || buffer[n - 1] == '\r')) n--;
-  buffer[n] = '\0';
-  return strdup(buffer);
+static int opaque (lua_State *L) {
+  return luaL_error(L, "env \"NAME\" and secret \"NAME\" stand alone: nothing can be "
+                    "added to them, or read from them, in the configuration");
 }
 
-char *rb_later_text (const rb_Later *l, char *why, size_t size) {
-  const char *folder = getenv("CREDENTIALS_DIRECTORY");
-  const char *value = getenv(l->name);
-  char path[4096];
-  if (l->secret && folder != NULL && strchr(l->name, '/') == NULL) {
-    snprintf(path, sizeof path, "%s/%s", folder, l->name);
-    char *text = readcredential(path);
-    if (text != NULL) return text;
-  }
-  if (value != NULL) return strdup(value);
-  snprintf(why, size, "the environment variable %s is not set%s", l->name,
-           l->secret ? " (and there is no such file in $CREDENTIALS_DIRECTORY)" : "");
-  return NULL;
+static int noname (lua_State *L) {
+  return luaL_error(L, "there is no '%s' here: a configuration has env \"NAME\" and "
+                    "secret \"NAME\", and nothing else", luaL_tolstring(L, 2, NULL));
 }
 
-/* -- which file -------------------------------------------------------------------- */
-
-/* ./runbook.config.lua is taken only when nobody else may have written it */
-static int ours (const char *path, rb_Problem *p) {
-  struct stat st;
-  if (stat(path, &st) != 0) return 0;
-  if ((st.st_uid != getuid() && st.st_uid != 0) || (st.st_mode & (S_IWGRP | S_IWOTH))) {
-    rb_problem(p, RB_USAGE, "config", "./" NAME " is not used: it must belong to you or "
-               "root, and nobody else may write it (chmod go-w " NAME "), or name it "
-               "with --config");
-    return 0;
-  }
-  return 1;
-}
-
-/* the path to load into 'path'; 0: none */
-static int choose (const char *given, char *path, size_t size, rb_Problem *p) {
-  const char *env = getenv("RUNBOOK_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME");
-  const char *home = getenv("HOME");
-  if (given == NULL && env != NULL && *env != '\0') given = env;
-  if (given != NULL) {
-    snprintf(path, size, "%s", given);
-    return 1;
-  }
-  snprintf(path, size, "./" NAME);
-  if (ours(path, p)) return 1;
-  if (p->exit != 0) return 0;
-  if (xdg != NULL && *xdg != '\0') snprintf(path, size, "%s/runbook/config.lua", xdg);
-  else if (home != NULL) snprintf(path, size, "%s/.config/runbook/config.lua", home);
-  else return 0;
-  return access(path, F_OK) == 0;
-}
-
-/* -- loading ------------------------------------------------------------------------- */
-
-static void toolong (lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  luaL_error(L, "the configuration takes too long: is there an endless loop?");
-}
-
-static void newlater (lua_State *L) {
+static void setglobals (lua_State *L) {
+  static const luaL_Reg methods[] = {
+    {"__concat", opaque}, {"__index", opaque}, {"__len", opaque}, {"__add", opaque},
+    {NULL, NULL}
+  };
   luaL_newmetatable(L, RB_LATER);
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
+  luaL_setfuncs(L, methods, 0);
   lua_pop(L, 1);
   lua_register(L, "env", config_env);
   lua_register(L, "secret", config_secret);
+  lua_pushglobaltable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, noname);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
 }
 
-/* lua_CFunction(path): runs the file and leaves what it returned */
+/* lua_CFunction(config, source): runs it and keeps what it returned */
 static int run (lua_State *L) {
-  const char *path = lua_tostring(L, 1);
-  newlater(L);
-  lua_sethook(L, toolong, LUA_MASKCOUNT, STEPS);
-  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  rb_Config *c = lua_touserdata(L, 1);
+  const rb_Buffer *source = lua_touserdata(L, 2);
+  const char *s = source->s;
+  size_t n = source->n;
+  if (n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) { s += 3; n -= 3; }
+  setglobals(L);
+  lua_sethook(L, lookatclock, LUA_MASKCOUNT, STEPS);
+  if (luaL_loadbufferx(L, s, n, "=" CHUNK, "t") != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
-  lua_sethook(L, NULL, 0, 0);
   if (!lua_istable(L, -1))
-    return luaL_error(L, "%s:1: a configuration returns a table: return { targets = "
-                      "{ ... } }", path);
-  return 1;
+    return luaL_error(L, "a configuration returns a table: return { targets = { ... } }");
+  rb_item_read(L, &c->root);
+  return 0;
 }
 
-/* "path:12: message" into the problem's parts */
-static int scripterror (rb_Config *c, rb_Problem *p) {
-  const char *s = lua_tostring(c->L, -1);
-  size_t n = strlen(c->file);
-  if (s == NULL) s = "an error without words";
+/* "config:12: message" into the parts of a problem */
+static void scripterror (const rb_Config *c, const char *s, rb_Problem *p) {
   char *after = NULL;
-  long line = strncmp(s, c->file, n) == 0 && s[n] == ':' ? strtol(s + n + 1, &after, 10) : 0;
-  const char *message = after != NULL && *after == ':' ? after + 1 + strspn(after + 1, " ") : s;
-  rb_problem(p, RB_USAGE, "config", "%s", message);
+  const size_t n = sizeof CHUNK ":" - 1;
+  long line = strncmp(s, CHUNK ":", n) == 0 ? strtol(s + n, &after, 10) : 0;
+  if (after != NULL && *after == ':') s = after + 1 + strspn(after + 1, " ");
+  rb_problem(p, RB_USAGE, "config", "%s", s);
   snprintf(p->file, sizeof p->file, "%s", c->file);
   p->line = (int)line;
+}
+
+static int execute (rb_Config *c, const rb_Buffer *source, rb_Problem *p) {
+  Guard g = {.until = now() + SECONDS};
+  lua_State *L = lua_newstate(alloc, &g);
+  if (L == NULL) return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  lua_pushcfunction(L, run);
+  lua_pushlightuserdata(L, c);
+  lua_pushlightuserdata(L, (void *)source);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    const char *s = lua_tostring(L, -1);
+    scripterror(c, s != NULL ? s : "an error without words", p);
+  }
+  lua_close(L);
   return p->exit;
 }
 
-static int load (rb_Config *c, rb_Problem *p) {
-  struct stat st;
-  if (stat(c->file, &st) != 0)
-    return rb_problem(p, RB_USAGE, "config", "cannot read the configuration %s: %s",
-                      c->file, strerror(errno));
-  lua_pushcfunction(c->L, run);
-  lua_pushstring(c->L, c->file);
-  if (lua_pcall(c->L, 1, 1, 0) != LUA_OK) return scripterror(c, p);
-  return rb_config_check(c, p);
+/* -- which file -------------------------------------------------------------- */
+
+/* A file where we happen to be is taken only when nobody else wrote it: also
+** the link that leads to it. */
+static int trusted (const char *path) {
+  struct stat link, st;
+  uid_t me = geteuid();
+  if (lstat(path, &link) != 0 || stat(path, &st) != 0) return 0;
+  return (link.st_uid == me || link.st_uid == 0) && (st.st_uid == me || st.st_uid == 0)
+         && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+static int fits (int n, size_t size, rb_Problem *p) {
+  if (n > 0 && (size_t)n < size) return 1;
+  rb_problem(p, RB_USAGE, "config", "the path of the configuration is %s",
+             n > 0 ? "too long" : "empty");
+  return -1;
+}
+
+/* the path to load into 'path': 1; 0: there is none; -1: *p */
+static int choose (const char *given, char *path, size_t size, rb_Problem *p) {
+  const char *env = getenv("RUNBOOK_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME");
+  const char *home = getenv("HOME");
+  struct stat st;
+  if (given == NULL && env != NULL && *env != '\0') given = env;
+  if (given != NULL) return fits(snprintf(path, size, "%s", given), size, p);
+  if (lstat(NAME, &st) == 0) {
+    if (trusted(NAME)) return fits(snprintf(path, size, "./" NAME), size, p);
+    rb_problem(p, RB_USAGE, "config", "./" NAME " is not used: it must belong to you or "
+               "root, and nobody else may write it (chmod go-w " NAME "); or name it "
+               "with --config");
+    return -1;
+  }
+  const char *base = xdg != NULL && *xdg == '/' ? xdg : home;
+  if (base == NULL) return 0;
+  int n = snprintf(path, size, "%s%s/runbook/config.lua", base,
+                   base == home ? "/.config" : "");
+  return access(path, F_OK) == 0 ? fits(n, size, p) : 0;
+}
+
+/* the whole file; a pipe is fine, too */
+static int readfile (const char *file, rb_Buffer *b, rb_Problem *p) {
+  char part[16384];
+  ssize_t n = -1;
+  int fd = open(file, O_RDONLY | O_CLOEXEC);
+  while (fd >= 0 && (n = read(fd, part, sizeof part)) > 0 && b->n <= MAXFILE)
+    rb_buffer_add(b, part, (size_t)n);
+  if (fd < 0 || n < 0)
+    rb_problem(p, RB_USAGE, "config", "cannot read the configuration %s: %s", file,
+               strerror(errno));
+  else if (b->n > MAXFILE || b->failed)
+    rb_problem(p, RB_USAGE, "config", "%s is too big for a configuration", file);
+  rb_buffer_add(b, "", 0);  /* an empty file is an empty text */
+  if (fd >= 0) close(fd);
+  return p->exit;
+}
+
+/* the absolute folder of a file, as it is named (links are not followed) */
 static char *folderof (const char *file) {
-  char *full = realpath(file, NULL);
-  if (full == NULL) return strdup(".");
-  char *slash = strrchr(full, '/');
-  if (slash == full) slash++;
-  *slash = '\0';
-  return full;
+  const char *slash = strrchr(file, '/');
+  char folder[PATH_MAX];
+  snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : slash == file ? 1
+           : (int)(slash - file), slash == NULL ? "." : file);
+  return realpath(folder, NULL);
 }
 
 char *rb_config_path (const rb_Config *c, const char *path) {
   char *out = NULL;
   if (*path == '/' || c->folder == NULL) return strdup(path);
+  while (path[0] == '.' && path[1] == '/') path += 2;
+  if (strcmp(path, ".") == 0) return strdup(c->folder);
   if (asprintf(&out, "%s/%s", c->folder, path) < 0) return NULL;
   return out;
 }
 
-/* -- lists of names ---------------------------------------------------------------------- */
+/* -- loading ----------------------------------------------------------------- */
 
-static int byname (const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
+int rb_config_problem (const rb_Config *c, rb_Problem *p, const char *place,
+                       const char *fmt, ...) {
+  char message[sizeof p->message];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(message, sizeof message, fmt, ap);
+  va_end(ap);
+  rb_problem(p, RB_USAGE, "config", "%s%s%s", place, *place != '\0' ? ": " : "", message);
+  snprintf(p->file, sizeof p->file, "%s", c->file != NULL ? c->file : "");
+  p->line = rb_places_line(&c->places, place);
+  return p->exit;
 }
 
-const char **rb_config_names (rb_Config *c, int values) {
-  lua_State *L = c->L;
-  size_t n = 0, size = 8;
-  const char **list = malloc(size * sizeof *list);
-  rb_Names *names = malloc(sizeof *names);
-  if (lua_istable(L, -1)) {
-    lua_pushnil(L);
-    while (list != NULL && lua_next(L, -2) != 0) {
-      const char *s = lua_type(L, values ? -1 : -2) == LUA_TSTRING ?
-                      lua_tostring(L, values ? -1 : -2) : NULL;
-      lua_pop(L, 1);
-      if (s == NULL) continue;
-      if (n + 2 > size) {
-        const char **more = realloc(list, (size *= 2) * sizeof *list);
-        if (more == NULL) break;
-        list = more;
-      }
-      list[n++] = s;
-    }
+/* the folders of `runbooks`, absolute */
+static int setrunbooks (rb_Config *c) {
+  const rb_Item *list = rb_item_get(&c->root, "runbooks");
+  size_t n = list != NULL ? list->n : 0;
+  c->runbooks = calloc(n + 1, sizeof *c->runbooks);
+  for (size_t i = 0; c->runbooks != NULL && i < n; i++) {
+    c->runbooks[i] = rb_config_path(c, list->items[i].text);
+    if (c->runbooks[i] == NULL) return 0;
   }
-  lua_pop(L, 1);
-  if (list == NULL || names == NULL) { free(list); free(names); return NULL; }
-  list[n] = NULL;
-  if (!values) qsort(list, n, sizeof *list, byname);
-  *names = (rb_Names){c->names, list};
-  c->names = names;
-  return list;
+  return c->runbooks != NULL;
 }
 
-/* the folders of `runbooks`, absolute; kept in the registry of the state */
-static void setrunbooks (rb_Config *c) {
-  lua_State *L = c->L;
-  lua_newtable(L);
-  lua_Integer n = 0;
-  if (lua_getfield(L, 1, "runbooks") == LUA_TTABLE)
-    for (lua_Integer i = 1; lua_geti(L, -1, i) == LUA_TSTRING; i++) {
-      char *path = rb_config_path(c, lua_tostring(L, -1));
-      lua_pushstring(L, path);
-      free(path);
-      lua_rawseti(L, 2, ++n);
-      lua_pop(L, 1);
-    }
-  lua_settop(L, 2);
-  lua_pushvalue(L, 2);
-  luaL_ref(L, LUA_REGISTRYINDEX);
-  c->runbooks = rb_config_names(c, 1);
-  lua_settop(L, 1);
-  lua_getfield(L, 1, "targets");
-  c->targets = rb_config_names(c, 0);
+static int load (rb_Config *c, const char *file, rb_Problem *p) {
+  rb_Buffer source = {0};
+  c->file = strdup(file);
+  c->folder = folderof(file);
+  if (c->file == NULL || readfile(file, &source, p) != 0
+      || execute(c, &source, p) != 0) {
+    if (c->file == NULL) rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  }
+  else if (!rb_places_read(&c->places, source.s))
+    rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  else rb_config_check(c, p);
+  rb_buffer_free(&source);
+  return p->exit;
 }
 
 rb_Config *rb_config_load (const char *file, rb_Problem *p) {
-  char path[4096];
+  char path[PATH_MAX];
+  *p = (rb_Problem){0};
   rb_Config *c = calloc(1, sizeof *c);
-  Memory *m = calloc(1, sizeof *m);
-  if (c != NULL && m != NULL) c->L = lua_newstate(alloc, m);
-  if (c == NULL || c->L == NULL) {
+  if (c == NULL) {
     rb_problem(p, RB_USAGE, "memory", "not enough memory");
-    free(m);
-    free(c);
     return NULL;
   }
+  c->root.type = RB_ITEMTABLE;
   int found = choose(file, path, sizeof path, p);
-  if (found) {
-    c->file = strdup(path);
-    c->folder = folderof(path);
-  } else lua_newtable(c->L);
-  if (p->exit != 0 || (found && load(c, p) != 0)) {
-    rb_config_free(c);
-    return NULL;
+  if (found >= 0 && (found == 0 || load(c, path, p) == 0)) {
+    if (setrunbooks(c)) return c;
+    rb_problem(p, RB_USAGE, "memory", "not enough memory");
   }
-  setrunbooks(c);
-  return c;
+  rb_config_free(c);
+  return NULL;
 }
 
 void rb_config_free (rb_Config *c) {
-  void *m;
   if (c == NULL) return;
-  for (rb_Target *t = c->open; t != NULL; ) {
-    rb_Target *next = t->next;
-    free(t->name);
-    free(t);
-    t = next;
+  while (c->open != NULL) {
+    rb_Target *next = c->open->next;
+    free(c->open);
+    c->open = next;
   }
-  for (rb_Names *n = c->names; n != NULL; ) {
-    rb_Names *next = n->next;
-    free(n->list);
-    free(n);
-    n = next;
-  }
-  lua_getallocf(c->L, &m);
-  lua_close(c->L);
-  free(m);
+  for (char **s = c->runbooks; s != NULL && *s != NULL; s++) free(*s);
+  for (size_t i = 0; i < c->nweak; i++) free(c->weak[i]);
+  free(c->weak);
+  free(c->runbooks);
+  rb_places_free(&c->places);
+  rb_item_free(&c->root);
   free(c->file);
   free(c->folder);
   free(c);
 }
 
+/* -- asking ------------------------------------------------------------------- */
+
+static const char *const nothing[] = {NULL};
+
 const char *rb_config_file (const rb_Config *c) { return c->file; }
-const char *const *rb_config_runbooks (const rb_Config *c) { return c->runbooks; }
-const char *const *rb_config_targets (const rb_Config *c) { return c->targets; }
+
+const char *const *rb_config_runbooks (const rb_Config *c) {
+  return (const char *const *)c->runbooks;
+}
+
+const char *const *rb_config_targets (const rb_Config *c) {
+  const rb_Item *targets = rb_item_get(&c->root, "targets");
+  return targets != NULL ? targets->names : nothing;
+}
 
 const char *const *rb_config_role (const rb_Config *c, const char *role) {
-  lua_State *L = c->L;
-  const char *const *people = NULL;
-  if (lua_getfield(L, 1, "roles") == LUA_TTABLE) {
-    if (lua_getfield(L, -1, role) == LUA_TTABLE)
-      people = rb_config_names((rb_Config *)c, 1);
-    else lua_pop(L, 1);
-  }
-  lua_settop(L, 1);
-  return people;
+  const rb_Item *people = rb_item_get(rb_item_get(&c->root, "roles"), role);
+  return people != NULL ? people->names : NULL;
 }

@@ -40,6 +40,10 @@ const char *const *rb_config_role (const rb_Config *c, const char *role);
 ** redaction. NULL and *p otherwise. It lives as long as c. */
 rb_Target *rb_config_open (rb_Config *c, const char *name, rb_Problem *p);
 
+/* Names of secrets, in the targets that were opened, that are too short to be
+** redacted; NULL-terminated. */
+const char *const *rb_config_weaksecrets (const rb_Config *c);
+
 const char *rb_target_name (const rb_Target *t);
 const char *rb_target_kind (const rb_Target *t);  /* "sandbox", "staging", "production" */
 

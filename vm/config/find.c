@@ -15,8 +15,14 @@
 
 #define DEEPEST 4
 
+typedef struct File {
+  char *path;
+  dev_t device;
+  ino_t inode;
+} File;
+
 typedef struct Found {
-  char **paths;
+  File *files;
   size_t n, size;
 } Found;
 
@@ -35,16 +41,19 @@ static int isrunbook (const char *file) {
          && strcmp(file, "schema.lua") != 0 && *file != '.';
 }
 
-static void add (Found *f, const char *path) {
+/* a file that two folders lead to is one */
+static void add (Found *f, const char *path, const struct stat *st) {
+  for (size_t i = 0; i < f->n; i++)
+    if (f->files[i].inode == st->st_ino && f->files[i].device == st->st_dev) return;
   if (f->n == f->size) {
     size_t size = f->size > 0 ? f->size * 2 : 32;
-    char **paths = realloc(f->paths, size * sizeof *paths);
-    if (paths == NULL) return;
-    f->paths = paths;
+    File *files = realloc(f->files, size * sizeof *files);
+    if (files == NULL) return;
+    f->files = files;
     f->size = size;
   }
   char *copy = strdup(path);
-  if (copy != NULL) f->paths[f->n++] = copy;
+  if (copy != NULL) f->files[f->n++] = (File){copy, st->st_dev, st->st_ino};
 }
 
 static void walk (Found *f, const char *folder, int depth) {
@@ -58,23 +67,23 @@ static void walk (Found *f, const char *folder, int depth) {
     if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, e->d_name) >= sizeof path
         || stat(path, &st) != 0) continue;
     if (S_ISDIR(st.st_mode)) walk(f, path, depth + 1);
-    else if (S_ISREG(st.st_mode) && isrunbook(e->d_name)) add(f, path);
+    else if (S_ISREG(st.st_mode) && isrunbook(e->d_name)) add(f, path, &st);
   }
   closedir(dir);
 }
 
-static int bytext (const void *a, const void *b) {
-  return strcmp(*(char *const *)a, *(char *const *)b);
+static int bypath (const void *a, const void *b) {
+  return strcmp(((const File *)a)->path, ((const File *)b)->path);
 }
 
 static void walkall (const rb_Config *c, Found *f) {
-  for (const char *const *r = c->runbooks; r != NULL && *r != NULL; r++) walk(f, *r, 0);
-  if (f->n > 1) qsort(f->paths, f->n, sizeof *f->paths, bytext);
+  for (const char *const *r = rb_config_runbooks(c); *r != NULL; r++) walk(f, *r, 0);
+  if (f->n > 1) qsort(f->files, f->n, sizeof *f->files, bypath);
 }
 
 static void release (Found *f) {
-  for (size_t i = 0; i < f->n; i++) free(f->paths[i]);
-  free(f->paths);
+  for (size_t i = 0; i < f->n; i++) free(f->files[i].path);
+  free(f->files);
 }
 
 /* the name of a runbook: its file's, without folder and .lua */
@@ -88,9 +97,9 @@ static int ambiguous (const Found *f, const char *name, rb_Problem *p) {
   rb_Buffer b = {0};
   char each[NAME_MAX + 1];
   for (size_t i = 0; i < f->n; i++) {
-    nameof(f->paths[i], each, sizeof each);
+    nameof(f->files[i].path, each, sizeof each);
     if (strcmp(each, name) == 0) rb_buffer_printf(&b, "%s%s", b.n > 0 ? ", " : "",
-                                                  f->paths[i]);
+                                                  f->files[i].path);
   }
   rb_problem(p, RB_USAGE, "usage", "more than one runbook is called '%s': %s", name,
              b.s != NULL ? b.s : "");
@@ -98,26 +107,36 @@ static int ambiguous (const Found *f, const char *name, rb_Problem *p) {
   return p->exit;
 }
 
-static int unknown (const rb_Config *c, const Found *f, const char *name,
-                    rb_Problem *p) {
+static int unknown (const rb_Config *c, const Found *f, const char *given,
+                    const char *name, rb_Problem *p) {
   const char **words = calloc(f->n + 1, sizeof *words);
   char (*names)[NAME_MAX + 1] = calloc(f->n + 1, sizeof *names);
   for (size_t i = 0; words != NULL && names != NULL && i < f->n; i++) {
-    nameof(f->paths[i], names[i], sizeof names[i]);
+    nameof(f->files[i].path, names[i], sizeof names[i]);
     words[i] = names[i];
   }
   const char *near = words != NULL && names != NULL ? rb_nearest(name, words) : NULL;
   if (near != NULL)
-    rb_problem(p, RB_USAGE, "usage", "no runbook '%s' (did you mean '%s'?)", name, near);
+    rb_problem(p, RB_USAGE, "usage", "there is no runbook '%s' (did you mean '%s'?)",
+               given, near);
   else
-    rb_problem(p, RB_USAGE, "usage", "no runbook '%s': there is no such file%s", name,
-               c->runbooks[0] != NULL ? ", and none in the folders of the configuration "
-               "(runbook list)" : ", and no configuration names a folder of runbooks");
+    rb_problem(p, RB_USAGE, "usage", "there is no runbook '%s': no such file%s", given,
+               *rb_config_runbooks(c) != NULL ? ", and none in the folders of the "
+               "configuration (runbook list)" : ", and no configuration names a folder "
+               "of runbooks");
   free(words);
   free(names);
   return p->exit;
 }
 
+static int absolute (const char *file, char *path, size_t size, rb_Problem *p) {
+  char *full = realpath(file, NULL);
+  int fits = full != NULL && (size_t)snprintf(path, size, "%s", full) < size;
+  free(full);
+  return fits ? 0 : rb_problem(p, RB_USAGE, "usage", "cannot read %s", file);
+}
+
+/* by its name alone, anywhere in the folders */
 static int infolders (const rb_Config *c, const char *given, char *path, size_t size,
                       rb_Problem *p) {
   Found f = {0};
@@ -126,32 +145,34 @@ static int infolders (const rb_Config *c, const char *given, char *path, size_t 
   walkall(c, &f);
   nameof(given, name, sizeof name);
   for (size_t i = 0; i < f.n && strchr(given, '/') == NULL; i++) {
-    nameof(f.paths[i], each, sizeof each);
+    nameof(f.files[i].path, each, sizeof each);
     if (strcmp(each, name) == 0) { hits++; hit = i; }
   }
-  int status = hits == 1 ? 0 : hits > 1 ? ambiguous(&f, name, p)
-               : unknown(c, &f, name, p);
-  if (status == 0) {
-    char *full = realpath(f.paths[hit], NULL);
-    snprintf(path, size, "%s", full != NULL ? full : f.paths[hit]);
-    free(full);
-  }
+  int status = hits == 1 ? absolute(f.files[hit].path, path, size, p)
+               : hits > 1 ? ambiguous(&f, name, p) : unknown(c, &f, given, name, p);
   release(&f);
   return status;
 }
 
+/* "folder/name" or "folder/name.lua", when there is such a file */
+static int isthere (const char *folder, const char *name, char *path, size_t size) {
+  static const char *const ends[] = {"", ".lua", NULL};
+  for (const char *const *end = ends; *end != NULL; end++) {
+    int n = snprintf(path, size, "%s%s%s%s", folder, *folder != '\0' ? "/" : "", name,
+                     *end);
+    if (n > 0 && (size_t)n < size && isfile(path)) return 1;
+  }
+  return 0;
+}
+
 int rb_config_find (const rb_Config *c, const char *name, char *path, size_t size,
                     rb_Problem *p) {
-  char with[PATH_MAX];
-  const char *here = isfile(name) ? name : NULL;
-  snprintf(with, sizeof with, "%s.lua", name);
-  if (here == NULL && isfile(with)) here = with;
-  if (here == NULL) return infolders(c, name, path, size, p);
-  char *full = realpath(here, NULL);
-  if (full == NULL) return rb_problem(p, RB_USAGE, "usage", "cannot read %s", here);
-  snprintf(path, size, "%s", full);
-  free(full);
-  return 0;
+  char file[PATH_MAX];
+  const char *const *folder = rb_config_runbooks(c);
+  if (isthere("", name, file, sizeof file)) return absolute(file, path, size, p);
+  for (; strchr(name, '/') != NULL && *name != '/' && *folder != NULL; folder++)
+    if (isthere(*folder, name, file, sizeof file)) return absolute(file, path, size, p);
+  return infolders(c, name, path, size, p);
 }
 
 int rb_config_each (const rb_Config *c, int (*each) (void *ud, const char *path),
@@ -160,7 +181,7 @@ int rb_config_each (const rb_Config *c, int (*each) (void *ud, const char *path)
   int stop = 0;
   (void)p;
   walkall(c, &f);
-  for (size_t i = 0; i < f.n && !stop; i++) stop = each(ud, f.paths[i]);
+  for (size_t i = 0; i < f.n && !stop; i++) stop = each(ud, f.files[i].path);
   release(&f);
   return stop;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <lauxlib.h>
 
@@ -13,20 +14,28 @@
 #include "vm/redact.h"
 
 #define IMPLICIT "local"  /* the target of a machine without a configuration */
+#define MAXSECRET 65536
 
-/* -- opening ----------------------------------------------------------------- */
+static const char *const nothing[] = {NULL};
 
 typedef struct Walk {
-  rb_Target *t;
+  rb_Config *c;
   rb_Problem *p;
-  char place[300];
+  char place[400];
 } Walk;
 
-static int missing (Walk *w, const char *why) {
-  rb_problem(w->p, RB_USAGE, "config", "%s; targets.%s.%s needs it", why, w->t->name,
-             w->place);
-  snprintf(w->p->file, sizeof w->p->file, "%s", w->t->c->file);
-  return 0;
+/* -- secrets ----------------------------------------------------------------- */
+
+/* To be redacted from now on; one that is too short for that is remembered. */
+static void hide (rb_Config *c, const char *name, const char *text, size_t n) {
+  if (n == 0 || rb_redact_add(name, text, n)) return;
+  for (size_t i = 0; i < c->nweak; i++)
+    if (strcmp(c->weak[i], name) == 0) return;
+  char **weak = realloc(c->weak, (c->nweak + 2) * sizeof *weak);
+  if (weak == NULL) return;
+  c->weak = weak;
+  weak[c->nweak] = strdup(name);
+  if (weak[c->nweak] != NULL) weak[++c->nweak] = NULL;
 }
 
 static int hexdigit (int c) {
@@ -34,257 +43,244 @@ static int hexdigit (int c) {
          : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* the password of a URL, as written and decoded, is a secret undeclared */
-static void hidepassword (const char *place, const char *url) {
+/* a part of a URL, as it is written and decoded */
+static void hidepart (rb_Config *c, const char *name, const char *s, size_t n) {
+  char text[1024];
+  size_t k = 0;
+  hide(c, name, s, n);
+  for (size_t i = 0; i < n && k < sizeof text; i++) {
+    int high = s[i] == '%' && n - i > 2 ? hexdigit(s[i + 1]) : -1;
+    int low = high >= 0 ? hexdigit(s[i + 2]) : -1;
+    text[k++] = low >= 0 ? (char)(high << 4 | low) : s[i];
+    if (low >= 0) i += 2;
+  }
+  hide(c, name, text, k);
+  explicit_bzero(text, sizeof text);
+}
+
+/* The passwords of a URL are secrets without being declared: user:password@,
+** and PostgreSQL's ?password= */
+static void hidepasswords (rb_Config *c, const char *name, const char *url) {
+  static const char *const words[] = {"password=", "sslpassword=", NULL};
   const char *user = strstr(url, "://");
-  char name[330], text[512];
-  size_t n = 0;
   if (user == NULL) return;
   user += 3;
-  size_t authority = strcspn(user, "/?#");
-  const char *at = memrchr(user, '@', authority);
+  const char *at = memrchr(user, '@', strcspn(user, "/?#"));
   const char *colon = at != NULL ? memchr(user, ':', (size_t)(at - user)) : NULL;
-  if (colon == NULL) return;
-  snprintf(name, sizeof name, "%s password", place);
-  rb_redact_add(name, colon + 1, (size_t)(at - colon - 1));
-  for (const char *s = colon + 1; s < at && n + 1 < sizeof text; s++) {
-    int high = *s == '%' && at - s > 2 ? hexdigit(s[1]) : -1;
-    int low = high >= 0 ? hexdigit(s[2]) : -1;
-    text[n++] = low >= 0 ? (char)(high << 4 | low) : *s;
-    if (low >= 0) s += 2;
+  if (colon != NULL) hidepart(c, name, colon + 1, (size_t)(at - colon - 1));
+  for (const char *s = strpbrk(user, "?&"); s != NULL; s = strpbrk(s, "?&")) {
+    s++;
+    for (const char *const *w = words; *w != NULL; w++)
+      if (strncmp(s, *w, strlen(*w)) == 0)
+        hidepart(c, name, s + strlen(*w), strcspn(s + strlen(*w), "&#"));
   }
-  rb_redact_add(name, text, n);
 }
 
-/* "systems.school_erp.pg.url" is called "school_erp.pg" */
-static const char *shortplace (const Walk *w, char *out, size_t size) {
-  const char *s = strncmp(w->place, "systems.", 8) == 0 ? w->place + 8 : w->place;
+/* a whole credential file, without its last newline; NULL: there is none */
+static char *readcredential (const char *name) {
+  const char *folder = getenv("CREDENTIALS_DIRECTORY");
+  char path[PATH_MAX], text[MAXSECRET];
+  if (folder == NULL || *folder == '\0') return NULL;
+  if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) return NULL;
+  FILE *f = fopen(path, "re");
+  if (f == NULL) return NULL;
+  size_t n = fread(text, 1, sizeof text - 1, f);
+  int whole = !ferror(f) && feof(f);
+  fclose(f);
+  if (n > 0 && text[n - 1] == '\n') n--;
+  if (n > 0 && text[n - 1] == '\r') n--;
+  text[n] = '\0';
+  char *copy = whole ? strdup(text) : NULL;
+  explicit_bzero(text, sizeof text);
+  return copy;
+}
+
+/* -- opening ----------------------------------------------------------------- */
+
+static int missing (Walk *w, const rb_Item *item, const char *how) {
+  return rb_config_problem(w->c, w->p, w->place, "the environment variable %s is %s%s",
+                           item->text, how, item->type == RB_ITEMSECRET ? " (and no such "
+                           "file is in $CREDENTIALS_DIRECTORY)" : "");
+}
+
+/* "targets.local.systems.school_erp.pg.url" is called "school_erp.pg" */
+static void shortname (const char *place, char *out, size_t size) {
+  const char *systems = strstr(place, ".systems.");
+  const char *s = systems != NULL ? systems + 9 : place;
   size_t n = strlen(s);
   if (n > 4 && strcmp(s + n - 4, ".url") == 0) n -= 4;
-  snprintf(out, size, "%.*s", (int)n, s);
-  return out;
+  snprintf(out, size, "%.*s password", (int)n, s);
 }
 
-static int resolve (Walk *w);
+/* settings say by their own name that they hold a secret */
+static int ispassword (const char *key) {
+  size_t n = key != NULL ? strlen(key) : 0;
+  return n >= 8 && strcasecmp(key + n - 8, "password") == 0;
+}
 
-/* a text, env or secret at the top: is it to be had, and is it a URL? */
-static int resolvetext (Walk *w, const rb_Later *l, const char *text) {
-  char why[300], place[300], system[64], kind[32];
-  char *value = l != NULL ? rb_later_text(l, why, sizeof why) : strdup(text);
-  if (value == NULL) return missing(w, l != NULL ? why : "not enough memory");
-  if (l != NULL && l->secret) rb_redact_add(l->name, value, strlen(value));
-  hidepassword(shortplace(w, place, sizeof place), value);
-  int good = 1, probe = 0;
-  if (l != NULL && sscanf(w->place, "systems.%63[^.].%31[a-z]", system, kind) == 2) {
-    const char *dot = strrchr(w->place, '.');
-    probe = strcmp(dot, ".url") != 0 && strcmp(dot, ".probe") != 0
-            && strcmp(dot + 1, kind) != 0;
-    if (!probe && !rb_config_url(kind, value, why, sizeof why)) good = missing(w, why);
+static int resolvetext (Walk *w, rb_Item *item) {
+  char name[420];
+  if (item->type != RB_ITEMTEXT && item->value == NULL) {
+    const char *value = getenv(item->text);
+    if (item->type == RB_ITEMSECRET) item->value = readcredential(item->text);
+    if (item->value == NULL && value == NULL) return missing(w, item, "not set");
+    if (item->value == NULL) item->value = strdup(value);
+    if (item->value == NULL)
+      return rb_problem(w->p, RB_USAGE, "memory", "not enough memory");
   }
-  free(value);
-  return good;
+  const char *text = rb_item_text(item);
+  if (item->type == RB_ITEMSECRET) {
+    if (*text == '\0') return missing(w, item, "empty");
+    hide(w->c, item->text, text, strlen(text));
+  }
+  shortname(w->place, name, sizeof name);
+  hidepasswords(w->c, name, text);
+  if (ispassword(item->key)) {
+    name[strlen(name) - strlen(" password")] = '\0';
+    hide(w->c, name, text, strlen(text));
+  }
+  return 0;
 }
 
-static int resolvetable (Walk *w) {
-  lua_State *L = w->t->c->L;
-  luaL_checkstack(L, 8, "configuration nested too deeply");
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
+static int resolve (Walk *w, rb_Item *item) {
+  if (item->type == RB_ITEMTEXT || item->type == RB_ITEMENV
+      || item->type == RB_ITEMSECRET) return resolvetext(w, item);
+  for (size_t i = 0; i < item->n; i++) {
+    char number[24];
     size_t n = strlen(w->place);
-    lua_pushvalue(L, -2);
-    snprintf(w->place + n, sizeof w->place - n, "%s%s", n > 0 ? "." : "",
-             lua_tostring(L, -1));
-    lua_pop(L, 1);
-    if (!resolve(w)) return 0;
+    snprintf(number, sizeof number, "%zu", i + 1);
+    snprintf(w->place + n, sizeof w->place - n, ".%s",
+             item->items[i].key != NULL ? item->items[i].key : number);
+    if (resolve(w, &item->items[i]) != 0) return w->p->exit;
     w->place[n] = '\0';
-    lua_pop(L, 1);
   }
-  return 1;
+  return 0;
 }
 
-static int resolve (Walk *w) {
-  lua_State *L = w->t->c->L;
-  const rb_Later *l = luaL_testudata(L, -1, RB_LATER);
-  if (l != NULL || lua_type(L, -1) == LUA_TSTRING)
-    return resolvetext(w, l, lua_tostring(L, -1));
-  return !lua_istable(L, -1) || resolvetable(w);
+/* Of a system the names are those of its resources: without what is no
+** resource. */
+static void trim (const rb_Item *systems) {
+  for (size_t i = 0; systems != NULL && i < systems->n; i++) {
+    const char **from = systems->items[i].names, **to = from;
+    for (; *from != NULL; from++)
+      if (strcmp(*from, "settings") != 0 && strcmp(*from, "schema") != 0) *to++ = *from;
+    *to = NULL;
+  }
 }
 
 /* which name: given, the configuration's, or the only one there is */
-static const char *chosen (rb_Config *c, const char *name, rb_Problem *p) {
-  if (name == NULL && lua_getfield(c->L, 1, "target") == LUA_TSTRING)
-    name = lua_tostring(c->L, -1);
-  if (name == NULL && c->targets[0] == NULL) return IMPLICIT;
-  if (name == NULL && c->targets[1] == NULL) name = c->targets[0];
-  if (name != NULL) return name;
-  rb_problem(p, RB_USAGE, "usage", "which target? choose with --target: %s, %s%s",
-             c->targets[0], c->targets[1], c->targets[2] != NULL ? ", ..." : "");
-  return NULL;
+static const char *chosen (const rb_Config *c, const char *name, rb_Problem *p) {
+  const char *const *all = rb_config_targets(c);
+  if (name == NULL) name = rb_item_text(rb_item_get(&c->root, "target"));
+  if (name == NULL && all[0] == NULL) return IMPLICIT;
+  if (name == NULL && all[1] == NULL) name = all[0];
+  if (name == NULL)
+    rb_problem(p, RB_USAGE, "usage", "which target? choose with --target: %s, %s%s",
+               all[0], all[1], all[2] != NULL ? ", ..." : "");
+  return name;
 }
 
-static int unknown (rb_Config *c, const char *name, rb_Problem *p) {
-  const char *near = rb_nearest(name, c->targets);
-  if (c->targets[0] == NULL)
-    return rb_problem(p, RB_USAGE, "usage", "no target '%s': %s", name, c->file != NULL ?
-                      "the configuration has none" : "there is no configuration");
-  return rb_problem(p, RB_USAGE, "usage", near != NULL ? "no target '%s' (did you mean "
-                    "'%s'?)" : "no target '%s' (there is %s)", name,
-                    near != NULL ? near : c->targets[0]);
-}
-
-static const char *kindof (lua_State *L) {
-  static const char *const kinds[] = {"sandbox", "staging", "production"};
-  const char *kind = kinds[2];
-  if (lua_istable(L, -1) && lua_getfield(L, -1, "kind") == LUA_TSTRING)
-    for (int i = 0; i < 3; i++)
-      if (strcmp(lua_tostring(L, -1), kinds[i]) == 0) kind = kinds[i];
-  return kind;
+static void unknown (const rb_Config *c, const char *name, rb_Problem *p) {
+  const char *const *all = rb_config_targets(c);
+  const char *near = rb_nearest(name, all);
+  if (all[0] == NULL)
+    rb_problem(p, RB_USAGE, "usage", "there is no target '%s': %s", name,
+               c->file != NULL ? "the configuration has none"
+               : "no configuration was found");
+  else if (near != NULL)
+    rb_problem(p, RB_USAGE, "usage", "there is no target '%s' (did you mean '%s'?)",
+               name, near);
+  else
+    rb_problem(p, RB_USAGE, "usage", "there is no target '%s' (there is %s%s%s)", name,
+               all[0], all[1] != NULL ? ", " : "", all[1] != NULL ? all[1] : "");
 }
 
 rb_Target *rb_config_open (rb_Config *c, const char *name, rb_Problem *p) {
-  lua_State *L = c->L;
-  lua_settop(L, 1);
+  *p = (rb_Problem){0};
   name = chosen(c, name, p);
   if (name == NULL) return NULL;
-  int none = c->targets[0] == NULL && strcmp(name, IMPLICIT) == 0;
-  if (none) lua_newtable(L);
-  else if (lua_getfield(L, 1, "targets") != LUA_TTABLE
-           || lua_getfield(L, -1, name) != LUA_TTABLE) {
+  const rb_Item *item = rb_item_get(rb_item_get(&c->root, "targets"), name);
+  int implicit = item == NULL && rb_config_targets(c)[0] == NULL
+                 && strcmp(name, IMPLICIT) == 0;
+  if (item == NULL && !implicit) {
     unknown(c, name, p);
     return NULL;
   }
+  Walk w = {.c = c, .p = p};
+  snprintf(w.place, sizeof w.place, "targets.%s", name);
+  if (item != NULL && (resolve(&w, (rb_Item *)item) != 0
+                       || rb_config_checktarget(c, item, p) != 0)) return NULL;
+  trim(rb_item_get(item, "systems"));
   rb_Target *t = calloc(1, sizeof *t);
-  if (t == NULL) { rb_problem(p, RB_USAGE, "memory", "not enough memory"); return NULL; }
-  *t = (rb_Target){.c = c, .name = strdup(name), .next = c->open};
-  c->open = t;
-  lua_pushvalue(L, -1);
-  t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  Walk w = {.t = t, .p = p};
-  if (!resolve(&w)) { lua_settop(L, 1); return NULL; }
-  lua_getfield(L, -1, "systems");
-  t->systems = rb_config_names(c, 0);
-  t->kind = kindof(L);
-  lua_settop(L, 1);
-  return t;
+  if (t == NULL) {
+    rb_problem(p, RB_USAGE, "memory", "not enough memory");
+    return NULL;
+  }
+  *t = (rb_Target){.c = c, .item = item, .next = c->open,
+                   .name = item != NULL ? item->key : IMPLICIT};
+  return c->open = t;
 }
 
-const char *rb_target_name (const rb_Target *t) { return t->name; }
-const char *rb_target_kind (const rb_Target *t) { return t->kind; }
-const char *const *rb_target_systems (const rb_Target *t) { return t->systems; }
+const char *const *rb_config_weaksecrets (const rb_Config *c) {
+  return c->weak != NULL ? (const char *const *)c->weak : nothing;
+}
 
-/* [-0, +1]  the table of a system, or nil, in the configuration's state */
-static int getsystem (const rb_Target *t, const char *system) {
-  lua_State *L = t->c->L;
-  lua_settop(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
-  if (lua_getfield(L, -1, "systems") != LUA_TTABLE) return LUA_TNIL;
-  return lua_getfield(L, -1, system);
+/* -- asking ------------------------------------------------------------------ */
+
+const char *rb_target_name (const rb_Target *t) { return t->name; }
+
+const char *rb_target_kind (const rb_Target *t) {
+  const char *kind = rb_item_text(rb_item_get(t->item, "kind"));
+  return kind != NULL ? kind : "production";
+}
+
+static const rb_Item *getsystem (const rb_Target *t, const char *system) {
+  return rb_item_get(rb_item_get(t->item, "systems"), system);
+}
+
+const char *const *rb_target_systems (const rb_Target *t) {
+  const rb_Item *systems = rb_item_get(t->item, "systems");
+  return systems != NULL ? systems->names : nothing;
 }
 
 const char *const *rb_target_resources (const rb_Target *t, const char *system) {
-  static const char *const parts[] = {"settings", "schema", NULL};
-  const char **names = NULL;
-  if (getsystem(t, system) == LUA_TTABLE) names = rb_config_names(t->c, 0);
-  lua_settop(t->c->L, 1);
-  if (names == NULL) return NULL;
-  size_t n = 0;
-  for (size_t i = 0; names[i] != NULL; i++)
-    if (strcmp(names[i], parts[0]) != 0 && strcmp(names[i], parts[1]) != 0)
-      names[n++] = names[i];
-  names[n] = NULL;
-  return names;
+  const rb_Item *item = getsystem(t, system);
+  return item != NULL ? item->names : NULL;
 }
 
-/* -- copies for scripts and modules -------------------------------------------------- */
-
-static void copysecret (lua_State *to, const rb_Later *l, rb_PushSecret push) {
-  char why[300];
-  char *text = rb_later_text(l, why, sizeof why);
-  if (text == NULL) lua_pushnil(to);
-  else if (l->secret && push != NULL) push(to, l->name, text, strlen(text));
-  else lua_pushstring(to, text);
-  free(text);
-}
-
-/* the value at the top of 'from' is pushed onto 'to' */
-static void copy (lua_State *from, lua_State *to, rb_PushSecret push) {
-  const rb_Later *l = luaL_testudata(from, -1, RB_LATER);
-  luaL_checkstack(from, 8, NULL);
-  luaL_checkstack(to, 8, NULL);
-  size_t n;
-  const char *s;
-  switch (l != NULL ? LUA_TUSERDATA : lua_type(from, -1)) {
-    case LUA_TUSERDATA: copysecret(to, l, push); break;
-    case LUA_TSTRING:
-      s = lua_tolstring(from, -1, &n);
-      lua_pushlstring(to, s, n);
-      break;
-    case LUA_TNUMBER:
-      if (lua_isinteger(from, -1)) lua_pushinteger(to, lua_tointeger(from, -1));
-      else lua_pushnumber(to, lua_tonumber(from, -1));
-      break;
-    case LUA_TBOOLEAN: lua_pushboolean(to, lua_toboolean(from, -1)); break;
-    case LUA_TTABLE:
-      lua_newtable(to);
-      lua_pushnil(from);
-      while (lua_next(from, -2) != 0) {
-        lua_pushvalue(from, -2);
-        copy(from, to, push);
-        lua_pop(from, 1);
-        copy(from, to, push);
-        lua_settable(to, -3);
-        lua_pop(from, 1);
-      }
-      break;
-    default: lua_pushnil(to); break;
-  }
-}
-
-/* settings that are paths: as seen from the configuration's folder */
-static int ispath (const char *kind, const char *key) {
+/* settings that are paths, and are seen from the configuration's folder */
+static int ispath (const char *key, const char *value) {
   static const char *const keys[] = {"path", "pidfile", "cwd", "home", "ca", "log", NULL};
-  (void)kind;
   for (const char *const *k = keys; *k != NULL; k++)
     if (strcmp(*k, key) == 0) return 1;
-  return 0;
+  return strcmp(key, "program") == 0 && strchr(value, '/') != NULL;
 }
 
 void rb_target_resource (const rb_Target *t, lua_State *L, const char *system,
                          const char *kind, const char *key, rb_PushSecret push) {
-  lua_State *from = t->c->L;
-  int first = strcmp(key, "url") == 0 || strcmp(key, "path") == 0;
-  if (getsystem(t, system) != LUA_TTABLE) lua_pushnil(from);
-  else lua_getfield(from, -1, kind);
-  if (lua_istable(from, -1)) lua_getfield(from, -1, key);
-  else if (!first) lua_pushnil(from);
-  copy(from, L, push);
-  lua_settop(from, 1);
-  if (ispath(kind, key) && lua_type(L, -1) == LUA_TSTRING) {
-    char *path = rb_config_path(t->c, lua_tostring(L, -1));
-    lua_pop(L, 1);
-    lua_pushstring(L, path);
-    free(path);
-  }
+  const rb_Item *item = rb_item_get(getsystem(t, system), kind);
+  int table = item != NULL && item->type == RB_ITEMTABLE;
+  if (table) item = rb_item_get(item, key);
+  else if (strcmp(key, "url") != 0 && strcmp(key, "path") != 0) item = NULL;
+  rb_item_push(L, item, push);
+  if (lua_type(L, -1) != LUA_TSTRING || !ispath(key, lua_tostring(L, -1))) return;
+  char *path = rb_config_path(t->c, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  lua_pushstring(L, path);
+  free(path);
 }
 
 void rb_target_system (const rb_Target *t, lua_State *L, const char *system,
                        const char *part, rb_PushSecret push) {
-  if (getsystem(t, system) != LUA_TTABLE) lua_pushnil(t->c->L);
-  else lua_getfield(t->c->L, -1, part);
-  copy(t->c->L, L, push);
-  lua_settop(t->c->L, 1);
+  rb_item_push(L, rb_item_get(getsystem(t, system), part), push);
 }
 
 void rb_target_part (const rb_Target *t, lua_State *L, const char *part,
                      rb_PushSecret push) {
-  lua_settop(t->c->L, 1);
-  lua_rawgeti(t->c->L, LUA_REGISTRYINDEX, t->ref);
-  lua_getfield(t->c->L, -1, part);
-  copy(t->c->L, L, push);
-  lua_settop(t->c->L, 1);
+  rb_item_push(L, rb_item_get(t->item, part), push);
 }
 
-/* -- what is allowed --------------------------------------------------------------------- */
+/* -- what is allowed --------------------------------------------------------- */
 
 static int below (const char *root, const char *path) {
   size_t n = strlen(root);
@@ -293,44 +289,46 @@ static int below (const char *root, const char *path) {
          && (path[n] == '\0' || path[n] == '/' || n == 1);
 }
 
-static int matches (const rb_Target *t, const char *list, const char *item,
-                    const char *value) {
+static int isbelow (const rb_Target *t, const char *item, const char *path) {
   char real[PATH_MAX];
-  if (strcmp(list, "files") == 0) {
-    char *root = rb_config_path(t->c, item);
-    int in = root != NULL && (below(root, value)
-             || (realpath(root, real) != NULL && below(real, value)));
-    free(root);
-    return in;
-  }
-  if (strcmp(item, value) == 0) return 1;
-  const char *slash = strrchr(value, '/');
-  return strcmp(list, "programs") == 0 && strchr(item, '/') == NULL && slash != NULL
-         && strcmp(item, slash + 1) == 0;
+  char *root = rb_config_path(t->c, item);
+  int in = root != NULL && (below(root, path)
+                            || (realpath(root, real) != NULL && below(real, path)));
+  free(root);
+  return in;
 }
 
+static int isprogram (const rb_Target *t, const char *item, const char *program) {
+  const char *slash = strrchr(program, '/');
+  if (strchr(item, '/') == NULL)
+    return strcmp(item, slash != NULL ? slash + 1 : program) == 0;
+  char *path = rb_config_path(t->c, item);
+  int same = path != NULL && strcmp(path, program) == 0;
+  free(path);
+  return same || strcmp(item, program) == 0;
+}
+
+static int ishost (const rb_Target *t, const char *item, const char *host) {
+  (void)t;
+  return strcasecmp(item, host) == 0;
+}
+
+static const struct {
+  const char *list;
+  int (*matches) (const rb_Target *t, const char *item, const char *value);
+} lists[] = {{"files", isbelow}, {"programs", isprogram}, {"hosts", ishost}};
+
 int rb_target_allows (const rb_Target *t, const char *list, const char *value) {
-  lua_State *L = t->c->L;
-  int found = 0;
-  lua_settop(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
-  if (lua_getfield(L, -1, "allow") == LUA_TTABLE
-      && lua_getfield(L, -1, list) == LUA_TTABLE)
-    for (lua_Integer i = 1; !found && lua_geti(L, -1, i) == LUA_TSTRING; i++) {
-      found = matches(t, list, lua_tostring(L, -1), value);
-      lua_pop(L, 1);
-    }
-  lua_settop(L, 1);
-  return found;
+  const rb_Item *items = rb_item_get(rb_item_get(t->item, "allow"), list);
+  for (size_t k = 0; items != NULL && k < sizeof lists / sizeof *lists; k++) {
+    if (strcmp(lists[k].list, list) != 0) continue;
+    for (size_t i = 0; i < items->n; i++)
+      if (lists[k].matches(t, rb_item_text(&items->items[i]), value)) return 1;
+  }
+  return 0;
 }
 
 long long rb_target_limit (const rb_Target *t, const char *name) {
-  lua_State *L = t->c->L;
-  long long n = -1;
-  lua_settop(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
-  if (lua_getfield(L, -1, "limits") == LUA_TTABLE
-      && lua_getfield(L, -1, name) == LUA_TNUMBER) n = lua_tointeger(L, -1);
-  lua_settop(L, 1);
-  return n;
+  const rb_Item *limit = rb_item_get(rb_item_get(t->item, "limits"), name);
+  return limit != NULL ? limit->integer : -1;
 }

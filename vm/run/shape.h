@@ -13,12 +13,11 @@
 
 /* registry: the metatable of what runbook, step and case made; the tables of
 ** their fields {word = {{name, type, what for}, ...}}; the runbook that the
-** last load made, and its chunk; the error objects' metatable */
+** last load made, and its chunk */
 #define RB_WORDS "rb.words"
 #define RB_WORDFIELDS "rb.wordfields"
 #define RB_MADE "rb.made"
 #define RB_CHUNK "rb.chunk"
-#define RB_ERROR "rb.error"
 
 /* lua_CFunction(runbook, rb_Outline *, path): reads what words.lua has checked */
 int rb_outline_read (lua_State *L);

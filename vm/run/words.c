@@ -34,18 +34,33 @@ static int here (lua_State *L) {
   return 0;
 }
 
-/* raise(kind, message, file, line [, field]): an error object, as rb_fail's */
+/* (kind, message) */
+static int fail (lua_State *L) {
+  return rb_fail(L, lua_tostring(L, 1), RB_NOTDONE, "%s", lua_tostring(L, 2));
+}
+
+/* raise(kind, message, file, line [, field]): a failure like any other, and
+** where it is; a mistake of the script (kind "script") is a text, as Lua's */
 static int raise (lua_State *L) {
-  static const char *const names[] = {
-    "kind", "message", "file", "line", "field"
-  };
+  static const char *const names[] = {NULL, NULL, "file", "line", "field"};
   lua_settop(L, 5);
-  lua_createtable(L, 0, 5);
-  for (int i = 0; i < 5; i++) {
+  if (strcmp(luaL_checkstring(L, 1), "script") == 0) {
+    if (!lua_isnil(L, 3))
+      lua_pushfstring(L, "%s:%I: ", lua_tostring(L, 3),
+                      (LUAI_UACINT)lua_tointeger(L, 4));
+    else lua_pushliteral(L, "");
+    lua_pushvalue(L, 2);
+    lua_concat(L, 2);
+    return lua_error(L);
+  }
+  lua_pushcfunction(L, fail);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pcall(L, 2, 0, 0);
+  for (int i = 2; i < 5 && lua_istable(L, -1); i++) {
     lua_pushvalue(L, i + 1);
     lua_setfield(L, -2, names[i]);
   }
-  luaL_setmetatable(L, RB_ERROR);
   return lua_error(L);
 }
 

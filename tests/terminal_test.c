@@ -19,17 +19,17 @@ static void test_dry (void **state) {
      "  but not    pg: same role as remedies\n"
      "\n"
      "  1  Is the tenant in trouble?                            done  12 ms\n"
-     "      http.get   school_erp  GET /health/golive/tenant/greenwood_high -> 200\n"
+     "      http.get    school_erp  GET /health/golive/tenant/greenwood_high -> 200\n"
      "\n"
      "  case isolate · Take it offline · not blocked yet\n"
      "  2  Block its traffic                                    would do\n"
-     "      redis.set  school_erp  tenant:blocked:greenwood_high\n"
+     "      redis.set   school_erp  tenant:blocked:greenwood_high\n"
      "        before  (absent)\n"
      "        after   \"true\", expires in 1h\n"
      "      verify passes on what is planned\n"
      "  3  Revoke its active sessions                           would do\n"
-     "      pg.exec    school_erp  UPDATE matches 1,203 rows of\n"
-     "                 greenwood_high.user_sessions\n"
+     "      pg.exec     school_erp  UPDATE matches 1,203 rows of\n"
+     "                  greenwood_high.user_sessions\n"
      "      ! irreversible: people of greenwood_high sign in again once it is back\n"
      "      verify waits for the outcome of step 3\n"
      "  4  Tell the school · no address is known                skipped\n"
@@ -57,13 +57,13 @@ static void test_failed (void **state) {
      "  run        01JD8Z3V5MTRKQX0YB7N2C4EFG\n"
      "\n"
      "  1  Block its traffic                                    done  12 ms\n"
-     "      redis.set  school_erp  tenant:blocked:greenwood_high\n"
+     "      redis.set   school_erp  tenant:blocked:greenwood_high\n"
      "        before  \"false\"\n"
      "        after   \"true\", expires in 1h 30m\n"
      "      verified\n"
      "  2  Revoke its active sessions                           failed  1m 22s\n"
-     "      pg.value   school_erp  SELECT count(*) -> 12\n"
-     "      pg.exec    school_erp  UPDATE greenwood_high.user_sessions\n"
+     "      pg.value    school_erp  SELECT count(*) -> 12\n"
+     "      pg.exec     school_erp  UPDATE greenwood_high.user_sessions\n"
      "      relation \"greenwood_high.user_sessions\" does not exist\n"
      "\n"
      "Failed at step 2 · Revoke its active sessions\n"
@@ -173,7 +173,7 @@ static void test_done (void **state) {
   m.steps[0].status = "unchanged";
   show(&m, (Looks){80, 0, 0});
   has("  1  Block its traffic                                    nothing to do\n"
-      "      redis.set  school_erp  tenant:blocked:greenwood_high\n"
+      "      redis.set   school_erp  tenant:blocked:greenwood_high\n"
       "      verified\n");
   has("Nothing had to be changed.");
   hasnot("undo");
@@ -236,7 +236,7 @@ static void test_deferred (void **state) {
   has(" cannot predict\n"
       "      needs the approval of: cto\n"
       "      to do  Look at the queue and say whether it is empty\n"
-      "      pg.value   school_erp  SELECT count(*) -> 4 (as of now; assumes 2, 3 "
+      "      pg.value    school_erp  SELECT count(*) -> 4 (as of now; assumes 2, 3 "
       "have not changed this)\n"
       "      needs the outcome of: POST /imports/pause\n");
   has("\nNothing was changed. A real run would make 2 changes.\n"
@@ -249,7 +249,7 @@ static void test_deferred (void **state) {
   m.r.exit = 1;
   m.r.status = "failed";
   show(&m, (Looks){100, 0, 0});
-  has(" would refuse\n      redis.set  school_erp  tenant:blocked:greenwood_high\n"
+  has(" would refuse\n      redis.set   school_erp  tenant:blocked:greenwood_high\n"
       "        redis: this user may not SET\n      verify passes\n");
   has("\nNothing was changed. A real run would make 1 change.\n"
       "  1 step would be refused\n");

@@ -179,7 +179,7 @@ static void effectline (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
   int probe = rb_same(e->kind, "probe");
   Style style = probe ? DIM : PLAIN;
   char count[32];
-  rb_style_addf(&s->lead, style, "%*s%-10s ", EFFECT, "",
+  rb_style_addf(&s->lead, style, "%*s%-11s ", EFFECT, "",
                 e->verb != NULL ? e->verb : "");
   if (system_(e) > 0)
     rb_style_addf(&s->text, DIM, "%.*s  ", system_(e), e->target);
@@ -243,11 +243,19 @@ static int isbad (const rb_EffectRow *e) {
          rb_same(e->verdict, "cannot predict");
 }
 
+static int badones (const rb_StepRow *step) {
+  int n = 0;
+  for (const rb_EffectRow *e = step->effects; e != NULL; e = e->next)
+    n += isbad(e);
+  return n;
+}
+
 /* probes are shown where something went wrong, and in a dry run where they
 ** are all that there is or where their answer is not simply so */
 static int probeshown (const rb_Report *r, const rb_StepRow *step,
                        const rb_EffectRow *e, int deeds, int nth) {
   if (isbad(e)) return 1;
+  if (rb_same(e->read, "predicted") && rb_same(step->verify, "passed")) return 0;
   if (rb_same(step->status, "failed") && nth <= SOME) return 1;
   if (!rb_same(r->mode, "dry-run")) return 0;
   if (e->read != NULL && !rb_same(e->read, "real")) return nth <= SOME;
@@ -301,14 +309,15 @@ void rb_terminal_effects (rb_Show *s, const rb_Report *r,
                           const rb_StepRow *step) {
   Counts c = count(step);
   int all = c.deeds <= FEW, good = 0, bad = 0, probes = 0, left = 0;
+  int alone = c.deeds <= 1 && badones(step) <= 1;
   for (const rb_EffectRow *e = step->effects; e != NULL; e = e->next) {
     if (!isdeed(e)) {
       probes++;
-      if (probeshown(r, step, e, c.deeds, probes)) effect(s, r, step, e, c.deeds == 1);
+      if (probeshown(r, step, e, c.deeds, probes)) effect(s, r, step, e, alone);
       continue;
     }
     int shown = all || (isbad(e) ? bad++ < FAILURES : good++ < SOME);
-    if (shown) effect(s, r, step, e, c.deeds == 1);
+    if (shown) effect(s, r, step, e, alone);
     else left++;
   }
   if (left > 0) summary(s, &c, left);

@@ -430,6 +430,9 @@ static int finished (lua_State *L, int status, lua_KContext ctx) {
                             : rb_pg_rollback(L, c, looked);
   if (!ok)
     return c->conn->spoiled ? lua_error(L) : rb_pg_rollback(L, c, failed);
+  if (PQtransactionStatus(c->conn->pg) == PQTRANS_INERROR)
+    rb_fail(L, "server", RB_NOTDONE, "%s: a statement of the transaction failed, "
+            "so all of it is rolled back", c->resource->name);
   checkcount(L, c);
   return rb_pg_commit(L, c, committed);
 }

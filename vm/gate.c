@@ -180,7 +180,9 @@ static void fingerprint (lua_State *L, rb_Task *t, int n) {
       rb_buffer_puts(b, "?");
   if (t->vm->tape != NULL)
     rb_tape_fingerprint(t->vm->tape, b->s, b->n, t->call.fingerprint);
-  if (t->call.effect != RB_PROBE && rb_redact_placeholder(b->s, b->n))
+  if (t->call.effect == RB_PROBE) return;
+  rb_sha256(b->s, b->n, t->call.arguments);
+  if (rb_redact_placeholder(b->s, b->n))
     rb_stop(L, RB_BROKEN, "an argument of %s.%s holds the text \"[redacted ...]\" "
             "in place of a secret", t->call.module->name, t->call.reg->name);
 }
@@ -429,6 +431,19 @@ static int refused (lua_State *L, int n) {
   return rb_stop(L, RB_REFUSE, "%s", errorfield(L, "message"));
 }
 
+/* The plan's digest covers path, verb, arguments and before-value of every
+** remedy, in order; what is left of an expiry is no value. */
+static void digest (rb_Task *t, const rb_EffectRow *row) {
+  json_t *before = json_deep_copy(row->before);
+  json_object_del(before, "ttl");
+  char *text = before != NULL ? json_dumps(before, JSON_ENCODE_ANY | JSON_SORT_KEYS)
+                              : NULL;
+  rb_buffer_printf(&t->vm->plan, "%s %s %s %s\n", t->call.path.s, row->verb,
+                   t->call.arguments, text != NULL ? text : "null");
+  free(text);
+  json_decref(before);
+}
+
 /* The plan (on the top) is all that a dry run does: its result reaches the
 ** script only where it is exact. */
 static int plan (lua_State *L, const char *said) {
@@ -437,6 +452,7 @@ static int plan (lua_State *L, const char *said) {
   rb_EffectRow *row = rb_record_row(t, 0);
   if (row != NULL) {
     row->verdict = said;
+    digest(t, row);
     if (said != verdicts[1]) rb_planned_add(L, t, row->n);
   }
   snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);

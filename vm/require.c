@@ -56,6 +56,14 @@ static void findfile (lua_State *L, const char *name) {
              vm->folder != NULL ? vm->folder : "the runbook's folder");
 }
 
+void rb_state_remember (lua_State *L, const char *path, const char *text,
+                        size_t n) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, FILES);
+  lua_pushlstring(L, text, n);
+  lua_setfield(L, -2, path);
+  lua_pop(L, 1);
+}
+
 int rb_require (lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   checkname(L, name);
@@ -66,11 +74,7 @@ int rb_require (lua_State *L) {
   findfile(L, name);                                   /* 3 path, 4 text */
   size_t n;
   const char *text = lua_tolstring(L, 4, &n);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, FILES);
-  lua_pushvalue(L, 3);
-  lua_pushvalue(L, 4);
-  lua_settable(L, -3);
-  lua_pop(L, 1);
+  rb_state_remember(L, lua_tostring(L, 3), text, n);
   lua_pushfstring(L, "@%s", lua_tostring(L, 3));
   if (luaL_loadbufferx(L, text, n, lua_tostring(L, -1), "t") != LUA_OK)
     return lua_error(L);

@@ -112,6 +112,7 @@ void rb_state_free (lua_State *L) {
   rb_gate_free(vm);
   for (int i = 0; i < vm->ngranted; i++) free(vm->granted[i]);
   free(vm->granted);
+  rb_buffer_free(&vm->plan);
   rb_buffer_free(&vm->value);
   rb_buffer_free(&vm->text);
   free(vm->folder);

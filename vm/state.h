@@ -19,8 +19,12 @@ void rb_state_free (lua_State *L);
 ** 'seconds' is stopped, whatever it does; two seconds later the process is ended. */
 int rb_state_pcall (lua_State *L, int nargs, int nresults, double seconds);
 
-/* Files that the script required so far, for digests and the tape: calls
-** 'each' with path, text and length. */
+/* [-0, +0, m]  A file is part of the script: digests and the tape cover it. */
+void rb_state_remember (lua_State *L, const char *path, const char *text,
+                        size_t n);
+
+/* The files of the script, in the order of their paths: calls 'each' with
+** path, text and length. */
 void rb_state_files (lua_State *L, void (*each) (void *ud, const char *path,
                      const char *text, size_t n), void *ud);
 

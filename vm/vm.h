@@ -66,6 +66,7 @@ typedef struct rb_Call {
   double grace;        /* rb_grace: goes before every deadline; 0: none */
   rb_Buffer path, summary;  /* kept from call to call */
   char fingerprint[65];
+  char arguments[65];  /* deeds: their SHA-256, the same in every run */
 } rb_Call;
 
 /* what the branches of one function of one step share */
@@ -156,6 +157,7 @@ typedef struct rb_VM {
   rb_ResourceBox *resources;
   char **granted; int ngranted;  /* files named by parameters of type path */
   struct rb_Run *run;  /* NULL outside a run */
+  rb_Buffer plan;      /* the planned remedies, for the digest */
   rb_Buffer value, text;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */
 

@@ -15,6 +15,8 @@
 
 #define BURST 5.0  /* seconds that a script may compute without waiting */
 
+static int nested;  /* a dry run that a real run shows first */
+
 /* -- before: the file, the target, the parameters --------------------------------- */
 
 static const char *operator_ (void) {
@@ -335,6 +337,41 @@ static void conclude (rb_Run *r) {
                 : r->vm->dryrun ? "planned" : "done";
 }
 
+/* [-0, +0]  the URLs of the runbook's system, without their passwords */
+static void addurls (rb_Run *r, rb_Buffer *b) {
+  const char *const *k = r->outline.system != NULL ?
+    rb_target_resources(r->vm->target, r->outline.system) : NULL;
+  for (; k != NULL && *k != NULL; k++) {
+    rb_target_resource(r->vm->target, r->L, r->outline.system, *k, "url", NULL);
+    size_t n;
+    const char *url = lua_tolstring(r->L, -1, &n);
+    rb_buffer_printf(b, "%s ", *k);
+    if (url != NULL) rb_redact(b, url, n);
+    rb_buffer_puts(b, "\n");
+    lua_pop(r->L, 1);
+  }
+}
+
+/* What was planned, for what, with which files: one digest. */
+static void setdigest (rb_Run *r) {
+  char hash[65], *digest = NULL;
+  json_t *files = json_object();
+  rb_Buffer b = {0};
+  rb_state_files(r->L, addfile, files);
+  char *names = json_dumps(files, JSON_SORT_KEYS);
+  char *params = json_dumps(r->report.params, JSON_SORT_KEYS);
+  rb_buffer_printf(&b, "%s\n%s\n%s\n%s %s\n", r->outline.file, names, params,
+                   r->report.target, r->report.kind);
+  addurls(r, &b);
+  rb_buffer_add(&b, r->vm->plan.s, r->vm->plan.n);
+  rb_sha256(b.s, b.n, hash);
+  if (asprintf(&digest, "sha256:%s", hash) > 0) r->report.digest = digest;
+  rb_buffer_free(&b);
+  free(names);
+  free(params);
+  json_decref(files);
+}
+
 /* The script is stuck in a C function: called by the watchdog's thread. */
 static int lastwords (rb_VM *vm) {
   rb_Run *r = vm->run;
@@ -348,6 +385,43 @@ static int lastwords (rb_VM *vm) {
   return rep->exit;
 }
 
+/* the parameters as they were read, as words of a command line */
+static const char **wordsof (rb_Run *r) {
+  const char **words = calloc((size_t)r->outline.nparams + 1, sizeof *words);
+  int n = 0;
+  lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->fields);
+  int fields = lua_gettop(r->L);
+  for (int i = 0; words != NULL && i < r->outline.nparams; i++) {
+    const rb_Param *q = &r->outline.params[i];
+    if (q->type != RB_SECRET && lua_getfield(r->L, fields, q->name) != LUA_TNIL) {
+      lua_pushfstring(r->L, "%s=%s", q->name, luaL_tolstring(r->L, -1, NULL));
+      words[n] = strdup(lua_tostring(r->L, -1));
+      n += words[n] != NULL;
+    }
+    lua_settop(r->L, fields);
+  }
+  lua_settop(r->L, fields - 1);
+  return words;
+}
+
+/* On production a person confirms with the plan on the screen. */
+static void showplan (rb_Run *r) {
+  rb_RunOptions dry = *r->o;
+  if (r->vm->dryrun || r->o->yes || r->o->json || !rb_ask_terminal()
+      || strcmp(rb_target_kind(r->vm->target), "production") != 0) return;
+  const char **words = wordsof(r);
+  if (words == NULL) return;
+  dry.dry_run = 1;
+  dry.words = words;
+  rb_stop_close(r->vm);
+  nested++;
+  rb_run(&dry);
+  nested--;
+  rb_stop_open(r->vm);
+  for (const char **w = words; *w != NULL; w++) free((char *)*w);
+  free(words);
+}
+
 static void execute (rb_Run *r) {
   rb_VM *vm = r->vm;
   rb_Report *rep = &r->report;
@@ -357,10 +431,12 @@ static void execute (rb_Run *r) {
   vm->lastwords = lastwords;
   rb_stop_open(vm);
   setnames(r);
+  showplan(r);
   rb_show_start(vm->show, rep);
   r->stop = enter(r);
   rb_steps_run(r);
   conclude(r);
+  if (vm->dryrun) setdigest(r);
   rep->ms = (rb_now() - before) * 1000;
   if (rb_tape_end(vm->tape, rep->status, rep->exit, &p) != 0 && rep->exit == 0) {
     rep->error = p;
@@ -396,7 +472,7 @@ static void cleanup (rb_Run *r) {
   rb_state_free(r->L);
   rb_config_free(config);
   if (r->lockfd > 0) close(r->lockfd);
-  rb_redact_free();
+  if (nested == 0) rb_redact_free();
 }
 
 int rb_run (const rb_RunOptions *o) {

@@ -190,7 +190,10 @@ static int compile (lua_State *L, const rb_Buffer *b, const char *file,
   memcpy(name + 1, file, strlen(file) + 1);
   int status = luaL_loadbufferx(L, s, n, name, "t");
   free(name);
-  if (status == LUA_OK) return 0;
+  if (status == LUA_OK) {
+    rb_state_remember(L, file, source, strlen(source));
+    return 0;
+  }
   syntaxerror(lua_tostring(L, -1), file, source, p);
   lua_pop(L, 1);
   return p->exit;

@@ -67,6 +67,25 @@ static json_t *list (lua_State *L, int idx, int depth) {
   return j;
 }
 
+static int bykey (const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* the same object with its keys in order; takes the reference */
+static json_t *sorted (json_t *j) {
+  const char *key, **keys = malloc((json_object_size(j) + 1) * sizeof *keys);
+  json_t *value, *out = json_object();
+  size_t n = 0;
+  if (keys == NULL || out == NULL) return j;
+  json_object_foreach(j, key, value) keys[n++] = key;
+  qsort(keys, n, sizeof *keys, bykey);
+  for (size_t i = 0; i < n; i++)
+    json_object_set_nocheck(out, keys[i], json_object_get(j, keys[i]));
+  free(keys);
+  json_decref(j);
+  return out;
+}
+
 static json_t *object (lua_State *L, int idx, int depth) {
   json_t *j = json_object();
   int items = 0;
@@ -82,7 +101,7 @@ static json_t *object (lua_State *L, int idx, int depth) {
     json_decref(k);
     lua_pop(L, 3);
   }
-  return j;
+  return json_object_size(j) > 1 ? sorted(j) : j;
 }
 
 static json_t *convert (lua_State *L, int idx, int depth) {

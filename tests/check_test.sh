@@ -172,6 +172,10 @@ rb show good --markdown
 has "markdown: title" "$out" "# Good one"
 has "markdown: code" "$out" '```lua'
 has "markdown: what would be markup" "$out" 'Call {tenant} \| now.'
+rb show good --html
+has "html: title" "$out" "<h1>Good one</h1>"
+has "html: steps" "$out" "<h3>2. Switch it on</h3>"
+hasnot "html: fetches nothing" "$out" "http"
 rb show good --json
 is "show --json" "$(printf '%s' "$out" | python3 -c '
 import json, sys

@@ -17,13 +17,15 @@
 #include "vm/show/show.h"
 
 typedef struct Options {
-  int json, markdown;
+  int json, markdown, html;
   const char *config;
 } Options;
 
 static const rb_Option options[] = {
   {"markdown", 0, RB_SWITCH, NULL, "a page for a wiki",
    offsetof(Options, markdown)},
+  {"html", 0, RB_SWITCH, NULL, "a page for a browser, in one file",
+   offsetof(Options, html)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output",
    offsetof(Options, json)},
   {"config", 0, RB_VALUE, "FILE", "the configuration to use",
@@ -66,6 +68,7 @@ static int page (lua_State *L) {
   if (rb_outline_load(L, w->path, &outline, &w->p) != 0) return 0;
   if (w->o->json) printjson(L, &outline, &w->b);
   else if (w->o->markdown) rb_page_markdown(L, &outline, &w->b);
+  else if (w->o->html) rb_page_html(L, &outline, &w->b);
   else rb_page_text(L, &outline, &w->b);
   rb_outline_free(L, &outline);
   if (w->b.failed)

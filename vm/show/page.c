@@ -1,7 +1,7 @@
 /*
 ** page.c - an outline as a page to be followed by hand
 **
-** One walk over the outline, two styles: the terminal's and the wiki's.
+** One walk over the outline, for every style.
 */
 
 #include <stdio.h>
@@ -10,28 +10,10 @@
 
 #include <lauxlib.h>
 
-#include "vm/show/page.h"
+#include "vm/config/config.h"  /* rb_limitnames */
+#include "vm/show/pagestyle.h"
 
 #define DEPENDS "(depends on the run)"
-#define WIDTH 78      /* columns of the terminal's page */
-#define LABEL 14      /* columns of a label */
-
-typedef struct Page {
-  lua_State *L;
-  const rb_Outline *o;
-  rb_Buffer *b;
-  const struct Style *style;
-  int indent;         /* columns, on the terminal */
-} Page;
-
-typedef struct Style {
-  void (*title) (Page *p, const char *title);
-  void (*section) (Page *p, const char *title);
-  void (*step) (Page *p, int n, const char *title, const char *id);
-  void (*pair) (Page *p, const char *label, const char *text);
-  void (*code) (Page *p, const char *label, const char *lines);
-  void (*params) (Page *p, int first, int n);
-} Style;
 
 /* -- texts of the outline -------------------------------------------------- */
 
@@ -46,7 +28,7 @@ void rb_page_list (const char *const *list, rb_Buffer *b) {
 }
 
 /* "required", "default 1h" or "optional" */
-static void status (Page *p, const rb_Param *q, rb_Buffer *b) {
+void rb_page_status (rb_Page *p, const rb_Param *q, rb_Buffer *b) {
   if (q->defaultref == RB_NOREF) {
     rb_buffer_puts(b, q->required ? "required" : "optional");
     return;
@@ -56,212 +38,55 @@ static void status (Page *p, const rb_Param *q, rb_Buffer *b) {
   lua_pop(p->L, 2);
 }
 
-static void typetext (const rb_Param *q, rb_Buffer *b) {
+void rb_page_type (const rb_Param *q, rb_Buffer *b) {
   if (q->type == RB_CHOICE) rb_page_list(q->choices, b);
   else rb_buffer_puts(b, q->typename);
 }
 
-static void limitstext (Page *p, int ref, rb_Buffer *b) {
+static void limitstext (rb_Page *p, int ref, rb_Buffer *b) {
   if (ref == RB_NOREF) return;
   lua_rawgeti(p->L, LUA_REGISTRYINDEX, ref);
-  for (lua_pushnil(p->L); lua_next(p->L, -2); lua_pop(p->L, 1))
-    rb_buffer_printf(b, "%s%s %lld", b->n > 0 ? ", " : "",
-                     lua_tostring(p->L, -2), lua_tointeger(p->L, -1));
+  for (const char *const *name = rb_limitnames; *name != NULL; name++) {
+    if (lua_getfield(p->L, -1, *name) != LUA_TNIL)
+      rb_buffer_printf(b, "%s%s %lld", b->n > 0 ? ", " : "", *name,
+                       lua_tointeger(p->L, -1));
+    lua_pop(p->L, 1);
+  }
   lua_pop(p->L, 1);
 }
 
-/* -- the terminal's style -------------------------------------------------- */
-
-static void spaces (rb_Buffer *b, int n) {
-  rb_buffer_printf(b, "%*s", n > 0 ? n : 0, "");
-}
-
-/* the columns of n bytes of UTF-8, one for each character */
-static int columns (const char *s, size_t n) {
-  int c = 0;
-  for (size_t i = 0; i < n; i++) c += (s[i] & 0xC0) != 0x80;
-  return c;
-}
-
-/* words from column 'at' on, the next lines below the first */
-static void wrap (rb_Buffer *b, const char *s, int at) {
-  for (int column = at, first = 1; *s != '\0'; first = 0) {
-    size_t n = strcspn(s, " \n");
-    int wide = columns(s, n);
-    if (!first && column + 1 + wide > WIDTH) {
-      rb_buffer_puts(b, "\n");
-      spaces(b, at);
-      column = at;
-    }
-    else if (!first) { rb_buffer_puts(b, " "); column++; }
-    rb_buffer_add(b, s, n);
-    column += wide;
-    s += n + strspn(s + n, " \n");
-  }
-  rb_buffer_puts(b, "\n");
-}
-
-static void text_title (Page *p, const char *title) {
-  rb_buffer_printf(p->b, "%s\n\n", title);
-}
-
-static void text_section (Page *p, const char *title) {
-  rb_buffer_printf(p->b, "\n%s\n", title);
-  p->indent = 2;
-}
-
-static void text_step (Page *p, int n, const char *title, const char *id) {
-  rb_buffer_printf(p->b, "\n  %2d  ", n);
-  wrap(p->b, title, 6);
-  p->indent = 6;
-  p->style->pair(p, "id", id);
-}
-
-static void text_pair (Page *p, const char *label, const char *text) {
-  spaces(p->b, p->indent);
-  rb_buffer_printf(p->b, "%-*s", LABEL, label);
-  wrap(p->b, text, p->indent + LABEL);
-}
-
 /* do the lines say themselves what they are: "probe = function (run)"? */
-static int labelled (const char *label, const char *lines) {
+int rb_page_labelled (const char *label, const char *lines) {
   return strncmp(lines, label, strlen(label)) == 0;
 }
 
-static void text_code (Page *p, const char *label, const char *lines) {
-  if (!labelled(label, lines)) {
-    spaces(p->b, p->indent);
-    rb_buffer_printf(p->b, "%s:\n", label);
-  }
-  while (*lines != '\0') {
-    size_t n = strcspn(lines, "\n");
-    spaces(p->b, n > 0 ? p->indent : 0);
-    rb_buffer_add(p->b, lines, n);
-    rb_buffer_puts(p->b, "\n");
-    lines += n + (lines[n] == '\n');
-  }
-}
-
-static void text_params (Page *p, int first, int n) {
-  int name = 0, type = 0;
-  for (const rb_Param *q = p->o->params + first; q < p->o->params + first + n;
-       q++) {
-    rb_Buffer t = {0};
-    typetext(q, &t);
-    if ((int)strlen(q->name) > name) name = (int)strlen(q->name);
-    if ((int)t.n > type && t.n < 30) type = (int)t.n;
-    rb_buffer_free(&t);
-  }
-  for (const rb_Param *q = p->o->params + first; q < p->o->params + first + n;
-       q++) {
-    rb_Buffer t = {0}, s = {0};
-    typetext(q, &t);
-    status(p, q, &s);
-    if (q->help != NULL) rb_buffer_printf(&s, ": %s", q->help);
-    spaces(p->b, p->indent);
-    rb_buffer_printf(p->b, "%-*s  %-*s  ", name, q->name, type,
-                     t.s != NULL ? t.s : "");
-    wrap(p->b, s.s != NULL ? s.s : "", p->indent + name + type + 4);
-    rb_buffer_free(&t);
-    rb_buffer_free(&s);
-  }
-}
-
-static const Style text = {
-  text_title, text_section, text_step, text_pair, text_code, text_params
-};
-
-/* -- the wiki's style ------------------------------------------------------ */
-
-/* what would be taken for markup is escaped */
-static void escape (rb_Buffer *b, const char *s) {
-  for (; *s != '\0'; s++) {
-    if (strchr("\\`*_<>[]|#", *s) != NULL) rb_buffer_puts(b, "\\");
-    rb_buffer_add(b, *s == '\n' ? " " : s, 1);
-  }
-}
-
-static void md_title (Page *p, const char *title) {
-  rb_buffer_puts(p->b, "# ");
-  escape(p->b, title);
-  rb_buffer_puts(p->b, "\n\n");
-}
-
-static void md_section (Page *p, const char *title) {
-  rb_buffer_puts(p->b, "\n## ");
-  escape(p->b, title);
-  rb_buffer_puts(p->b, "\n\n");
-}
-
-static void md_step (Page *p, int n, const char *title, const char *id) {
-  rb_buffer_printf(p->b, "\n### %d. ", n);
-  escape(p->b, title);
-  rb_buffer_puts(p->b, "\n\n");
-  p->style->pair(p, "id", id);
-}
-
-static void md_pair (Page *p, const char *label, const char *s) {
-  rb_buffer_printf(p->b, "- **%s**: ", label);
-  escape(p->b, s);
-  rb_buffer_puts(p->b, "\n");
-}
-
-static void md_code (Page *p, const char *label, const char *lines) {
-  const char *fence = strstr(lines, "```") != NULL ? "~~~~" : "```";
-  if (!labelled(label, lines)) rb_buffer_printf(p->b, "\n**%s**:\n", label);
-  rb_buffer_printf(p->b, "\n%slua\n%s%s\n", fence, lines, fence);
-}
-
-static void md_params (Page *p, int first, int n) {
-  rb_buffer_puts(p->b, "| parameter | type | | |\n|---|---|---|---|\n");
-  for (const rb_Param *q = p->o->params + first; q < p->o->params + first + n;
-       q++) {
-    rb_Buffer t = {0};
-    typetext(q, &t);
-    rb_buffer_printf(p->b, "| `%s` | ", q->name);
-    escape(p->b, t.s != NULL ? t.s : "");
-    rb_buffer_puts(p->b, " | ");
-    rb_buffer_clear(&t);
-    status(p, q, &t);
-    escape(p->b, t.s != NULL ? t.s : "");
-    rb_buffer_puts(p->b, " | ");
-    escape(p->b, q->help != NULL ? q->help : "");
-    rb_buffer_puts(p->b, " |\n");
-    rb_buffer_free(&t);
-  }
-}
-
-static const Style markdown = {
-  md_title, md_section, md_step, md_pair, md_code, md_params
-};
-
 /* -- the walk -------------------------------------------------------------- */
 
-static void pair (Page *p, const char *label, const char *s) {
+static void pair (rb_Page *p, const char *label, const char *s) {
   if (s != NULL && *s != '\0') p->style->pair(p, label, s);
 }
 
-static void pairlist (Page *p, const char *label, const char *const *list) {
+static void pairlist (rb_Page *p, const char *label, const char *const *list) {
   rb_Buffer b = {0};
   rb_page_list(list, &b);
   pair(p, label, b.s);
   rb_buffer_free(&b);
 }
 
-static void pairlimits (Page *p, int ref) {
+static void pairlimits (rb_Page *p, int ref) {
   rb_Buffer b = {0};
   limitstext(p, ref, &b);
   pair(p, "limits", b.s);
   rb_buffer_free(&b);
 }
 
-static void pairtime (Page *p, const char *label, double seconds) {
+static void pairtime (rb_Page *p, const char *label, double seconds) {
   char s[32];
   rb_duration_text(seconds, s, sizeof s);
   if (seconds > 0) pair(p, label, s);
 }
 
-static void function (Page *p, const char *label, int ref) {
+static void function (rb_Page *p, const char *label, int ref) {
   rb_Buffer b = {0};
   if (ref == RB_NOREF) return;
   rb_page_source(p->L, p->o, ref, &b);
@@ -270,7 +95,7 @@ static void function (Page *p, const char *label, int ref) {
   rb_buffer_free(&b);
 }
 
-static void pairretry (Page *p, const rb_Step *s) {
+static void pairretry (rb_Page *p, const rb_Step *s) {
   char every[32], s_[64];
   if (s->retries == 0) return;
   rb_duration_text(s->every, every, sizeof every);
@@ -279,13 +104,14 @@ static void pairretry (Page *p, const rb_Step *s) {
   pair(p, "retry", s_);
 }
 
-static void walkstep (Page *p, const rb_Step *s) {
+static void walkstep (rb_Page *p, const rb_Step *s) {
   static const char *const outcomes[] = {
     NULL, "goes on, and the run exits 1", "warns, and goes on"
   };
   const char *title = words(&s->title);
   p->style->step(p, (int)(s - p->o->steps) + 1,
-                 title != NULL ? title : s->id, s->id);
+                 title != NULL ? title : s->id);
+  pair(p, "id", s->id);
   if (s->diagnose) pair(p, "diagnose", "skipped when the case is given");
   function(p, rb_fieldnames[RB_WHEN], s->fn[RB_WHEN]);
   pairlist(p, "approve", s->approve);
@@ -299,7 +125,7 @@ static void walkstep (Page *p, const rb_Step *s) {
   pair(p, "on failure", outcomes[s->on_failure]);
 }
 
-static void walkcase (Page *p, const rb_Case *c) {
+static void walkcase (rb_Page *p, const rb_Case *c) {
   rb_Buffer b = {0};
   const char *title = words(&c->title);
   rb_buffer_printf(&b, "Case %s%s%s", c->id, title != NULL ? ": " : "",
@@ -318,7 +144,7 @@ static void walkcase (Page *p, const rb_Case *c) {
   p->style->params(p, c->firstparam, c->nparams);
 }
 
-static void walkhead (Page *p) {
+static void walkhead (rb_Page *p) {
   const rb_Outline *o = p->o;
   p->style->title(p, o->title);
   p->indent = 2;
@@ -333,7 +159,7 @@ static void walkhead (Page *p) {
   pairlimits(p, o->limitsref);
 }
 
-static void walk (Page *p) {
+static void walk (rb_Page *p) {
   const rb_Outline *o = p->o;
   int own = o->ncases > 0 ? o->cases[0].firstparam : o->nparams;
   int incase = -1;
@@ -353,12 +179,9 @@ static void walk (Page *p) {
   }
 }
 
-void rb_page_text (lua_State *L, const rb_Outline *o, rb_Buffer *b) {
-  Page p = {L, o, b, &text, 0};
+void rb_page_walk (lua_State *L, const rb_Outline *o, rb_Buffer *b,
+                   const rb_Style *style) {
+  rb_Page p = {L, o, b, style, 0};
   walk(&p);
-}
-
-void rb_page_markdown (lua_State *L, const rb_Outline *o, rb_Buffer *b) {
-  Page p = {L, o, b, &markdown, 0};
-  walk(&p);
+  if (style->end != NULL) style->end(&p);
 }

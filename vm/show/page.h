@@ -16,6 +16,7 @@
 
 void rb_page_text (lua_State *L, const rb_Outline *o, rb_Buffer *b);
 void rb_page_markdown (lua_State *L, const rb_Outline *o, rb_Buffer *b);
+void rb_page_html (lua_State *L, const rb_Outline *o, rb_Buffer *b);
 
 /* NULL when out of memory. */
 json_t *rb_page_json (lua_State *L, const rb_Outline *o);

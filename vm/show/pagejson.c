@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 
+#include "vm/config/config.h"  /* rb_limitnames */
 #include "vm/show/page.h"
 
 /* a text, or null: absent, or a function of run */
@@ -47,9 +48,11 @@ static json_t *limits (lua_State *L, int ref) {
   json_t *o = json_object();
   if (ref == RB_NOREF) return o;
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-    json_object_set_new(o, lua_tostring(L, -2),
-                        json_integer(lua_tointeger(L, -1)));
+  for (const char *const *name = rb_limitnames; *name != NULL; name++) {
+    if (lua_getfield(L, -1, *name) != LUA_TNIL)
+      json_object_set_new(o, *name, json_integer(lua_tointeger(L, -1)));
+    lua_pop(L, 1);
+  }
   lua_pop(L, 1);
   return o;
 }

@@ -83,7 +83,7 @@ USED static void banner (Made *m, const char *mode) {
     "others are unaffected."), .approve = T("senior-engineer"),
     .use_when = T("One school is causing issues that affect other tenants."),
     .script = 1, .gate = 1, .kernel = 1, .ms = 41,
-    .params = json("{\"block\": \"1h\", \"tenant\": \"greenwood_high\"}"),
+    .params = json("{\"tenant\": \"greenwood_high\", \"block\": \"1h\"}"),
     .protocol = json("[\"http\", \"redis\"]"), .cases = m->cases
   };
   strcpy(m->r.started, "2025-11-21T03:12:00Z");

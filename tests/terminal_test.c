@@ -216,6 +216,29 @@ static void test_stopped (void **state) {
       "settled\n");
 }
 
+/* a failure is its own reason, also where a verification waits */
+static void test_reasons (void **state) {
+  Made m;
+  (void)state;
+  dry(&m);
+  m.steps[1].verify = "deferred";
+  m.steps[1].reason = T("needs the outcome of: SET");
+  show(&m, (Looks){100, 0, 0});
+  has("      verify waits for the outcome of step 2 (needs the outcome of: SET)\n"
+      "  3 ");
+  m.steps[1].status = "failed";
+  m.steps[1].reason = T("there is no such key");
+  show(&m, (Looks){100, 0, 0});
+  has("      verify waits for the outcome of step 2\n"
+      "      there is no such key\n");
+  m.steps[1].status = "manual";
+  m.steps[1].manual = T("Look outside");
+  m.steps[1].reason = T("needs a person: Look outside");
+  show(&m, (Looks){100, 0, 0});
+  has("      to do  Look outside\n");
+  hasnot("needs a person");
+}
+
 /* what cannot be known, and what it rests on */
 static void test_deferred (void **state) {
   static int one[] = {2, 3};
@@ -363,8 +386,8 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     test(test_dry), test(test_failed), test(test_widths), test(test_colour),
     test(test_pipe), test(test_done), test(test_doubt), test(test_stopped),
-    test(test_deferred), test(test_diff), test(test_many), test(test_empty),
-    test(test_harmless), test(test_words)
+    test(test_reasons), test(test_deferred), test(test_diff), test(test_many),
+    test(test_empty), test(test_harmless), test(test_words)
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,9 @@ void rb_terminal_end (rb_Show *s, const rb_Report *r) {
   rb_buffer_puts(&s->out, "\n");
   int good = rb_same(r->status, "done") || rb_same(r->status, "planned");
   if (!good && (!isdry(r) || r->error.exit != 0)) failure(s, r, &t);
-  if (isdry(r)) drytotals(s, r, &t);
+  if (isdry(r)) {
+    if (r->error.exit != 0) rb_buffer_puts(&s->out, "\n");
+    drytotals(s, r, &t);
+  }
   else if (good) donetotals(s, r, &t);
 }

@@ -163,6 +163,27 @@ static json_t *cases (const rb_Report *r) {
   return list;
 }
 
+static int byname (const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+json_t *rb_json_sorted (const json_t *from) {
+  size_t n = json_object_size(from), i = 0;
+  const char **names = malloc((n + 1) * sizeof *names), *name;
+  json_t *o = names != NULL ? json_object() : NULL, *value;
+  int ok = o != NULL;
+  if (ok) {
+    json_object_foreach((json_t *)from, name, value) names[i++] = name;
+    qsort(names, i, sizeof *names, byname);
+    for (size_t k = 0; k < i; k++)
+      SET(names[k], json_incref(json_object_get(from, names[k])));
+  }
+  free(names);
+  if (ok) return o;
+  json_decref(o);
+  return NULL;
+}
+
 static json_t *enforced (const rb_Report *r) {
   json_t *o = json_object();
   int ok = 1;
@@ -211,7 +232,7 @@ char *rb_json_report (const rb_Report *r) {
   SET("exit", json_integer(r->exit));
   SET("digest", text(r->digest));
   SET("enforced", enforced(r));
-  SET("params", r->params != NULL ? json_incref(r->params) : json_object());
+  SET("params", rb_json_sorted(r->params));
   SET("cases", cases(r));
   SET("started", filled(r->started));
   SET("duration_ms", milliseconds(r->ms));

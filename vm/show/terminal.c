@@ -59,17 +59,21 @@ static void layers (rb_Show *s, const rb_Report *r) {
 }
 
 static void params (rb_Show *s, const rb_Report *r) {
+  json_t *sorted = rb_json_sorted(r->params);
   const char *name;
   json_t *value;
   int some = 0;
-  if (json_object_size(r->params) == 0) return;
-  rb_style_addf(&s->lead, DIM, "  %-10s ", "with");
-  json_object_foreach(r->params, name, value) {
-    rb_style_addf(&s->text, PLAIN, "%s%s = ", some++ > 0 ? ", " : "", name);
-    rb_terminal_value(&s->text, PLAIN, value,
-                      json_is_integer(value) || json_string_length(value) == 0);
+  if (json_object_size(sorted) > 0) {
+    rb_style_addf(&s->lead, DIM, "  %-10s ", "with");
+    json_object_foreach(sorted, name, value) {
+      rb_style_addf(&s->text, PLAIN, "%s%s = ", some++ > 0 ? ", " : "", name);
+      rb_terminal_value(&s->text, PLAIN, value,
+                        json_is_integer(value) ||
+                        json_string_length(value) == 0);
+    }
+    rb_style_line(s);
   }
-  rb_style_line(s);
+  json_decref(sorted);
 }
 
 void rb_terminal_banner (rb_Show *s, const rb_Report *r) {
@@ -153,6 +157,13 @@ static void stepline (rb_Show *s, const rb_StepRow *step) {
   rb_style_line(s);
 }
 
+/* Is the step's reason that of its verification, since all else went well? */
+static int aboutverify (const rb_StepRow *step) {
+  return step->reason != NULL && rb_same(step->verify, "deferred") &&
+         (rb_same(step->status, "planned") || rb_same(step->status, "done") ||
+          rb_same(step->status, "unchanged"));
+}
+
 /* the steps that its verification rests on, else the step itself */
 static void verifywaits (rb_Show *s, const rb_Report *r,
                          const rb_StepRow *step) {
@@ -165,7 +176,7 @@ static void verifywaits (rb_Show *s, const rb_Report *r,
   rb_style_addf(&s->lead, PLAIN, "%*s", BODY, "");
   rb_style_addf(&s->text, YELLOW, "verify waits for the outcome of %s %s",
                 strchr(steps, ',') != NULL ? "steps" : "step", steps);
-  if (step->reason != NULL && !rb_same(step->status, "deferred"))
+  if (aboutverify(step))
     rb_style_addf(&s->text, DIM, " (%s)", step->reason);
   rb_style_line(s);
 }
@@ -182,12 +193,11 @@ static void verify (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
     rb_style_say(s, BODY, DIM, "verified");
 }
 
-/* why it is as it is; a verification that waits has said it already */
+/* why it is as it is, unless a line above has said it already */
 static void reason (rb_Show *s, const rb_StepRow *step) {
   const struct Status *status = statusof(step->status);
-  if (step->reason == NULL || quiet(step)) return;
-  if (rb_same(step->verify, "deferred") && !rb_same(step->status, "deferred"))
-    return;
+  if (step->reason == NULL || quiet(step) || aboutverify(step)) return;
+  if (step->manual != NULL && strstr(step->reason, step->manual) != NULL) return;
   Style style = status->style == BOLDRED ? RED
               : status->style == GREEN ? DIM : status->style;
   rb_style_say(s, BODY, style, step->reason);

@@ -25,6 +25,8 @@ void rb_terminal_value (rb_Buffer *b, Style style, const json_t *v, int quote);
 /* json.c: the document of a finished run; NULL: no memory */
 char *rb_json_report (const rb_Report *r);
 char *rb_json_problem (const rb_Problem *p);
+/* A new object with the same members, by name; NULL: none, or no memory. */
+json_t *rb_json_sorted (const json_t *o);
 
 static inline int rb_same (const char *a, const char *b) {
   return a != NULL && __builtin_strcmp(a, b) == 0;

@@ -118,6 +118,11 @@ static int secret_tostring (lua_State *L) {
   return 1;
 }
 
+static int secret_name (lua_State *L) {
+  lua_pushstring(L, ((Secret *)luaL_checkudata(L, 1, SECRET))->name);
+  return 1;
+}
+
 void rb_push_secret (lua_State *L, const char *name, const char *text,
                      size_t len) {
   rb_redact_add(name, text, len);
@@ -133,6 +138,8 @@ void rb_push_secret (lua_State *L, const char *name, const char *text,
     lua_setfield(L, -2, "__tostring");
     lua_pushliteral(L, "secret");
     lua_setfield(L, -2, "__rblabel");
+    lua_pushcfunction(L, secret_name);
+    lua_setfield(L, -2, "__rbname");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
   }

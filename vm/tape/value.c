@@ -70,8 +70,13 @@ static void addstring (rb_Buffer *b, int tag, const char *s, size_t n) {
 /* [-0, +0, m]  a thing of ours: its label and, if it has one, its name */
 static int addlabel (lua_State *L, int idx, rb_Buffer *b) {
   if (luaL_getmetafield(L, idx, "__rblabel") == LUA_TNIL) return 0;
-  int named = luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL;
-  if (named) {
+  if (luaL_getmetafield(L, idx, "__rbname") != LUA_TNIL) {
+    lua_pushvalue(L, idx);  /* its text is a placeholder, and must not be here */
+    lua_call(L, 1, 1);
+    lua_pushliteral(L, " ");
+    lua_insert(L, -2);
+    lua_concat(L, 3);
+  } else if (luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
     lua_pop(L, 1);
     lua_pushliteral(L, " ");
     luaL_tolstring(L, idx, NULL);

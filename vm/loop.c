@@ -132,6 +132,8 @@ void rb_loop_free (rb_VM *vm) {
   free(vm->deliver);
   free(vm->fds);
   free(vm->fdwatch);
+  vm->fdwatch = NULL;
+  vm->fdsize = 0;  /* modules unwatch after this */
 }
 
 /* -- waiting ------------------------------------------------------------------ */

@@ -91,11 +91,13 @@ static int isinward (const char *kind) {
   return 0;
 }
 
-/* Could this deed, once done, change what the probe under way sees? */
+/* Could this deed, once done, change what the probe under way sees? A probe that
+** asked for a key by name (keyed 1) sees no bounded deed; one whose key was
+** planned and that could not be predicted all the same (keyed 2) does. */
 static int touches (const rb_Deed *d, const rb_Call *c) {
   const rb_Resource *r = &c->box->r;
   int same = strcmp(d->resource, r->name) == 0;
-  if (same) return !(d->bounded && c->keyed);
+  if (same) return !(d->bounded && c->keyed == 1);
   if (d->system == NULL)            /* a free module: a file, or any command */
     return !d->bounded && !d->inside;
   if (r->system == NULL || strcmp(d->system, r->system) != 0) return 0;
@@ -116,7 +118,7 @@ const char *rb_planned_read (rb_Task *t) {
 
 int rb_planned (lua_State *L, const char *key) {
   rb_Task *t = rb_taskof(L);
-  t->call.keyed = 1;
+  if (t->call.keyed == 0) t->call.keyed = 1;
   if (!t->vm->dryrun || t->vm->overlay == LUA_NOREF) {
     lua_pushnil(L);
     return 0;
@@ -124,6 +126,7 @@ int rb_planned (lua_State *L, const char *key) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->overlay);
   int found = lua_getfield(L, -1, key) != LUA_TNIL;
   lua_remove(L, -2);
+  if (found) t->call.keyed = 2;
   return found;
 }
 

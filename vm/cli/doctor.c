@@ -113,9 +113,9 @@ static void looktargets (Rows *rows, rb_Config *c, const char *wanted, rb_Target
   else add(rows, "target", rb_target_name(*t), "ok", rb_target_kind(*t), NULL);
   for (const char *const *name = rb_config_targets(c); *name != NULL; name++) {
     if (*t != NULL && strcmp(*name, rb_target_name(*t)) == 0) continue;
-    if (*t == NULL && wanted != NULL && strcmp(*name, wanted) == 0) continue;
     rb_Problem other = {0};
     rb_Target *o = rb_config_open(c, *name, &other);
+    if (o == NULL && strcmp(other.message, p.message) == 0) continue;  /* the same */
     if (o != NULL) add(rows, "target", *name, "ok", rb_target_kind(o), NULL);
     else add(rows, "target", *name, "warn", other.message, "needed only when this "
              "target is used");
@@ -152,14 +152,16 @@ static void lookkernel (Rows *rows) {
       "dry runs do not claim this layer here; a kernel from 5.13 on with Landlock has it");
 }
 
-static int look (Rows *rows, rb_Config *c, const char *wanted, rb_Problem *p) {
+static void look (Rows *rows, rb_Config *c, const char *wanted) {
+  rb_Problem p = {0};
   rb_Target *t;
   lookconfig(rows, c);
   lookfolders(rows, c);
   looktargets(rows, c, wanted, &t);
   looktape(rows);
   lookkernel(rows);
-  return t != NULL ? rb_doctor_resources(c, t, add, rows, p) : 0;
+  if (t != NULL && rb_doctor_resources(c, t, add, rows, &p) != 0)
+    add(rows, "resources", NULL, "bad", p.message, "not all of them were looked at");
 }
 
 /* -- printing --------------------------------------------------------------- */
@@ -214,8 +216,8 @@ int rb_cmd_doctor (int argc, char **argv) {
   if (status != 0) return status;
   Rows rows = {.list = json_array()};
   rb_Config *c = rb_config_load(o.config, &p);
-  if (c != NULL) look(&rows, c, o.target, &p);
-  if (p.exit == 0) {
+  if (c != NULL) {
+    look(&rows, c, o.target);
     status = rows.bad > 0 ? RB_FAILED : RB_DONE;
     if (o.json) printjson(&rows, status);
     else print(&rows);

@@ -28,7 +28,7 @@ static void printoptions (const rb_Option *options) {
   for (const rb_Option *o = options; o != NULL && o->name != NULL; o++) {
     printname(o, name, sizeof name);
     printf("  %-*s  %s%s\n", width, name, o->help,
-           o->type == RB_LIST ? " (may be repeated)" : "");
+           o->type == RB_LIST ? " (repeatable)" : "");
   }
   printname(&help, name, sizeof name);
   printf("  %-*s  %s\n", width, name, help.help);

@@ -203,7 +203,8 @@ static int istext (const rb_Item *item) {
          || item->type == RB_ITEMSECRET;
 }
 
-/* A URL for a message: without what stands before '@' or after '?'. */
+/* A URL for a message: without what stands before '@' or after '?', and of
+** "password=..." the first word alone. */
 static void harmless (const rb_Item *item, char *out, size_t size) {
   const char *url = rb_item_text(item), *scheme = strstr(url, "://");
   const char *host = scheme != NULL ? scheme + 3 : url, *at = strrchr(host, '@');
@@ -211,7 +212,7 @@ static void harmless (const rb_Item *item, char *out, size_t size) {
     snprintf(out, size, "secret \"%s\"", item->text);
   else
     snprintf(out, size, "\"%.*s%s%.*s\"", (int)(host - url), url, at != NULL ? "...@" : "",
-             (int)strcspn(at != NULL ? at + 1 : host, "?"), at != NULL ? at + 1 : host);
+             (int)strcspn(at != NULL ? at + 1 : host, "?= "), at != NULL ? at + 1 : host);
 }
 
 static int checkurl (Walk *w, const Scheme *schemes, const rb_Item *item) {

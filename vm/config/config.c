@@ -57,8 +57,11 @@ static void lookatclock (lua_State *L, lua_Debug *ar) {
   void *g;
   (void)ar;
   lua_getallocf(L, &g);
-  if (now() > ((Guard *)g)->until)
-    luaL_error(L, "the configuration takes too long: is there an endless loop?");
+  if (now() <= ((Guard *)g)->until) return;
+  luaL_where(L, 0);
+  lua_pushliteral(L, "the configuration takes too long: is there an endless loop?");
+  lua_concat(L, 2);
+  lua_error(L);
 }
 
 static int later (lua_State *L, int secret) {
@@ -121,13 +124,16 @@ static int run (lua_State *L) {
   return 0;
 }
 
-/* "config:12: message" into the parts of a problem */
+/* "config:12: message" into the parts of a problem; a text that Lua's parser
+** stumbled over may be a password, and is left out */
 static void scripterror (const rb_Config *c, const char *s, rb_Problem *p) {
   char *after = NULL;
   const size_t n = sizeof CHUNK ":" - 1;
   long line = strncmp(s, CHUNK ":", n) == 0 ? strtol(s + n, &after, 10) : 0;
   if (after != NULL && *after == ':') s = after + 1 + strspn(after + 1, " ");
-  rb_problem(p, RB_USAGE, "config", "%s", s);
+  const char *near = strstr(s, " near '");
+  int quoted = near != NULL && strchr("\"'[", near[7]) != NULL && near[7] != '\0';
+  rb_problem(p, RB_USAGE, "config", "%.*s", quoted ? (int)(near - s) : 1000, s);
   snprintf(p->file, sizeof p->file, "%s", c->file);
   p->line = (int)line;
 }
@@ -139,8 +145,10 @@ static int execute (rb_Config *c, const rb_Buffer *source, rb_Problem *p) {
   lua_pushcfunction(L, run);
   lua_pushlightuserdata(L, c);
   lua_pushlightuserdata(L, (void *)source);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    const char *s = lua_tostring(L, -1);
+  int status = lua_pcall(L, 2, 0, 0);
+  if (status != LUA_OK) {
+    const char *s = status != LUA_ERRMEM ? lua_tostring(L, -1)
+                    : "the configuration takes too much memory: is there an endless loop?";
     scripterror(c, s != NULL ? s : "an error without words", p);
   }
   lua_close(L);

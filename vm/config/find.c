@@ -170,7 +170,8 @@ int rb_config_find (const rb_Config *c, const char *name, char *path, size_t siz
   char file[PATH_MAX];
   const char *const *folder = rb_config_runbooks(c);
   if (isthere("", name, file, sizeof file)) return absolute(file, path, size, p);
-  for (; strchr(name, '/') != NULL && *name != '/' && *folder != NULL; folder++)
+  int within = strchr(name, '/') != NULL && *name != '/' && *name != '.';
+  for (; within && *folder != NULL; folder++)
     if (isthere(*folder, name, file, sizeof file)) return absolute(file, path, size, p);
   return infolders(c, name, path, size, p);
 }

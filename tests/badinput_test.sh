@@ -60,7 +60,11 @@ bad "a target that is not there" 2 "local" run $isolation --target locl --dry-ru
 
 # -- servers ----------------------------------------------------------------------------
 with() {  # KIND URL: the sandbox's configuration with another URL for a resource
-  sed -E "s#^( *)$1 *= *\{ *url *= *\"[^\"]*\"(, *probe *= *\"[^\"]*\")?#\\1$1 = { url = \"$2\"#" "$RUNBOOK_CONFIG" > "$tmp/other.config.lua"
+  python3 -c 'import re, sys
+text = open(sys.argv[1]).read()
+text, n = re.subn(r"(\b%s\s*=\s*)\{[^{}]*(\{[^{}]*\}[^{}]*)*\}" % sys.argv[2], r"\1{ url = [[%s]] }" % sys.argv[3], text, count=1)
+assert n == 1
+open(sys.argv[4], "w").write(text)' "$RUNBOOK_CONFIG" "$1" "$2" "$tmp/other.config.lua"
   chmod 600 "$tmp/other.config.lua"
 }
 one() { printf 'local erp = system "school_erp"\nreturn runbook { title = "t", system = "school_erp", step "a" { probe = function (run) %s end } }\n' "$1" > "$tmp/one.lua"; }
@@ -125,7 +129,7 @@ return runbook { title = "t", step "a" { remedy = function (run) file.write(run.
 LUA
   rb run write.lua p="$tmp/sb/never" --yes --json
   ok "a full disk: not exit 0 ($rc)" test "$rc" != 0
-  has "a full disk: says so" "$out" "full"
+  has "a full disk: says so" "$out" "No space left"
   ok "a full disk: nothing was done" test ! -e "$tmp/sb/never"
   umount "$tmp/small"
 else

@@ -203,6 +203,12 @@ dry 'p:exec("CREATE INDEX CONCURRENTLY i ON t.items (n)", nil, { transaction = f
 is "what has no rows is its own summary" "$(effect .summary)" "CREATE INDEX CONCURRENTLY i ON t.items (n)"
 dry 'p:exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :a", { a = "nobody" }, { transaction = false })'
 is "sessions to end are counted" "$(effect .summary)" "SELECT calls pg_terminate_backend for 0 rows"
+dry 'p:exec("TRUNCATE t.things, t.owners")'
+is "a TRUNCATE is counted" "$(effect .summary) $(effect .guarded)" "TRUNCATE t.things, t.owners: 4 rows false"
+dry 'p:exec("TRUNCATE t.things")' --limit pg_rows=1
+is "  and limited" "$(effect .verdict)" "would refuse"
+dry 'p:exec("DO $$ BEGIN DELETE FROM t.things; END $$")'
+has "code is not predicted" "$(effect .reason)" "cannot be seen before"
 # refusal WHAT SQL WORDS: in a dry run it would be refused, with these words
 refusal() {
   dry "p:exec([==[$2]==]${4:+, $4})"

@@ -46,7 +46,7 @@ static int is (const rb_PgStatement *st, const char *kind) {
   return strcmp(st->kind, kind) == 0;
 }
 
-/* -- asking the catalog ----------------------------------------------------- */
+/* -- asking the catalog --------------------------------------------------- */
 
 static const char tables[] =
   "SELECT t.name = $2, coalesce(n.nspname || '.' || c.relname,"
@@ -97,7 +97,7 @@ static const char volatiles[] =
   "SELECT DISTINCT p.proname FROM pg_catalog.pg_proc p"
   " WHERE p.proname = ANY ($1::text[]) AND p.provolatile = 'v' LIMIT 1";
 
-/* [-1, +0, v]  a list as the text of an array, kept on the stack by the caller */
+/* [-0, +1, v]  the list at the top as the text of an array */
 static const char *pusharray (lua_State *L, rb_PgCall *c) {
   rb_pg_totext(L, c, "tables");
   return lua_tostring(L, -1);
@@ -126,7 +126,7 @@ void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
   lua_settop(L, top);
 }
 
-/* -- what it says ---------------------------------------------------------- */
+/* -- what it says --------------------------------------------------------- */
 
 /* may the remedy's role do this to the table in that row? */
 static void checkrights (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
@@ -150,7 +150,7 @@ static void checkrights (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
     rb_pg_refuse(L, c, "role \"%s\" lacks SELECT on %s", role, table);
 }
 
-/* Fills 'tables', 'plain' and 'target'; whether all of the target may be read. */
+/* Fills 'tables', 'plain' and 'target'; may all of the target be read? */
 static int readtables (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                        int answer) {
   int readable = 1, rows = PQntuples(c->answers[answer]);
@@ -164,6 +164,7 @@ static int readtables (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
       readable = rb_pg_true(c, answer, i, ALLSELECT);
     }
     lua_rawseti(L, -2, i + 1);
+    if (is(st, "TruncateStmt")) readable &= rb_pg_true(c, answer, i, ALLSELECT);
     if (!rb_pg_true(c, answer, i, PLAIN)) rb_pg_setflag(L, "plain", 0);
   }
   lua_setfield(L, PLAN, "tables");

@@ -15,7 +15,7 @@
 
 #define TYPE "pg.call"
 
-/* -- close ------------------------------------------------------------------ */
+/* -- close ---------------------------------------------------------------- */
 
 static void conn_close (rb_PgPool *p, rb_PgConn *conn) {
   rb_PgConn **at = &p->conns;
@@ -93,7 +93,7 @@ void rb_pg_close (rb_Resource *r) {
   free(p);
 }
 
-/* -- open ------------------------------------------------------------------- */
+/* -- open ----------------------------------------------------------------- */
 
 /* [-0, +0, m]  the setting secret_columns, kept */
 static void readsecrets (lua_State *L, rb_Resource *r, rb_PgPool *p) {
@@ -175,7 +175,7 @@ rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner) {
   return c;
 }
 
-/* -- lease ------------------------------------------------------------------ */
+/* -- lease ---------------------------------------------------------------- */
 
 /* An idle server has nothing to say: what there is to read is its farewell. */
 static int alive (const rb_PgConn *conn) {

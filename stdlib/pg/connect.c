@@ -28,7 +28,7 @@ static const char *option (const rb_PgCall *c, const char *keyword) {
   return NULL;
 }
 
-/* -- addresses -------------------------------------------------------------- */
+/* -- addresses ------------------------------------------------------------ */
 
 /* [-0, +1, m]  item i (from 0) of a comma-separated list, or nil */
 static const char *pushitem (lua_State *L, const char *list, int i) {
@@ -85,7 +85,7 @@ static int resolved (lua_State *L, int status, lua_KContext ctx) {
   return resolve(L, c);
 }
 
-/* -- connecting ------------------------------------------------------------- */
+/* -- connecting ----------------------------------------------------------- */
 
 static int ready (lua_State *L, rb_PgCall *c);
 static int polled (lua_State *L, int status, lua_KContext ctx);

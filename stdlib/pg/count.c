@@ -18,7 +18,7 @@ enum { MAXSAMPLES = 6 };   /* columns that are looked at */
 
 typedef struct Piece { const char *s; size_t n; } Piece;
 
-/* -- cutting ---------------------------------------------------------------- */
+/* -- cutting -------------------------------------------------------------- */
 
 /* where the statement ends */
 static size_t ending (const char *sql) {
@@ -57,12 +57,15 @@ typedef struct Parts { Piece with, table, set, from, where; } Parts;
 /* [WITH ..] UPDATE table SET .. [FROM ..] [WHERE ..] [RETURNING ..] */
 static Parts cutupdate (const char *sql) {
   size_t end = ending(sql);
-  size_t update = find(sql, 0, end, "update"), set = find(sql, update, end, "set");
+  size_t update = find(sql, 0, end, "update");
+  size_t set = find(sql, update, end, "set");
   end = find(sql, set, end, "returning");
-  size_t where = find(sql, set, end, "where"), from = find(sql, set, where, "from");
+  size_t where = find(sql, set, end, "where");
+  size_t from = find(sql, set, where, "from");
   return (Parts){
     .with = {sql, update}, .table = between(sql, update, set, "update"),
-    .set = between(sql, set, from, "set"), .from = between(sql, from, where, "from"),
+    .set = between(sql, set, from, "set"),
+    .from = between(sql, from, where, "from"),
     .where = between(sql, where, end, "where")
   };
 }
@@ -98,7 +101,7 @@ static Piece cutrest (const char *sql) {
   return between(sql, find(sql, select, end, "from"), end, "");
 }
 
-/* -- putting together ------------------------------------------------------- */
+/* -- putting together ----------------------------------------------------- */
 
 static void add (luaL_Buffer *b, Piece p) { luaL_addlstring(b, p.s, p.n); }
 
@@ -178,7 +181,21 @@ static void addwrapped (luaL_Buffer *b, const char *before, Piece p) {
   luaL_addstring(b, "\n) AS matched");  /* a comment may end the piece */
 }
 
-/* -- proving ---------------------------------------------------------------- */
+/* SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b) */
+static void pushtruncated (lua_State *L, const rb_PgStatement *st) {
+  const json_t *item;
+  size_t i;
+  lua_pushliteral(L, "SELECT 0");
+  json_array_foreach(json_object_get(st->body, "relations"), i, item) {
+    const char *name = rb_pg_tablename(L, json_object_get(item, "RangeVar"));
+    lua_pushfstring(L, "%s + (SELECT count(*) FROM %s)", lua_tostring(L, -2),
+                    name);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+}
+
+/* -- proving -------------------------------------------------------------- */
 
 /* the FROM of the count: the target table, then what it is joined with */
 static json_t *wantedfrom (const json_t *body, const char *joined) {
@@ -232,7 +249,7 @@ static int proven (const rb_PgStatement *st, const rb_PgStatement *count) {
   return rb_pg_same(json_object_get(query, "SelectStmt"), inner(select));
 }
 
-/* -- the count -------------------------------------------------------------- */
+/* -- the count ------------------------------------------------------------ */
 
 /* Is each of the functions in a SELECT's columns one of those that we know,
 ** so that none returns a set? */
@@ -277,6 +294,10 @@ int rb_pg_count (lua_State *L, const rb_PgStatement *st, int sample) {
   char why[8];
   int at;
   rb_PgStatement count = {0};
+  if (strcmp(st->kind, "TruncateStmt") == 0) {
+    pushtruncated(L, st);
+    return 1;
+  }
   const char *sql = pushcount(L, st, sample);
   if (sql == NULL) return 0;
   count.text = (char *)sql;
@@ -310,7 +331,7 @@ lua_Integer rb_pg_inserted (const rb_PgStatement *st) {
   return lists != NULL ? (lua_Integer)json_array_size(lists) : -1;
 }
 
-/* -- what people see -------------------------------------------------------- */
+/* -- what people see ------------------------------------------------------ */
 
 /* $n as the value that it stands for */
 static void addshown (luaL_Buffer *b, const rb_PgStatement *st, size_t n) {

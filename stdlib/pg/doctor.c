@@ -26,7 +26,7 @@ static const char probequestion[] =
 
 enum { USER, VERSION, SUPER, TABLE, SCHEMA, REPLICA };
 
-/* -- findings --------------------------------------------------------------- */
+/* -- findings ------------------------------------------------------------- */
 
 static void setfield (lua_State *L, const char *key, const char *value) {
   lua_pushstring(L, value);
@@ -91,7 +91,7 @@ static void judgeremedy (lua_State *L, rb_PgCall *c) {
         rb_pg_true(c, 0, 0, SUPER) ? "give remedies a role of their own" : NULL);
 }
 
-/* -- asking ----------------------------------------------------------------- */
+/* -- asking --------------------------------------------------------------- */
 
 static int answered (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
@@ -124,7 +124,7 @@ static int ask (lua_State *L, rb_PgRole role) {
 static int askremedy (lua_State *L) { return ask(L, RB_PGPREVIEW); }
 static int askprobe (lua_State *L) { return ask(L, RB_PGPROBE); }
 
-/* -- doctor ----------------------------------------------------------------- */
+/* -- doctor --------------------------------------------------------------- */
 
 /* [-1, +0, m]  what one side found, or its error, to the list at 2 */
 static void take (lua_State *L, int ok, const char *name) {
@@ -166,7 +166,7 @@ int rb_pg_doctor (lua_State *L) {
   return remedyasked(L, lua_pcallk(L, 1, 1, 0, 0, remedyasked), 0);
 }
 
-/* -- identity --------------------------------------------------------------- */
+/* -- identity ------------------------------------------------------------- */
 
 /* The system identifier is made by initdb and copied with the data, so it
 ** tells clusters apart and follows a failover. Where the right to ask for it

@@ -55,7 +55,7 @@ static rb_Certainty certainty (const rb_PgCall *c) {
   return c->committing ? RB_UNKNOWN : RB_NOTDONE;
 }
 
-/* -- places ----------------------------------------------------------------- */
+/* -- places --------------------------------------------------------------- */
 
 /* the byte at which character number 'at' (from 1) begins */
 static size_t bytes (const char *s, int at) {

@@ -102,7 +102,7 @@ typedef struct rb_PgStatement {
   json_t *body;
 } rb_PgStatement;
 
-/* -- conn.c: leases ------------------------------------------------------ */
+/* -- conn.c: leases ------------------------------------------------------- */
 
 /* [-0, +1, v]  A call, closed when the running function ends. */
 rb_PgCall *rb_pg_open (lua_State *L, rb_PgRole role, int preview);
@@ -114,14 +114,14 @@ void rb_pg_setmeta (lua_State *L, const char *type, lua_CFunction close);
 /* A statement of the transaction 'owner', on its connection. [-0, +1, m] */
 rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner);
 
-/* -- connect.c ------------------------------------------------------------- */
+/* -- connect.c ------------------------------------------------------------ */
 
 /* [-0, +?, vy]  Opens c->conn; goes on in k once it is up. */
 int rb_pg_connect (lua_State *L, rb_PgCall *c, lua_KFunction k);
 /* Is the user of the probe's URL another than that of the remedies'? */
 int rb_pg_otheruser (lua_State *L, rb_Resource *r);
 
-/* -- talk.c: the conversation -------------------------------------------- */
+/* -- talk.c: the conversation --------------------------------------------- */
 
 /* Queues a statement; returns its number. types may be NULL. [-0, +0, v] */
 int rb_pg_send (lua_State *L, rb_PgCall *c, const char *sql, int n,
@@ -143,7 +143,7 @@ void rb_pg_begin (lua_State *L, rb_PgCall *c, const char *begin);
 const char *rb_pg_field (const rb_PgCall *c, int i, int row, int column);
 int rb_pg_true (const rb_PgCall *c, int i, int row, int column);
 
-/* -- fail.c: failures in words ------------------------------------------- */
+/* -- fail.c: failures in words -------------------------------------------- */
 
 /* [-0, +0, v]  Raises when one of the answers is an error; st (or NULL) is the
 ** statement that number c->at was. */
@@ -162,7 +162,7 @@ const char *rb_pg_pointed (lua_State *L, const rb_PgStatement *st,
 /* [-0, +1, m]  "1 row", "1,203 rows". */
 const char *rb_pg_rows (lua_State *L, lua_Integer n);
 
-/* -- statement.c: SQL as the script wrote it ----------------------------- */
+/* -- statement.c: SQL as the script wrote it ------------------------------ */
 
 /* [-0, +0, v]  The arguments of a call: sql, values, options. */
 void rb_pg_arguments (lua_State *L);
@@ -177,7 +177,7 @@ const char *rb_pg_brief (lua_State *L, const char *sql);
 /* [-0, +1, v]  The statement at SQL with the values at VALUES, read. */
 rb_PgStatement *rb_pg_statement (lua_State *L, rb_PgCall *c);
 
-/* -- tree.c: SQL as PostgreSQL reads it ---------------------------------- */
+/* -- tree.c: SQL as PostgreSQL reads it ----------------------------------- */
 
 /* Reads st->text; 0: what is wrong is in 'why', and where in *at. */
 int rb_pg_parse (rb_PgStatement *st, char *why, size_t size, int *at);
@@ -223,7 +223,7 @@ lua_Integer rb_pg_inserted (const rb_PgStatement *st);
 /* [-0, +1, m]  The text of an UPDATE's SET with its values; nil if none. */
 void rb_pg_assignments (lua_State *L, const rb_PgStatement *st);
 
-/* -- types.c, values.c ------------------------------------------------------ */
+/* -- types.c, values.c ---------------------------------------------------- */
 
 /* [-0, +1, v]  One field of a result. */
 void rb_pg_pushvalue (lua_State *L, rb_PgCall *c, Oid type, const char *s,
@@ -232,7 +232,7 @@ void rb_pg_pushvalue (lua_State *L, rb_PgCall *c, Oid type, const char *s,
 ** or nil for null; 'name' is for the error. */
 void rb_pg_totext (lua_State *L, rb_PgCall *c, const char *name);
 
-/* -- the primitives --------------------------------------------------------- */
+/* -- the primitives ------------------------------------------------------- */
 
 int rb_pg_query (lua_State *L);
 int rb_pg_row (lua_State *L);
@@ -251,7 +251,7 @@ int rb_pg_txrow (lua_State *L);
 int rb_pg_txvalue (lua_State *L);
 int rb_pg_txexec (lua_State *L);
 
-/* -- catalog.c: the tables of a statement, as the server knows them ----------- */
+/* -- catalog.c: the tables of a statement, as the server knows them ------- */
 
 /* [-0, +0, v]  Queues three questions. */
 void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
@@ -268,7 +268,7 @@ void rb_pg_setflag (lua_State *L, const char *key, int b);
 void rb_pg_addreason (lua_State *L, const char *reason);
 void rb_pg_doubt (lua_State *L, const char *reason);
 
-/* -- preview.c, remedy.c, transaction.c --------------------------------------- */
+/* -- preview.c, remedy.c, transaction.c ----------------------------------- */
 
 /* [-0, +?, vy]  What the statement at STATEMENT would do, on a connection whose
 ** read-only transaction has begun (or is being begun); k finds at PLAN the

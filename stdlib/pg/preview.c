@@ -21,7 +21,7 @@ static int has (const rb_PgStatement *st, const char *key) {
   return json_object_get(st->body, key) != NULL;
 }
 
-/* -- fields of the plan ----------------------------------------------------- */
+/* -- fields of the plan --------------------------------------------------- */
 
 static void setstring (lua_State *L, const char *key, const char *s) {
   lua_pushstring(L, s);
@@ -66,7 +66,8 @@ static void readtypes (rb_PgCall *c, rb_PgStatement *st) {
 static const char *pushcount (lua_State *L, const rb_PgStatement *st,
                               const char *function, int readable) {
   int countable = is(st, "UpdateStmt") || is(st, "DeleteStmt") ||
-    (is(st, "InsertStmt") && rb_pg_inserted(st) < 0) || is(st, "SelectStmt");
+    (is(st, "InsertStmt") && rb_pg_inserted(st) < 0) || is(st, "SelectStmt") ||
+    (is(st, "TruncateStmt") && readable);
   rb_pg_setflag(L, "sampled", 0);
   if (countable && function != NULL) {
     rb_pg_doubt(L, lua_pushfstring(L, "not counted: %s may do more than look",
@@ -83,10 +84,10 @@ static const char *pushcount (lua_State *L, const rb_PgStatement *st,
   return lua_tostring(L, -1);
 }
 
-/* -- the plan --------------------------------------------------------------- */
+/* -- the plan ------------------------------------------------------------- */
 
-/* [-0, +1, m]  the functions that a SELECT calls, as one text */
-static void pushcalls (lua_State *L, const rb_PgStatement *st) {
+/* [-0, +1, m]  the functions that a SELECT calls, as one text; 0: none */
+static int pushcalls (lua_State *L, const rb_PgStatement *st) {
   rb_pg_functions(L, json_object_get(st->body, "targetList"));
   lua_pushliteral(L, "");
   for (lua_Integer i = 1; lua_rawgeti(L, -2, i) == LUA_TSTRING; i++) {
@@ -97,6 +98,7 @@ static void pushcalls (lua_State *L, const rb_PgStatement *st) {
   }
   lua_pop(L, 1);
   lua_remove(L, -2);
+  return lua_rawlen(L, -1) > 0;
 }
 
 /* "UPDATE matches 3 rows of greenwood_high.user_sessions"; what has no rows is
@@ -107,11 +109,12 @@ static void summarize (lua_State *L, const rb_PgStatement *st, lua_Integer n) {
   const char *rows = n >= 0 ? rb_pg_rows(L, n) : "rows not counted";
   lua_getfield(L, PLAN, "target");
   const char *target = lua_tostring(L, -1);
-  if (is(st, "SelectStmt")) {
-    pushcalls(L, st);
+  if (is(st, "SelectStmt") && pushcalls(L, st)) {
     lua_pushfstring(L, n >= 0 ? "SELECT calls %s for %s" : "SELECT calls %s",
                     lua_tostring(L, -1), rows);
-  } else if (target == NULL) rb_pg_brief(L, st->text);
+  } else if (is(st, "TruncateStmt") && n >= 0)
+    lua_pushfstring(L, "%s: %s", rb_pg_brief(L, st->text), rows);
+  else if (target == NULL) rb_pg_brief(L, st->text);
   else if (n < 0) lua_pushfstring(L, "%s of %s, %s", verb, target, rows);
   else if (is(st, "InsertStmt"))
     lua_pushfstring(L, "INSERT adds %s%s to %s",
@@ -183,19 +186,20 @@ static void setsamples (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
     lua_remove(L, -2);
     column += 3;
   }
-  setvalue(L, "before");
+  if (lua_rawlen(L, -1) > 0) setvalue(L, "before");
   lua_pop(L, 1);
 }
 
 /* The number of rows is n (-1: not known). */
 static void complete (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                       lua_Integer n) {
-  int exact = n >= 0 && getflag(L, "exact");
+  int exact = n >= 0 && getflag(L, "exact") && !is(st, "TruncateStmt");
   int returning = has(st, "returningList") || is(st, "SelectStmt");
   if (n >= 0) {
     setrows(L, st, n);
     setimage(L, n, exact);
-  } else rb_pg_setflag(L, "spills", 1);
+  }
+  if (!exact) rb_pg_setflag(L, "spills", 1);
   summarize(L, st, n);
   rb_pg_setflag(L, "guarded", !c->options.outside && (exact || c->options.bounded));
   rb_pg_setflag(L, "exact", exact && (n == 0 || !returning));
@@ -222,7 +226,7 @@ static void checkbounds (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                  rb_pg_rows(L, n), rb_pg_bounds(L, o));
 }
 
-/* -- the conversations ------------------------------------------------------ */
+/* -- the conversations ---------------------------------------------------- */
 
 static int finish (lua_State *L, rb_PgCall *c, lua_Integer n) {
   const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
@@ -237,7 +241,8 @@ static int counted (lua_State *L, int status, lua_KContext ctx) {
   const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
   (void)status;
   rb_pg_check(L, c, st);
-  const char *count = c->sent > 1 ? rb_pg_field(c, 1, 0, 0) : NULL;
+  const char *count = getflag(L, "counting")
+    ? rb_pg_field(c, c->sent - 1, 0, 0) : NULL;
   lua_Integer n = count != NULL ? atoll(count) : rb_pg_inserted(st);
   if (n > 0 && is(st, "UpdateStmt") && getflag(L, "sampled"))
     setsamples(L, c, st, 1, n);
@@ -252,22 +257,41 @@ static void setafter (lua_State *L, const rb_PgStatement *st) {
   lua_pop(L, 1);
 }
 
+/* what the number of rows leaves open */
+static void warn (lua_State *L, const rb_PgStatement *st) {
+  if (has(st, "onConflictClause"))
+    rb_pg_doubt(L, "ON CONFLICT decides row by row");
+  if (is(st, "DoStmt") || is(st, "CallStmt"))
+    rb_pg_doubt(L, "what its code does cannot be seen before");
+  if (is(st, "TruncateStmt") && strcmp(json_string_value(
+        json_object_get(st->body, "behavior")), "DROP_CASCADE") == 0)
+    rb_pg_doubt(L, "CASCADE empties the tables that refer to it, too");
+}
+
+static void explain (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
+  static const char word[] = "EXPLAIN ";
+  const char *sql = lua_pushfstring(L, "%s%s", word, st->text);
+  c->shift = (int)strlen(word);
+  c->at = rb_pg_send(L, c, sql, st->n, st->types, st->values);
+}
+
 static int looked (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   rb_PgStatement *st = lua_touserdata(L, STATEMENT);
   int readable, plannable = rb_pg_plannable(st);
   (void)status;
   rb_pg_check(L, c, st);
-  const char *function = rb_pg_learn(L, c, st, c->at + 2 * plannable, &readable);
+  int first = c->at + 2 * plannable;
+  const char *function = rb_pg_learn(L, c, st, first, &readable);
   if (plannable) readtypes(c, st);
-  if (has(st, "onConflictClause")) rb_pg_doubt(L, "ON CONFLICT decides row by row");
+  warn(L, st);
   const char *count = pushcount(L, st, function, readable);
+  rb_pg_setflag(L, "counting", count != NULL);
   rb_pg_forget(c);
-  if (!plannable) return finish(L, c, -1);
+  if (!plannable && count == NULL) return finish(L, c, -1);
   setafter(L, st);
-  c->shift = (int)strlen("EXPLAIN ");
-  c->at = rb_pg_send(L, c, lua_pushfstring(L, "EXPLAIN %s", st->text), st->n,
-                     st->types, st->values);
+  if (plannable) explain(L, c, st);
+  else c->at = -1;
   if (count != NULL) rb_pg_send(L, c, count, st->n, st->types, st->values);
   rb_pg_sync(L, c);
   return rb_pg_await(L, c, counted);

@@ -14,7 +14,7 @@ typedef enum Shape { QUERY, ROW, VALUE, EXPLAIN } Shape;
 
 static const char explain[] = "EXPLAIN ";
 
-/* -- shapes ----------------------------------------------------------------- */
+/* -- shapes --------------------------------------------------------------- */
 
 /* [-0, +1, v]  what the primitive returns; the rows are at c->rows */
 static void pushrow (lua_State *L, const rb_PgCall *c) {
@@ -56,7 +56,7 @@ static void pushshape (lua_State *L, const rb_PgCall *c) {
   }
 }
 
-/* -- the conversation ------------------------------------------------------- */
+/* -- the conversation ----------------------------------------------------- */
 
 static void sendstatement (lua_State *L, rb_PgCall *c) {
   const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
@@ -99,7 +99,7 @@ static int leased (lua_State *L, int status, lua_KContext ctx) {
   return rb_pg_await(L, c, answered);
 }
 
-/* -- the statement ---------------------------------------------------------- */
+/* -- the statement -------------------------------------------------------- */
 
 /* [-0, +1, v]  at STATEMENT, and only if it looks */
 static void readstatement (lua_State *L, rb_PgCall *c) {
@@ -124,7 +124,7 @@ int rb_pg_row (lua_State *L) { return probe(L, ROW); }
 int rb_pg_value (lua_State *L) { return probe(L, VALUE); }
 int rb_pg_explain (lua_State *L) { return probe(L, EXPLAIN); }
 
-/* -- inside of a transaction -------------------------------------------------- */
+/* -- inside of a transaction ---------------------------------------------- */
 
 static int within (lua_State *L, Shape shape) {
   rb_PgCall *tx = rb_pg_checktx(L);

@@ -37,11 +37,11 @@ static rb_PgCall *openexec (lua_State *L, rb_PgRole role, int preview) {
   return c;
 }
 
-/* -- preview ---------------------------------------------------------------- */
+/* -- preview -------------------------------------------------------------- */
 
 static int rolledback (lua_State *L, int status, lua_KContext ctx) {
   static const char *const ours[] = {
-    "plain", "sampled", "spills", "tables", "target", NULL
+    "counting", "plain", "sampled", "spills", "tables", "target", NULL
   };
   (void)status;
   (void)ctx;
@@ -76,7 +76,7 @@ int rb_pg_execpreview (lua_State *L) {
   return rb_pg_lease(L, openexec(L, RB_PGPREVIEW, 1), readytolook);
 }
 
-/* -- what the deed has to be ------------------------------------------------ */
+/* -- what the deed has to be ---------------------------------------------- */
 
 lua_Integer rb_pg_affected (const rb_PgCall *c) {
   return atoll(PQcmdTuples(c->answers[c->at]));
@@ -129,7 +129,7 @@ void rb_pg_pushresult (lua_State *L, lua_Integer rows, int returning) {
   lua_setfield(L, -2, "returning");
 }
 
-/* -- which server this is --------------------------------------------------- */
+/* -- which server this is ------------------------------------------------- */
 
 static void keep (char *to, size_t size, const char *s) {
   if (s != NULL && strlen(s) < size) strcpy(to, s);
@@ -171,7 +171,7 @@ static void pushfacts (lua_State *L, const rb_PgCall *c, const char *xid) {
   lua_setfield(L, -2, "database");
 }
 
-/* -- commit ----------------------------------------------------------------- */
+/* -- commit --------------------------------------------------------------- */
 
 static int committed (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
@@ -216,7 +216,7 @@ int rb_pg_commit (lua_State *L, rb_PgCall *c, lua_KFunction k) {
   return rb_pg_await(L, c, numbered);
 }
 
-/* -- the deed --------------------------------------------------------------- */
+/* -- the deed ------------------------------------------------------------- */
 
 /* the rows of RETURNING are at PLAN, the result after them */
 static int done (lua_State *L, int status, lua_KContext ctx) {
@@ -251,7 +251,7 @@ static int readytochange (lua_State *L, int status, lua_KContext ctx) {
   return rb_pg_await(L, c, changed);
 }
 
-/* -- the deed without a transaction ----------------------------------------- */
+/* -- the deed without a transaction --------------------------------------- */
 
 static int doneoutside (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;

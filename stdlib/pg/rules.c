@@ -13,7 +13,7 @@
 
 #include "stdlib/pg/pg.h"
 
-/* -- functions -------------------------------------------------------------- */
+/* -- functions ------------------------------------------------------------ */
 
 /* 'outside': a ROLLBACK does not take it back */
 typedef struct Function { const char *name; int outside; } Function;
@@ -109,7 +109,7 @@ static const char *outsider (const json_t *tree) {
   return s.found;
 }
 
-/* -- kinds ------------------------------------------------------------------ */
+/* -- kinds ---------------------------------------------------------------- */
 
 /* what an exec refuses has words; 'within': it makes sense in a transaction */
 typedef struct Kind {
@@ -172,7 +172,7 @@ const char *rb_pg_verb (const rb_PgStatement *st) {
   return k != NULL ? k->verb : "this kind of statement";
 }
 
-/* -- probes ----------------------------------------------------------------- */
+/* -- probes --------------------------------------------------------------- */
 
 /* what makes more of a SELECT than reading, wherever it stands */
 static const struct { const char *key, *what; } writes[] = {
@@ -230,7 +230,7 @@ const char *rb_pg_notprobe (const rb_PgStatement *st, char *why, size_t size) {
   return what != NULL || function != NULL ? why : NULL;
 }
 
-/* -- execs ------------------------------------------------------------------ */
+/* -- execs ---------------------------------------------------------------- */
 
 static int truth (const json_t *body, const char *key) {
   return json_is_true(json_object_get(body, key));

@@ -16,7 +16,7 @@
 #define TYPE "pg.statement"
 #define MAXWORD 64
 
-/* -- arguments -------------------------------------------------------------- */
+/* -- arguments ------------------------------------------------------------ */
 
 static const char *const options[] = {"rows", "timeout", "transaction", NULL};
 
@@ -164,7 +164,7 @@ void rb_pg_options (lua_State *L, rb_PgOptions *o) {
   else gettimeout(L);
 }
 
-/* -- names ------------------------------------------------------------------ */
+/* -- names ---------------------------------------------------------------- */
 
 static int least (int a, int b, int c) {
   int ab = a < b ? a : b;
@@ -261,7 +261,7 @@ static void pushname (lua_State *L, rb_PgCall *c, const char *name) {
                "63 bytes", name);
 }
 
-/* -- text ------------------------------------------------------------------- */
+/* -- text ----------------------------------------------------------------- */
 
 /* the longest that a name can become: 63 doubled quotes, in quotes */
 enum { MAXNAME = 2 * 63 + 2 };

@@ -27,7 +27,7 @@ void rb_pg_forget (rb_PgCall *c) {
   c->single = 0;
 }
 
-/* -- sending ---------------------------------------------------------------- */
+/* -- sending -------------------------------------------------------------- */
 
 static int queued (lua_State *L, rb_PgCall *c, int ok) {
   if (!ok) return rb_pg_lost(L, c);
@@ -79,7 +79,7 @@ void rb_pg_begin (lua_State *L, rb_PgCall *c, const char *begin) {
   rb_pg_limits(L, c, 1);
 }
 
-/* -- rows ------------------------------------------------------------------- */
+/* -- rows ----------------------------------------------------------------- */
 
 /* Two columns of one name would be one field of the row: one would be lost. */
 static void checkcolumns (lua_State *L, const rb_PgCall *c, const PGresult *r) {
@@ -127,7 +127,7 @@ static void addrow (lua_State *L, rb_PgCall *c) {
   lua_rawseti(L, c->rows, ++c->nrows);
 }
 
-/* -- answers ---------------------------------------------------------------- */
+/* -- answers -------------------------------------------------------------- */
 
 static int iscopy (const PGresult *r) {
   ExecStatusType s = PQresultStatus(r);

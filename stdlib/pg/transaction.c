@@ -20,7 +20,7 @@ enum { FN = SQL, STATE = STATEMENT, TX = PLAN };
 ** preview with this very value as the error. */
 static const char unknown = 0;
 
-/* -- the transaction as the script sees it ---------------------------------- */
+/* -- the transaction as the script sees it -------------------------------- */
 
 /* [-0, +1, m]  the table transaction -> call; weak, so that it keeps nothing */
 static void pushopen (lua_State *L) {
@@ -62,7 +62,7 @@ rb_PgCall *rb_pg_checktx (lua_State *L) {
   return tx;
 }
 
-/* -- what the statements add up to ------------------------------------------ */
+/* -- what the statements add up to ---------------------------------------- */
 
 /* [-0, +1, m]  the state of the transaction that SELF is */
 static void pushstate (lua_State *L) {
@@ -204,7 +204,7 @@ static void addplan (lua_State *L) {
   remember(L);
 }
 
-/* -- tx:exec ---------------------------------------------------------------- */
+/* -- tx:exec -------------------------------------------------------------- */
 
 static int lookedat (lua_State *L) {
   lua_pushlightuserdata(L, (void *)&unknown);
@@ -276,7 +276,7 @@ int rb_pg_txexec (lua_State *L) {
   return rb_pg_await(L, c, changed);
 }
 
-/* -- p:transaction ---------------------------------------------------------- */
+/* -- p:transaction -------------------------------------------------------- */
 
 static rb_PgCall *opentx (lua_State *L, rb_PgRole role, int preview) {
   rb_PgOptions options;
@@ -323,7 +323,7 @@ static int failed (lua_State *L, int status, lua_KContext ctx) {
   return lua_error(L);
 }
 
-/* -- the preview's plan ----------------------------------------------------- */
+/* -- the preview's plan --------------------------------------------------- */
 
 /* [-0, +1, m]  a list of the state as one text; nil when it is empty */
 static void pushjoined (lua_State *L, const char *key) {
@@ -394,7 +394,7 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* -- the end ---------------------------------------------------------------- */
+/* -- the end -------------------------------------------------------------- */
 
 static int committed (lua_State *L, int status, lua_KContext ctx) {
   (void)status;

@@ -12,7 +12,7 @@
 
 #include "stdlib/pg/pg.h"
 
-/* -- reading ---------------------------------------------------------------- */
+/* -- reading -------------------------------------------------------------- */
 
 static int no (char *why, size_t size, const char *words) {
   snprintf(why, size, "%s", words);
@@ -46,7 +46,7 @@ int rb_pg_parse (rb_PgStatement *st, char *why, size_t size, int *at) {
   return ok;
 }
 
-/* -- walking ---------------------------------------------------------------- */
+/* -- walking -------------------------------------------------------------- */
 
 static int walk (const char *key, const json_t *node, rb_PgVisit visit,
                  void *ud) {
@@ -102,7 +102,7 @@ int rb_pg_same (const json_t *a, const json_t *b) {
   return json_equal(a, b);
 }
 
-/* -- names ------------------------------------------------------------------ */
+/* -- names ---------------------------------------------------------------- */
 
 static const char *text (const json_t *object, const char *key) {
   return json_string_value(json_object_get(object, key));
@@ -152,7 +152,7 @@ const json_t *rb_pg_target (const rb_PgStatement *st) {
   return NULL;
 }
 
-/* -- lists of names --------------------------------------------------------- */
+/* -- lists of names ------------------------------------------------------- */
 
 typedef struct Collector {
   lua_State *L;

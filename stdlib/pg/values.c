@@ -64,7 +64,7 @@ static int islist (lua_State *L, int idx) {
   return 0;
 }
 
-/* -- JSON ------------------------------------------------------------------- */
+/* -- JSON ----------------------------------------------------------------- */
 
 static json_t *attach (json_t *to, const char *key, json_t *j) {
   if (key != NULL) json_object_set_new(to, key, j);
@@ -134,7 +134,7 @@ static void pushjson (lua_State *L, rb_PgCall *c, int idx) {
   c->json = NULL;
 }
 
-/* -- arrays ----------------------------------------------------------------- */
+/* -- arrays --------------------------------------------------------------- */
 
 /* [-1, +1, m]  the text at the top, as an element of an array */
 static void quote (lua_State *L) {

@@ -19,6 +19,7 @@
 #define MINIMUM 6           /* bytes of a secret that can be replaced safely */
 #define HEAD 4              /* bytes that are hashed; every pattern is longer */
 #define HEADS (1u << 13)
+#define PAIRS (1u << 16)
 #define OPENING "[redacted "
 
 /* the ways to read a text */
@@ -37,7 +38,15 @@ typedef struct Pattern {
 static struct {
   Pattern **heads;
   Pattern *secrets;         /* one for each; NULL: there are none */
+  unsigned char pair[PAIRS / 8];  /* bits: do patterns begin with these two? */
 } registry;
+
+/* what is searched */
+typedef struct Text {
+  const char *s;
+  size_t n;
+  int may[READINGS];        /* is there anything to be read in that way? */
+} Text;
 
 /* -- bytes ----------------------------------------------------------------- */
 
@@ -52,6 +61,12 @@ static unsigned hash (const unsigned char head[HEAD]) {
   for (int i = 0; i < HEAD; i++) h = (h + fold(head[i])) * 0x9E3779B1u;
   return h >> 19;           /* 13 bits: HEADS */
 }
+
+static unsigned pairof (const char *s) {
+  return fold((unsigned char)s[0]) << 8 | fold((unsigned char)s[1]);
+}
+
+static int isescape (char c) { return c == '%' || c == '\\'; }
 
 static int hexdigit (char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -114,6 +129,7 @@ static Pattern *pattern_add (char *text, size_t len, char *name, const Pattern *
   Pattern **head = &registry.heads[hash((const unsigned char *)text)];
   q->next = *head;
   *head = q;
+  registry.pair[pairof(text) / 8] |= (unsigned char)(1u << pairof(text) % 8);
   return q;
 }
 
@@ -185,6 +201,7 @@ void rb_redact_free (void) {
   free(registry.heads);
   registry.heads = NULL;
   registry.secrets = NULL;
+  memset(registry.pair, 0, sizeof registry.pair);
 }
 
 /* -- matching -------------------------------------------------------------- */
@@ -201,13 +218,12 @@ static int same (const Pattern *q, unsigned char want, int got, int raw, Reading
   return how == PERCENT && raw && want == ' ' && got == '+';
 }
 
-/* The end of the pattern in s, read in that way from i on; 0: it is not there. */
-static size_t matchend (const Pattern *q, const char *s, size_t n, size_t i,
-                        Reading how) {
+/* The end of the pattern in t, read in that way from i on; 0: it is not there. */
+static size_t matchend (const Pattern *q, const Text *t, size_t i, Reading how) {
   for (size_t k = 0; k < q->len; k++) {
     int got;
-    if (i == n) return 0;
-    size_t length = readbyte(s + i, n - i, how, &got);
+    if (i == t->n) return 0;
+    size_t length = readbyte(t->s + i, t->n - i, how, &got);
     if (!same(q, (unsigned char)q->text[k], got, length == 1, how)) return 0;
     i += length;
   }
@@ -215,14 +231,14 @@ static size_t matchend (const Pattern *q, const char *s, size_t n, size_t i,
 }
 
 /* the longest among the patterns whose first bytes these are */
-static void trychain (const unsigned char head[HEAD], const char *s, size_t n,
-                      size_t i, Match *m) {
+static void trychain (const unsigned char head[HEAD], const Text *t, size_t i,
+                      Match *m) {
   for (const Pattern *q = registry.heads[hash(head)]; q != NULL; q = q->next) {
     for (Reading how = PLAIN; how < READINGS; how++) {
-      size_t to = matchend(q, s, n, i, how), from = i;
+      size_t to = t->may[how] ? matchend(q, t, i, how) : 0, from = i;
       if (to == 0) continue;
-      if (q->before && i > 0 && isbase64(s[i - 1])) from--;
-      if (q->after && to < n && isbase64(s[to])) to++;
+      if (q->before && i > 0 && isbase64(t->s[i - 1])) from--;
+      if (q->after && to < t->n && isbase64(t->s[to])) to++;
       if (to > m->to || (to == m->to && from < m->from))
         *m = (Match){.from = from, .to = to, .name = q->name};
     }
@@ -230,21 +246,24 @@ static void trychain (const unsigned char head[HEAD], const char *s, size_t n,
 }
 
 /* The longest secret that begins at i (or a shared character before). */
-static int matchat (const char *s, size_t n, size_t i, Match *m) {
+static int matchat (const Text *t, size_t i, Match *m) {
   unsigned char head[HEAD];
+  const char *s = t->s + i;
   *m = (Match){0};
-  if (n - i < HEAD) return 0;
-  memcpy(head, s + i, HEAD);
-  trychain(head, s, n, i, m);
+  if (t->n - i < HEAD) return 0;
+  if ((registry.pair[pairof(s) / 8] >> pairof(s) % 8 & 1) == 0
+      && !isescape(s[0]) && !isescape(s[1])) return 0;
+  memcpy(head, s, HEAD);
+  trychain(head, t, i, m);
   for (Reading how = PERCENT; how < READINGS; how++) {
-    if (memchr(s + i, how == PERCENT ? '%' : '\\', HEAD) == NULL) continue;
+    if (memchr(s, how == PERCENT ? '%' : '\\', HEAD) == NULL) continue;
     size_t at = i;
     int k = 0, byte;
-    for (; k < HEAD && at < n; k++) {
-      at += readbyte(s + at, n - at, how, &byte);
+    for (; k < HEAD && at < t->n; k++) {
+      at += readbyte(t->s + at, t->n - at, how, &byte);
       head[k] = (unsigned char)byte;
     }
-    if (k == HEAD) trychain(head, s, n, i, m);
+    if (k == HEAD) trychain(head, t, i, m);
   }
   return m->to != 0;
 }
@@ -287,13 +306,13 @@ int rb_redact_placeholder (const char *s, size_t len) {
 /* -- replacing ------------------------------------------------------------- */
 
 /* Replaces the secret at m, and those that overlap with it; returns its end. */
-static size_t replace (rb_Buffer *b, const char *s, size_t n, const Match *m) {
+static size_t replace (rb_Buffer *b, const Text *t, const Match *m) {
   size_t end = m->to;
   const char *name = m->name;
   Match more;
   rb_buffer_printf(b, OPENING "%s]", name);
   for (size_t i = m->from + 1; i < end; i++) {
-    if (!matchat(s, n, i, &more) || more.to <= end) continue;
+    if (!matchat(t, i, &more) || more.to <= end) continue;
     end = more.to;
     if (strcmp(more.name, name) != 0) rb_buffer_printf(b, OPENING "%s]", more.name);
     name = more.name;
@@ -303,19 +322,21 @@ static size_t replace (rb_Buffer *b, const char *s, size_t n, const Match *m) {
 
 void rb_redact (rb_Buffer *b, const char *s, size_t len) {
   size_t kept = 0, i = 0;   /* s up to 'kept' is in b */
-  if (registry.secrets == NULL) {
+  if (registry.secrets == NULL || len == 0) {
     rb_buffer_add(b, s, len);
     return;
   }
+  Text t = {s, len, {1, memchr(s, '%', len) != NULL || memchr(s, '+', len) != NULL,
+                     memchr(s, '\\', len) != NULL}};
   while (i < len) {
     Match m;
     size_t skip = s[i] == '[' ? ours(s + i, len - i) : 0;
     if (skip > 0) {
       i += skip;
-    } else if (matchat(s, len, i, &m)) {
+    } else if (matchat(&t, i, &m)) {
       if (m.from < kept) m.from = kept;
       rb_buffer_add(b, s + kept, m.from - kept);
-      i = kept = replace(b, s, len, &m);
+      i = kept = replace(b, &t, &m);
     } else i++;
   }
   rb_buffer_add(b, s + kept, len - kept);

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# The kernel layer: every way we know of changing something outside, tried by a
+# probe's program. Each is tried without the fence first: what cannot be done
+# there either proves nothing, and is skipped.
+. "$(dirname "$0")/lib.sh"
+cd "$tmp" || exit 2
+attack=$tmp/attack
+${CC:-cc} -O1 -o "$attack" "$top/tests/fence/attack.c" -lrt 2>"$tmp/cc.log" \
+  || { cat "$tmp/cc.log"; fail "attack.c compiles"; exit 1; }
+cat > runbook.config.lua <<END
+return { target = "local", targets = { ["local"] = { kind = "sandbox",
+  allow = { programs = { "$attack", "sh", "node", "git", "sleep" } }, systems = { app = {} } } } }
+END
+chmod 600 runbook.config.lua
+export RUNBOOK_CONFIG=$tmp/runbook.config.lua
+
+printf 'return runbook { title = "t", step "s" { probe = function () end } }\n' > f.lua
+rb run f.lua --json --dry-run
+if [ "$(jq .enforced.kernel <<<"$out")" != true ]; then
+  skip "the kernel layer" "this kernel has none, and the banner says so"
+  exit 0
+fi
+
+# what is attacked: a file, a process, a TCP port, a Unix socket
+cat > target.c <<'END'
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main (int argc, char **argv) {
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_un un = {.sun_family = AF_UNIX};
+  socklen_t n = sizeof in;
+  int t = socket(AF_INET, SOCK_STREAM, 0), u = socket(AF_UNIX, SOCK_STREAM, 0), on = 3;
+  if (argc != 2) return 2;
+  setsockopt(t, 6, 23, &on, sizeof on);  /* TCP_FASTOPEN */
+  strncpy(un.sun_path, argv[1], sizeof un.sun_path - 1);
+  if (bind(t, (void *)&in, n) || listen(t, 9) || bind(u, (void *)&un, sizeof un) || listen(u, 9))
+    return 1;
+  getsockname(t, (void *)&in, &n);
+  printf("%d\n", ntohs(in.sin_port));
+  fflush(stdout);
+  for (;;) {
+    struct pollfd p[2] = {{t, POLLIN, 0}, {u, POLLIN, 0}};
+    poll(p, 2, -1);
+    for (int i = 0; i < 2; i++) if (p[i].revents) close(accept(p[i].fd, NULL, NULL));
+  }
+}
+END
+${CC:-cc} -o target target.c
+folder=$tmp/victim socket=$(mktemp -u /tmp/rbsock.XXXXXX)
+./target "$socket" > port & target=$!
+sleep 1000 & victim=$!
+trap 'kill $target $victim 2>/dev/null; rm -f "$socket"; finish' EXIT
+for _ in {1..100}; do [ -s port ] && break; sleep 0.05; done
+port=$(cat port)
+fresh() { rm -rf "$folder"; mkdir -m 755 "$folder"; echo hello > "$folder/file"; chmod 644 "$folder/file"
+          ln "$socket" "$folder/socket" 2>/dev/null || ln -s "$socket" "$folder/socket"; }
+# ctime shows chmod, chown, utimes and attributes, too
+state() { (cd "$folder" && find . -printf '%p %y %s %m %U %G %C@ %n\n' | sort; cat file) 2>&1; }
+revive() { kill -0 $victim 2>/dev/null || { sleep 1000 & victim=$!; }; }
+
+cat > f.lua <<'END'
+return runbook { title = "t", params = { folder = { "string" }, pid = { "integer" }, port = { "integer" },
+                                         attack = { "string" }, name = { "string" } },
+  step "s" { probe = function (run)
+    local r = exec.probe{ run.attack, run.name, run.folder, run.pid, run.port }
+    run:finding("code", r.code) run:finding("out", r.stdout)
+  end } }
+END
+sed -i "s|local r = exec.probe{ run.attack|local r = exec.probe{ \"$attack\"|" f.lua
+finding() { jq -r --arg n "$1" '.findings[] | select(.name == $n) | .value' <<<"$out"; }
+for name in $("$attack" list); do
+  fresh; revive
+  said=$(timeout 10 "$attack" "$name" "$folder" $victim "$port" 2>&1); control=$?
+  if [ $control != 0 ]; then skip "$name" "without the fence it fails, too: $said"; continue; fi
+  fresh; revive; before=$(state)
+  rb run f.lua --json --dry-run folder="$folder" pid=$victim port="$port" attack=x name="$name"
+  code=$(finding code)
+  case $name:$code in
+    int80:159|x32:159) pass "$name is killed by the kernel" ;;
+    *:1) pass "$name is refused" ;;
+    *) fail "$name is refused" "exit code $code" "$(finding out)" "$err" ;;
+  esac
+  [ "$(state)" = "$before" ] || fail "$name leaves the folder as it was" "$before" "$(state)"
+  kill -0 $victim 2>/dev/null || fail "$name leaves the process alone"
+done
+
+# -- what is claimed, and when ----------------------------------------------------
+book() { printf 'return runbook { title = "t", step "s" { probe = function (run)\n%s\nend } }\n' "$1" > f.lua; }
+book 'exec.probe{ "sh", "-c", "true" }'
+rb run f.lua --json --dry-run
+is "the layer is claimed where it holds" "$(jq .enforced.kernel <<<"$out")" true
+book 'exec.probe{ "sh", "-c", "true", delegates = "docker" }'
+rb run f.lua --json --dry-run
+is "and not where a probe talks to a daemon" "$(jq .enforced.kernel <<<"$out")" false
+book 'local r = exec.probe{ "'"$attack"'", "unix", "'"$folder"'", "1", "1", delegates = "it" } run:finding("code", r.code)
+  local r = exec.probe{ "'"$attack"'", "connect", "'"$folder"'", "1", "'"$port"'", delegates = "it" } run:finding("tcp", r.code)
+  local r = exec.probe{ "'"$attack"'", "write", "'"$folder"'", "1", "1", delegates = "it" } run:finding("write", r.code)
+  local r = exec.probe{ "'"$attack"'", "kill", "'"$folder"'", "'$victim'", "1", delegates = "it" } run:finding("kill", r.code)
+  local r = exec.probe{ "'"$attack"'", "chmod", "'"$folder"'", "1", "1", delegates = "it" } run:finding("chmod", r.code)'
+fresh; rb run f.lua --json --dry-run
+is "one that does may: a Unix socket" "$(finding code)" 0
+is "and TCP" "$(finding tcp)" 0
+is "but files stay fenced" "$(finding write)" 1
+is "and processes" "$(finding kill)" 1
+is "and modes" "$(finding chmod)" 1
+
+# -- what looks still works ----------------------------------------------------------
+book 'run:finding("x", exec.probe{ "sh", "-c", "ls / | sort | head -1 > $HOME/o 2> /dev/null; cat $HOME/o; df / | tail -1; ps -e | head -1; cat < /dev/null; id -u; date +%Y; du -s /bin/sh >/dev/null && echo fine" }.stdout)'
+rb run f.lua --json
+has "pipes, scratch files, /dev/null, df, ps, date" "$(finding x)" "fine"
+if command -v node >/dev/null; then
+  book 'run:finding("x", exec.probe{ "node", "-e", "require(\"child_process\").exec(\"echo child\", (e, o) => console.log(o.trim(), e))" }.stdout)'
+  rb run f.lua --json
+  is "a runtime with threads and children" "$(finding x | grep .)" "child null"
+else skip "a runtime with threads and children" "no node here"; fi
+git init -q repo && git -C repo -c user.name=x -c user.email=x@y commit -q --allow-empty -m one
+book 'run:finding("x", exec.probe{ "git", "log", "--oneline", cwd = "'"$tmp"'/repo" }.stdout)'
+rb run f.lua --json
+has "git log" "$(finding x)" "one"

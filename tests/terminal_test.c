@@ -72,9 +72,8 @@ static void test_failed (void **state) {
      "  certainty  Nothing was changed by it.\n"
      "  so far     1 change was made, and not taken back.\n"
      "  not done   3 Are the others unaffected?\n"
-     "  next       runbook resume 7N2C4EFG  goes on there, once the cause is "
-     "mended\n"
-     "  or         runbook undo 7N2C4EFG  takes back what was done\n");
+     "  next       the same command with --from revoke-its-active-sessions goes on\n"
+     "             there, once the cause is mended\n");
 }
 
 /* the widest line, in columns; without colour */
@@ -167,8 +166,7 @@ static void test_done (void **state) {
   m.r.status = "done";
   m.r.error = (rb_Problem){0};
   show(&m, (Looks){80, 0, 0});
-  has("\nDone in 1m 23s. 1 change was made.\n"
-      "To take it back: runbook undo 7N2C4EFG\n");
+  has("\nDone in 1m 23s. 1 change was made.\n");
   m.effects[0].unchanged = 1;
   m.steps[0].status = "unchanged";
   show(&m, (Looks){80, 0, 0});
@@ -191,7 +189,7 @@ static void test_doubt (void **state) {
   show(&m, (Looks){80, 0, 0});
   has("In doubt at step 2");
   has("It may or may not have happened: look before you repeat it.");
-  has("runbook resume 7N2C4EFG  looks at what is in doubt, and asks");
+  has("--dry-run\n             shows how it is now");
   hasnot("Nothing was changed");
 }
 
@@ -212,8 +210,7 @@ static void test_stopped (void **state) {
   has("\nStopped\n  approval   Tenant isolation needs your approval\n"
       "  so far     Nothing was changed.\n"
       "  not done   1 One, 2 Two, 3 Three, 4 Four and 2 more\n"
-      "  next       runbook resume 7N2C4EFG  goes on there, once that is "
-      "settled\n");
+      "  next       the same command goes on there, once that is settled\n");
 }
 
 /* a failure is its own reason, also where a verification waits */

@@ -128,12 +128,6 @@ static void donetotals (rb_Show *s, const rb_Report *r, const Totals *t) {
     rb_style_addf(&s->text, PLAIN, "%s.", did(text, t));
   else rb_style_add(&s->text, PLAIN, "Nothing had to be changed.");
   rb_style_line(s);
-  if (t->changes > 0 && !replay && !rb_same(r->mode, "undo")) {
-    rb_style_addf(&s->text, DIM, "To take it back: runbook undo %s",
-                  r->run + (strlen(r->run) > SHORTID ?
-                            strlen(r->run) - SHORTID : 0));
-    rb_style_line(s);
-  }
 }
 
 /* -- what failed ------------------------------------------------------------------------ */
@@ -213,31 +207,19 @@ static void notreached (rb_Show *s, const rb_Report *r) {
   rb_style_line(s);
 }
 
-static void command (rb_Show *s, const rb_Report *r, const char *label,
-                     const char *verb, const char *what) {
-  size_t n = strlen(r->run);
-  rb_style_addf(&s->lead, DIM, "  %-10s ", label);
-  rb_style_addf(&s->text, BOLD, "runbook %s %s", verb,
-                r->run + (n > SHORTID ? n - SHORTID : 0));
-  rb_style_addf(&s->text, DIM, "  %s", what);
-  rb_style_line(s);
-}
-
 /* what to type next; a usage error has said it in its message */
-static void whatnext (rb_Show *s, const rb_Report *r, const Totals *t) {
-  const char *label = "next";
+static void whatnext (rb_Show *s, const rb_Report *r) {
+  const char *what = "goes on there, once the cause is mended";
   if (r->run[0] == '\0' || r->exit == RB_USAGE || r->exit == RB_LOCKED) return;
-  if (r->exit == RB_INDOUBT)
-    command(s, r, label, "resume", "looks at what is in doubt, and asks");
-  else if (r->exit == RB_STOPPED)
-    command(s, r, label, "resume", "goes on there, once that is settled");
-  else if (r->exit == RB_INTERRUPTED)
-    command(s, r, label, "resume", "goes on there");
-  else if (r->exit != RB_STALE)
-    command(s, r, label, "resume", "goes on there, once the cause is mended");
-  if (t->changes > 0)
-    command(s, r, r->exit == RB_STALE ? label : "or", "undo",
-            "takes back what was done");
+  if (r->exit == RB_INDOUBT) what = "--dry-run  shows how it is now: look before you repeat it";
+  else if (r->exit == RB_STOPPED) what = "goes on there, once that is settled";
+  else if (r->exit == RB_INTERRUPTED) what = "goes on there";
+  rb_style_addf(&s->lead, DIM, "  %-10s ", "next");
+  rb_style_add(&s->text, PLAIN, "the same command");
+  if (r->errorstep != NULL)
+    rb_style_addf(&s->text, BOLD, " with --from %s", r->errorstep);
+  rb_style_addf(&s->text, DIM, " %s", what);
+  rb_style_line(s);
 }
 
 static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
@@ -251,7 +233,7 @@ static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
   if (isdry(r)) return;
   certainty(s, r, t);
   notreached(s, r);
-  whatnext(s, r, t);
+  whatnext(s, r);
 }
 
 void rb_terminal_end (rb_Show *s, const rb_Report *r) {

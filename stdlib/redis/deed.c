@@ -81,14 +81,23 @@ static int pledged (lua_State *L, int status, lua_KContext ctx) {
   return rb_redis_await(L, c, done);
 }
 
-static int pledge (lua_State *L, rb_RedisCall *c) {
-  lua_createtable(L, 0, 2);
-  if (c->keys != 0) {
-    lua_pushvalue(L, c->keys);
-    lua_setfield(L, -2, "keys");
+/* [-0, +0]  field of the plan -> field of the facts at the top */
+static void keep (lua_State *L, const char *field) {
+  rb_plan(L);
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, field);
+    lua_setfield(L, -3, field);
   }
-  lua_pushstring(L, rb_redis_user(c));
-  lua_setfield(L, -2, "user");
+  lua_pop(L, 1);
+}
+
+/* what rb_redis_settle will want to know */
+static int pledge (lua_State *L, rb_RedisCall *c) {
+  lua_createtable(L, 0, 4);
+  keep(L, "image");
+  keep(L, "leaves");
+  lua_pushinteger(L, rb_redis_clock());
+  lua_setfield(L, -2, "at");
   return rb_pledge(L, (lua_KContext)c, pledged);
 }
 
@@ -96,7 +105,7 @@ static int pledge (lua_State *L, rb_RedisCall *c) {
 static int seen (lua_State *L, int status, lua_KContext ctx) {
   rb_RedisCall *c = (rb_RedisCall *)ctx;
   (void)status;
-  rb_redis_compare(L, c, c->keys - 1);
+  rb_redis_checkdrift(L, c, c->keys - 1);
   return pledge(L, c);
 }
 
@@ -105,19 +114,6 @@ static int watched (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   rb_redis_check(L, c, 0);
   return rb_redis_look(L, c, seen);
-}
-
-/* [-0, +1]  the list of the keys of the images at the top */
-static void pushkeys (lua_State *L, rb_RedisCall *c) {
-  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
-  lua_createtable(L, (int)n, 0);
-  c->keys = lua_gettop(L);
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, c->keys - 1, i);
-    lua_getfield(L, -1, "key");
-    lua_rawseti(L, c->keys, i);
-    lua_pop(L, 1);
-  }
 }
 
 static int watch (lua_State *L, rb_RedisCall *c) {
@@ -142,7 +138,7 @@ static int connected (lua_State *L, int status, lua_KContext ctx) {
   rb_plan(L);
   if (lua_istable(L, -1) && lua_getfield(L, -1, "image") == LUA_TTABLE) {
     c->guarded = 1;
-    pushkeys(L, c);
+    rb_redis_imagekeys(L, c);
     return watch(L, c);
   }
   return pledge(L, c);

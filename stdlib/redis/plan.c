@@ -196,25 +196,28 @@ static void setreason (lua_State *L, const char *verdict, const char *reason) {
 }
 
 /* [-1, +1]  summary -> the plan with what is known in any case */
-static int newplan (lua_State *L, const rb_RedisCall *c, int beyond) {
-  lua_createtable(L, 0, 12);
+static int newplan (lua_State *L, const rb_RedisCall *c) {
+  lua_createtable(L, 0, 14);
   lua_insert(L, -2);
   lua_setfield(L, -2, "summary");
   setshown(L, c, c->states, "before");
-  setimage(L, c, beyond);
-  setinverse(L, c, beyond);
   return lua_gettop(L);
 }
 
 int rb_plan_foreseen (lua_State *L, rb_RedisCall *c, rb_RedisForesight f) {
   int result = lua_gettop(L) - 1, states = result - 1;
-  int plan = newplan(L, c, 0);
+  int plan = newplan(L, c);
   setshown(L, c, states, "after");
   lua_pushboolean(L, 1);
   lua_setfield(L, plan, "exact");
   lua_pushvalue(L, result);
   lua_setfield(L, plan, "result");
   setreason(L, f == RB_REDISALREADY ? "nothing to do" : NULL, c->reason);
+  if (f == RB_REDISALREADY) return 1;
+  lua_pushvalue(L, states);
+  lua_setfield(L, plan, "leaves");
+  setimage(L, c, 0);
+  setinverse(L, c, 0);
   setcounts(L, changed(L, c, states));
   setwrites(L, c, states);
   return 1;
@@ -223,11 +226,20 @@ int rb_plan_foreseen (lua_State *L, rb_RedisCall *c, rb_RedisForesight f) {
 int rb_plan_unforeseen (lua_State *L, rb_RedisCall *c) {
   int beyond = rb_redis_beyond(L);
   lua_Integer n = (lua_Integer)lua_rawlen(L, c->keys);
-  newplan(L, c, beyond);
+  newplan(L, c);
+  setimage(L, c, beyond);
+  setinverse(L, c, beyond);
   setcounts(L, n);
+  if (n > 0) {
+    lua_createtable(L, 0, 2);
+    lua_pushliteral(L, "unknown");
+    lua_setfield(L, -2, "type");
+    lua_pushliteral(L, "(not known beforehand)");
+    lua_setfield(L, -2, "value");
+    lua_setfield(L, -2, "after");
+  }
   if (n > 0 && !every(L, c, "unknown", 0))
     setreason(L, "cannot predict", "what is there by then is not known");
-  else setreason(L, NULL, "what it leaves is not known beforehand");
   if (n > 0 && !beyond) setwrites(L, c, 0);
   else if (!rb_redis_outward(L)) {
     lua_pushliteral(L, "resource");

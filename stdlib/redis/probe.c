@@ -315,8 +315,9 @@ int rb_redis_scan (lua_State *L) {
 static void pushinfo (lua_State *L, const char *s, size_t n) {
   lua_pushlstring(L, s, n);
   s = lua_tostring(L, -1);
-  if (n < 19 && strspn(s, "-0123456789.") == n && lua_stringtonumber(L, s) != 0
-      && !(s[0] == '0' && n > 1 && s[1] != '.')) {
+  int padded = s[0] == '0' && n > 1 && s[1] != '.';  /* "00000000" is a name */
+  if (n < 19 && !padded && strspn(s, "-0123456789.") == n
+      && lua_stringtonumber(L, s) != 0) {
     lua_remove(L, -2);
     return;
   }

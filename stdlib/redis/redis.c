@@ -145,5 +145,6 @@ RB_API const rb_Module rb_module = {
   .close = rb_redis_close,
   .doctor = rb_redis_doctor,
   .identity = rb_redis_identity,
-  .layer = rb_redis_layer
+  .layer = rb_redis_layer,
+  .settle = rb_redis_settle
 };

@@ -199,6 +199,8 @@ const char *rb_redis_summary (lua_State *L, int n);
 /* [-0, +?, vy]  Goes on in k with the states of the keys in the list at c->keys
 ** in a list at c->states, the top; in a dry run what was planned goes before. */
 int rb_redis_look (lua_State *L, rb_RedisCall *c, lua_KFunction k);
+/* Milliseconds since 1970. */
+lua_Integer rb_redis_clock (void);
 int rb_redis_flag (lua_State *L, int state, const char *field);
 /* "none", "string", ...; lives as long as the state does. */
 const char *rb_redis_typeof (lua_State *L, int state);
@@ -212,8 +214,12 @@ const char *rb_redis_planname (lua_State *L, const rb_Resource *r, int key);
 void rb_redis_show (lua_State *L, int state);
 /* [-0, +1, m]  What a deed must find: {key, type, packed, at}. */
 void rb_redis_image (lua_State *L, int state, int key);
-/* [-0, +0, v]  Raises kind "drift" when the states differ from the images. */
-void rb_redis_compare (lua_State *L, rb_RedisCall *c, int images);
+/* What of a state is not as in its image, or NULL. */
+const char *rb_redis_compare (lua_State *L, int image, int state);
+/* [-0, +0, v]  Raises kind "drift" when a state is not as in its image. */
+void rb_redis_checkdrift (lua_State *L, rb_RedisCall *c, int images);
+/* [-0, +1, m]  The keys of the images at the top, as the list at c->keys. */
+void rb_redis_imagekeys (lua_State *L, rb_RedisCall *c);
 
 /* -- after.c: what a command makes of what is there ------------------------------------------- */
 
@@ -239,6 +245,7 @@ int rb_redis_deed (lua_State *L);
 int rb_redis_restore (lua_State *L);
 int rb_redis_restorepreview (lua_State *L);
 
+int rb_redis_settle (lua_State *L);
 int rb_redis_doctor (lua_State *L);
 int rb_redis_identity (lua_State *L);
 int rb_redis_layer (lua_State *L, rb_Resource *r, const char **why);

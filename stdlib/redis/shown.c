@@ -70,6 +70,8 @@ void rb_redis_show (lua_State *L, int state) {
   if (rb_redis_flag(L, state, "unknown")) {
     lua_pushliteral(L, "unknown");
     lua_setfield(L, -2, "type");
+    lua_pushliteral(L, "(not known)");
+    lua_setfield(L, -2, "value");
     return;
   }
   pushshown(L, state);
@@ -131,8 +133,7 @@ static int sameexpiry (lua_State *L, int a, int b) {
   return both && apart < SLACK && apart > -SLACK;
 }
 
-/* what of the two differs, or NULL */
-static const char *difference (lua_State *L, int image, int state) {
+const char *rb_redis_compare (lua_State *L, int image, int state) {
   if (rb_redis_flag(L, state, "unknown")) return "value";
   if (!samefield(L, image, state, "type")) return "type";
   if (!samefield(L, image, state, "packed")) return "value";
@@ -140,13 +141,13 @@ static const char *difference (lua_State *L, int image, int state) {
   return sameexpiry(L, image, state) ? NULL : "expiry";
 }
 
-void rb_redis_compare (lua_State *L, rb_RedisCall *c, int image) {
+void rb_redis_checkdrift (lua_State *L, rb_RedisCall *c, int images) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, c->states);
   for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, image, i);
+    lua_rawgeti(L, images, i);
     lua_rawgeti(L, c->states, i);
     int seen = lua_gettop(L), expected = seen - 1;
-    const char *what = difference(L, expected, seen);
+    const char *what = rb_redis_compare(L, expected, seen);
     if (what != NULL) {
       lua_getfield(L, expected, "key");
       rb_fail(L, "drift", RB_NOTDONE, "%s: %s has changed since it was looked at "
@@ -155,5 +156,17 @@ void rb_redis_compare (lua_State *L, rb_RedisCall *c, int image) {
               pushshort(L, expected), pushshort(L, seen));
     }
     lua_pop(L, 2);
+  }
+}
+
+void rb_redis_imagekeys (lua_State *L, rb_RedisCall *c) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  lua_createtable(L, (int)n, 0);
+  c->keys = lua_gettop(L);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, c->keys - 1, i);
+    lua_getfield(L, -1, "key");
+    lua_rawseti(L, c->keys, i);
+    lua_pop(L, 1);
   }
 }

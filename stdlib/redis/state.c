@@ -111,7 +111,7 @@ static void askmemory (lua_State *L, rb_RedisCall *c) {
 
 /* -- the first look --------------------------------------------------------------------- */
 
-static lua_Integer milliseconds (void) {
+lua_Integer rb_redis_clock (void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   return (lua_Integer)t.tv_sec * 1000 + t.tv_nsec / 1000000;
@@ -142,7 +142,7 @@ static void pushfirst (lua_State *L, redisReply *const *r, lua_Integer *kept) {
   if (left >= 0) setinteger(L, "ttl", (left + 500) / 1000);
   if (at >= 0) setinteger(L, "at", at);
   else if (left >= 0) {
-    setinteger(L, "at", milliseconds() + left);
+    setinteger(L, "at", rb_redis_clock() + left);
     setflag(L, "about");
   }
   if (size >= 0) setinteger(L, "size", size);

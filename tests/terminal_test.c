@@ -72,8 +72,8 @@ static void test_failed (void **state) {
      "  certainty  Nothing was changed by it.\n"
      "  so far     1 change was made, and not taken back.\n"
      "  not done   3 Are the others unaffected?\n"
-     "  next       the same command with --from revoke-its-active-sessions goes on\n"
-     "             there, once the cause is mended\n");
+     "  next       the same command with --from revoke-its-active-sessions goes on "
+     "there, once the cause is mended\n");
 }
 
 /* the widest line, in columns; without colour */

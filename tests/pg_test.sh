@@ -167,9 +167,16 @@ done
 is "and the connection is good for the next" "$(finding still)" 5
 is "none of it changed anything" "$(world)" "$before"
 
+with "$SANDBOX_PG_URL"
+probe 'local _, e = run:try(function () return p:value("SELECT t.evil()") end) run:finding("e", e.kind .. ": " .. e.message)
+  run:finding("mode", p:value("SHOW transaction_read_only"))'
+has "without a probe role the transaction holds it" "$(finding e)" "refused: school_erp.pg: cannot execute INSERT in a read-only transaction"
+is "  and is read-only" "$(finding mode)" on
+with "$SANDBOX_PG_URL" "probe = \"$SANDBOX_PG_PROBE_URL\""
+
 # -- previews ----------------------------------------------------------------------
 # dry BODY: a dry run of a remedy
-dry() { remedy "$1" --dry-run; }
+dry() { local body=$1; shift; remedy "$body" --dry-run "$@"; }
 before=$(world)
 dry 'p:exec("UPDATE t.items SET v = :v, at = now() WHERE n <= 3", { v = "b" })'
 is "an UPDATE is counted" "$(effect .summary) $(effect .rows) $(effect .verdict)" "UPDATE matches 3 rows of t.items 3 would do"
@@ -374,3 +381,16 @@ with "$SANDBOX_PG_URL" 'secret_columns = { "token" }'
 probe 'run:finding("row", p:row("SELECT id, token FROM t.items WHERE n = 2")) run:note("%s", p:value("SELECT token FROM t.items WHERE n = 2"))'
 hasnot "secret columns are redacted everywhere" "$out$err" "token-of-item-2"
 has "  and named" "$out" "[redacted token]"
+
+# -- doctor ------------------------------------------------------------------------
+doctor() { rb doctor --json; jq -r '[.. | objects | select(.name? and .status?)] | map(.name + "=" + .status) | join(" ")' <<<"$out"; }
+with "$SANDBOX_PG_URL" "probe = \"$SANDBOX_PG_PROBE_URL\""
+has "doctor: two roles, one that can only look" "$(doctor)" "probe role=ok"
+with "$SANDBOX_PG_URL"
+has "doctor: one role for both" "$(doctor)" "probe role=warn"
+rb doctor
+has "  and the SQL that makes another" "$out" "CREATE ROLE runbook_probe"
+with "$SANDBOX_PG_URL" "probe = \"$SANDBOX_PG_ADMIN_URL\""
+has "doctor: a superuser probes" "$(doctor)" "probe role=bad"
+with "postgresql://a:s3cret-pass@127.0.0.1:1/b"
+has "doctor: nobody there" "$(doctor)" "remedy role=bad"

@@ -2,26 +2,25 @@
 ** response.c - an answer as the script sees it
 */
 
-#include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #include "stdlib/http/http.h"
 
 /* -- pushing ------------------------------------------------------------------ */
 
-/* [-1, +0]  the value at the top under its name; a header that came twice is one
-** list, as HTTP has it (cookies, which have commas, one to a line) */
+/* [-3, +1]  table, name, value: a header that came twice is one list, as HTTP
+** has it (cookies, which have commas, one to a line) */
 static void setheader (lua_State *L, const char *name) {
-  if (lua_getfield(L, -2, name) != LUA_TNIL) {
-    lua_insert(L, -2);
+  lua_pushvalue(L, -2);
+  if (lua_rawget(L, -4) != LUA_TNIL) {
+    lua_insert(L, -2);                                /* table, name, old, new */
     lua_pushstring(L, strcmp(name, "set-cookie") == 0 ? "\n" : ", ");
     lua_insert(L, -2);
     lua_concat(L, 3);
   } else {
     lua_pop(L, 1);
   }
-  lua_setfield(L, -2, name);
+  lua_rawset(L, -3);
 }
 
 /* [-0, +0, m]  "Name: value" of n bytes, into the table at the top */
@@ -31,11 +30,12 @@ static void addline (lua_State *L, const char *line, size_t n) {
   size_t len = colon != NULL ? (size_t)(colon - line) : 0;
   if (len == 0 || len >= sizeof name) return;
   for (size_t i = 0; i < len; i++)
-    name[i] = (char)tolower((unsigned char)line[i]);
+    name[i] = (char)(line[i] >= 'A' && line[i] <= 'Z' ? line[i] | 0x20 : line[i]);
   name[len] = '\0';
   const char *value = colon + 1, *end = line + n;
   while (value < end && (*value == ' ' || *value == '\t')) value++;
   while (end > value && (unsigned char)end[-1] <= ' ') end--;
+  lua_pushlstring(L, name, len);
   lua_pushlstring(L, value, (size_t)(end - value));
   setheader(L, name);
 }

@@ -196,8 +196,19 @@ static CURLcode fitcertificates (CURL *e, const rb_HttpBase *b) {
   return bad;
 }
 
+/* curl looks for these at every request: no small part of its cost */
+static int proxied (void) {
+  static const char *const names[] = {
+    "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL
+  };
+  for (const char *const *name = names; *name != NULL; name++)
+    if (getenv(*name) != NULL) return 1;
+  return 0;
+}
+
 static CURLcode fitbase (CURL *e, const rb_HttpBase *b) {
   CURLcode bad = curl_easy_setopt(e, CURLOPT_HTTPHEADER, b->headers);
+  if (!proxied()) bad |= curl_easy_setopt(e, CURLOPT_PROXY, "");
   if (b->user != NULL || b->password != NULL) {
     bad |= curl_easy_setopt(e, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
     bad |= curl_easy_setopt(e, CURLOPT_USERNAME, b->user != NULL ? b->user : "");

@@ -111,6 +111,23 @@ static int parameter (lua_State *L) {
   return 1;
 }
 
+static int rawnext (lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_next(L, 1)) return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+/* each(table): as Lua's own pairs. That of scripts is sorted, which takes its
+** time. */
+static int each (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushcfunction(L, rawnext);
+  lua_pushvalue(L, 1);
+  lua_pushnil(L);
+  return 3;
+}
+
 /* names() -> list of what is defined, for suggestions */
 static int globals (lua_State *L) {
   lua_Integer n = 0;
@@ -180,7 +197,7 @@ static void pushlimits (lua_State *L) {
 
 void rb_words_open (lua_State *L) {
   static const lua_CFunction host[] = {
-    here, raise, made, nearest, duration, parameter
+    here, raise, made, nearest, duration, parameter, each
   };
   if (luaL_loadbufferx(L, (const char *)rb_words, sizeof rb_words, "=words",
                        "b") != LUA_OK)

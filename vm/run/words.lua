@@ -4,7 +4,7 @@
 -- cannot do here. The tables of fields are the only ones: what is checked
 -- here, and what the documentation prints, comes from them.
 
-local here, raise, made, nearest, duration, parameter, limits = ...
+local here, raise, made, nearest, duration, parameter, each, limits = ...
 local type, pairs, setmetatable, getmetatable = type, pairs, setmetatable, getmetatable
 local integer = math.type
 local concat, sort = table.concat, table.sort
@@ -68,12 +68,12 @@ local taken = {"id", "operator", "started", "target", "answers", "done", "note",
   "finding", "evidence", "fail", "try", "ask", "choose", "each", "wait_until",
   "hold", "sleep"}
 
-for _, list in pairs {outcomes, kinds, paramfields, taken} do
+for _, list in each {outcomes, kinds, paramfields, taken} do
   for i = 1, #list do list[list[i]] = true end
 end
 
 local names = {}  -- word -> {field, ..., [field] = type}
-for word, rows in pairs(fields) do
+for word, rows in each(fields) do
   local list = {}
   for i = 1, #rows do
     list[i] = rows[i][1]
@@ -129,7 +129,7 @@ end
 local function list (v, what, known)
   if type(v) == "string" then v = {v} end
   if type(v) ~= "table" or #v == 0 then return what end
-  for k, s in pairs(v) do
+  for k, s in each(v) do
     if integer(k) ~= "integer" or type(s) ~= "string" or s == "" then return what end
     if known and not known[s] then return what, format("'%s' is none: %s", s, suggest(s, known)) end
   end
@@ -141,7 +141,7 @@ end
 
 local checks = {}
 
-for _, t in pairs {"string", "function", "boolean"} do
+for _, t in each {"string", "function", "boolean"} do
   checks[t] = function (v) if type(v) ~= t then return "a " .. t end end
 end
 checks.text = text
@@ -192,7 +192,7 @@ local function checkparam (item, name, v)
   end
   if taken[name] then wrong(": run.%s is there already; choose another name", name) end
   if type(v) ~= "table" then wrong(' takes a table such as { "string", required = true }, not %s', show(v)) end
-  for k in pairs(v) do
+  for k in each(v) do
     if type(k) ~= "number" and not paramfields[k] then
       wrong(": unknown field '%s': %s", tostring(k), suggest(tostring(k), paramfields))
     end
@@ -216,20 +216,29 @@ local function whose (item, word)
   return word == "retry" and "retry of " .. label(item) or label(item)
 end
 
--- the named fields of table t against those of a word
-function checkfields (item, t, word)
+-- what is wrong with one field: words, and the field's name where it has one
+local function wrong (item, word, k, v)
   local known = names[word]
-  for k, v in pairs(t) do
-    if type(k) == "string" then
-      if not known[k] then
-        failat(item, k, "%s: unknown field '%s': %s", whose(item, word), k, suggest(k, known))
+  if type(k) == "string" then
+    if not known[k] then return format("unknown field '%s': %s", k, suggest(k, known)), k end
+    local what, inside = checks[known[k]](v, item)
+    if what then return format("'%s' takes %s%s", k, what, inside and "; " .. inside or ", not " .. show(v)), k end
+  elseif integer(k) ~= "integer" or k < 1 then
+    return format("unknown field '%s'", tostring(k))
+  elseif word == "step" or word == "retry" then
+    return format("it takes named fields, such as %s = ...", known[word == "step" and 5 or 1])
+  end
+end
+
+-- the fields of table t against those of a word. Sorting them costs more than
+-- checking them, so it is done only to find the first mistake.
+function checkfields (item, t, word)
+  for k, v in each(t) do
+    if wrong(item, word, k, v) then
+      for k, v in pairs(t) do
+        local words, field = wrong(item, word, k, v)
+        if words then failat(item, field, "%s: %s", whose(item, word), words) end
       end
-      local what, inside = checks[known[k]](v, item)
-      if what then failat(item, k, "%s: '%s' takes %s%s", whose(item, word), k, what, inside and "; " .. inside or ", not " .. show(v)) end
-    elseif integer(k) ~= "integer" or k < 1 then
-      fail(item, "%s: unknown field '%s'", whose(item, word), tostring(k))
-    elseif word == "step" or word == "retry" then
-      fail(item, "%s takes named fields, such as %s = ...", whose(item, word), known[word == "step" and 5 or 1])
     end
   end
 end
@@ -241,7 +250,7 @@ local Open, Done = {}, {__name = "word"}
 -- the array part of a runbook or case: 'accepts' is what may stand in it
 local function checkitems (item, t, accepts)
   local last = 0
-  for k in pairs(t) do if integer(k) == "integer" and k > last then last = k end end
+  for k in each(t) do if integer(k) == "integer" and k > last then last = k end end
   for i = 1, last do
     local v = t[i]
     if v == nil then
@@ -287,7 +296,7 @@ end
 
 -- one parameter of two cases is the same thing to whoever types it
 local function checkshared (item, t, all)
-  for name, p in pairs(t.params or {}) do
+  for name, p in each(t.params or {}) do
     local other = all[name]
     if other and (other.word == "runbook" or other.fields.params[name][1] ~= p[1]) then
       failat(item, name, "%s: parameter '%s' is one of the %s already", label(item), name, label(other))

@@ -5,24 +5,35 @@
 */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "vm/cli/cli.h"
+#include "vm/show/show.h"
 
 /* Did all of standard output get where it goes? A reader who has gone away
 ** knows already; everybody else is told. */
 static int delivered (void) {
   int failed = ferror(stdout);
   errno = 0;
-  if (fclose(stdout) == 0 && !failed) return 1;
+  if (fclose(stdout) == 0 && !failed) return rb_show_delivered();
   if (errno != EPIPE && errno != 0)
-    fprintf(stderr, "runbook: the output could not be written: %s\n", strerror(errno));
+    fprintf(stderr, "runbook: cannot write standard output: %s\n", strerror(errno));
   return 0;
 }
 
+/* A standard descriptor that is closed would be given to the next file that is
+** opened, such as the tape. It becomes one on which reading or writing fails. */
+static void holdstandard (void) {
+  static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+  for (int fd = 0; fd < 3; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) return;
+}
+
 int main (int argc, char **argv) {
+  holdstandard();
   signal(SIGPIPE, SIG_IGN);
   int status = rb_cli(argc, argv);
   if (!delivered() && status == RB_DONE) status = RB_FAILED;

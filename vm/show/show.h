@@ -44,6 +44,9 @@ void rb_show_finish (rb_Show *s, const rb_Report *r);
 /* A usage or configuration error before there is a run. */
 void rb_show_problem (const rb_Problem *p, int json);
 
+/* Has all of standard output been written so far? */
+int rb_show_delivered (void);
+
 /* Questions, on the terminal: 1 yes, 0 no, -1 no terminal (or its end). */
 int rb_ask_terminal (void);   /* is there one? */
 int rb_ask_yes (rb_Show *s, const char *question);

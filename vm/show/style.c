@@ -225,13 +225,17 @@ int rb_style_write (int fd, const char *s, size_t n) {
   return 0;
 }
 
-/* A reader who has seen enough (head) is no failure; a full disk is said. */
+static int lost;  /* something could not be written to standard output */
+
+int rb_show_delivered (void) { return !lost; }
+
+/* Of a reader who has seen enough (head) nothing is said; of a full disk it is. */
 void rb_style_flush (rb_Show *s) {
   rb_style_clear(s);
   int error = s->out.failed ? ENOMEM
             : s->broken ? 0 : rb_style_write(STDOUT_FILENO, bytes(&s->out),
                                              s->out.n);
-  if (error != 0) s->broken = 1;
+  if (error != 0) s->broken = lost = 1;
   if (error != 0 && error != EPIPE)
     dprintf(STDERR_FILENO, "runbook: cannot write standard output: %s\n",
             strerror(error));

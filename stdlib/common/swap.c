@@ -23,6 +23,7 @@
 #include "stdlib/common/swap.h"
 
 #define CHUNK ((size_t)1 << 16)
+#define MAXTRADES 1000
 
 typedef struct Temp { char name[32]; int fd; } Temp;  /* beside the place */
 
@@ -162,21 +163,39 @@ static rb_Swapped named (const rb_Place *p, Temp *t) {
   return syncfolder(p) == 0 ? RB_SWAP_DONE : RB_SWAP_BROKEN;
 }
 
-/* The names have been traded and what came out is not what was expected: back,
-** unless somebody has put a third file there meanwhile. */
+static int issame (int fd, int folder, const char *name) {
+  struct stat a, b;
+  return fstat(fd, &a) == 0 && fstatat(folder, name, &b, AT_SYMLINK_NOFOLLOW) == 0
+         && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* The names have been traded and what came out is not what was expected: back.
+** What comes out then should be what was put there last; if it is not, another
+** writer has been faster, his is the newest and goes back in turn. The
+** descriptors keep inodes from being given again. */
 static rb_Swapped tradeback (const rb_Place *p, Temp *t) {
-  struct stat ours, back;
-  if (renameflags(p->folder, t->name, p->folder, p->name, RENAME_EXCHANGE) != 0
-      || fstat(t->fd, &ours) != 0
-      || fstatat(p->folder, t->name, &back, AT_SYMLINK_NOFOLLOW) != 0
-      || ours.st_ino != back.st_ino) {
-    close(t->fd);  /* both are kept: nothing that may be wanted is removed */
-    t->fd = -1;
-    errno = EAGAIN;
-    return RB_SWAP_BROKEN;
+  for (int i = 0; i < MAXTRADES; i++) {
+    int held = openat(p->folder, t->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (held < 0) break;
+    if (renameflags(p->folder, t->name, p->folder, p->name, RENAME_EXCHANGE) != 0) {
+      int error = errno;
+      close(held);
+      errno = error;
+      break;
+    }
+    if (issame(t->fd, p->folder, t->name)) {
+      droptemp(p, t);
+      close(held);
+      return RB_SWAP_DRIFT;
+    }
+    close(t->fd);
+    t->fd = held;
   }
-  droptemp(p, t);
-  return RB_SWAP_DRIFT;
+  int error = errno;
+  close(t->fd);  /* both files stay: nothing that may be wanted is removed */
+  t->fd = -1;
+  errno = error;
+  return RB_SWAP_BROKEN;
 }
 
 static rb_Swapped overwrite (const rb_Place *p, const rb_Content *c, mode_t mode,

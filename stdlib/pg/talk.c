@@ -67,6 +67,7 @@ void rb_pg_sync (lua_State *L, rb_PgCall *c) {
 void rb_pg_limits (lua_State *L, rb_PgCall *c, int local) {
   double left = rb_timeleft(L), ms = left > 1 ? left * 1000 - 50 : left * 950;
   char statement[32], lock[32];
+  if (ms > 2e9) ms = 2e9;  /* it is a 32-bit number there */
   const char *values[] = {statement, lock, local ? "t" : "f"};
   snprintf(statement, sizeof statement, "%.0f", ms + 1);
   snprintf(lock, sizeof lock, "%.0f", ms * 0.9 + 1);

@@ -98,7 +98,7 @@ SYSTEM=deaf remedy 's:start()'
 is "one that is deaf to TERM starts" "$rc" 0
 pid=$(cat deaf.pid)
 SYSTEM=deaf remedy 's:stop()'
-is "and is killed in the end" "$rc/$(ls -d "/proc/$pid" 2>/dev/null)" "0/"
+is "and is killed in the end" "$rc/$(grep -h '^State' "/proc/$pid/status" 2>/dev/null | grep -v Z)" "0/"
 SYSTEM=none dry 's:start()'
 is "no such program: would refuse" "$(effect verdict)" "would refuse"
 has "and which" "$(effect reason)" "$tmp/no/such"

@@ -188,11 +188,11 @@ static void addspaces (luaL_Buffer *b, size_t n) {
   for (; n > 0; n--) luaL_addchar(b, ' ');
 }
 
-/* numbers stand to the right; nothing trails */
+/* numbers stand to the right */
 static void addcell (luaL_Buffer *b, const char *s, size_t n, const Column *col,
                      int last) {
   size_t w = columns(s, n), pad = col->width > w ? col->width - w : 0;
-  if (col->number && (n > 0 || !last)) addspaces(b, pad);
+  if (col->number) addspaces(b, pad);
   luaL_addlstring(b, s, n);
   if (!col->number && !last) addspaces(b, pad);
   if (!last) luaL_addlstring(b, "  ", 2);
@@ -233,6 +233,8 @@ static int text_table (lua_State *L) {
       lua_pop(L, 1);
       addcell(&b, s, n, &col[c - 1], c == ncol);
     }
+    while (luaL_bufflen(&b) > 0 && luaL_buffaddr(&b)[luaL_bufflen(&b) - 1] == ' ')
+      luaL_buffsub(&b, 1);
     luaL_addchar(&b, '\n');
     if (r == 0) addline(&b, col, ncol);
   }

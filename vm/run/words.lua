@@ -26,7 +26,7 @@ local fields = {
   },
   case = {
     {"title", "text", "what this case does"},
-    {"when", "when", "a function of run that tells whether it applies, or \"asked\": by --case only"},
+    {"when", "when", "does it apply? a function of run, or \"asked\": by --case only"},
     {"severity", "string", "how bad this case is"},
     {"approve", "roles", "people of all these roles agree too"},
     {"lock", "text", "a lock of its own, beside the runbook's"},
@@ -157,7 +157,10 @@ function checks.roles (v) return list(v, "a role or a list of roles") end
 function checks.targets (v) return list(v, "a list of kinds of target", kinds) end
 function checks.outcome (v) return oneof(v, outcomes) end
 function checks.asked (v) if v ~= "asked" then return '"asked"' end end
-function checks.when (v) if v ~= "asked" and type(v) ~= "function" then return 'a function of run, or "asked"' end end
+
+function checks.when (v)
+  if v ~= "asked" and type(v) ~= "function" then return 'a function of run, or "asked"' end
+end
 
 function checks.count (v)
   if integer(v) ~= "integer" or v < 1 or v > 1000 then return "a whole number from 1 to 1000" end
@@ -167,7 +170,8 @@ function checks.limits (v)
   if type(v) ~= "table" then return "a table such as { pg_rows = 1000 }" end
   for name, n in pairs(v) do
     if type(name) ~= "string" or not limits[name] then
-      return "names of limits", format("'%s' is none: %s", tostring(name), suggest(tostring(name), limits))
+      name = tostring(name)
+      return "names of limits", format("'%s' is none: %s", name, suggest(name, limits))
     end
     if integer(n) ~= "integer" or n < 0 then
       return "whole numbers", format("%s is %s", name, show(n))
@@ -188,10 +192,13 @@ local function checkparam (item, name, v)
     failat(item, name, "%s: parameter '%s'%s", label(item), name, format(fmt, ...))
   end
   if type(name) ~= "string" or not match(name, "^[%a_][%w_]*$") then
-    failat(item, "params", "%s: a parameter's name is of letters, digits and '_', not %s", label(item), show(name))
+    failat(item, "params", "%s: a parameter's name is of letters, digits and '_', not %s",
+           label(item), show(name))
   end
   if taken[name] then wrong(": run.%s is there already; choose another name", name) end
-  if type(v) ~= "table" then wrong(' takes a table such as { "string", required = true }, not %s', show(v)) end
+  if type(v) ~= "table" then
+    wrong(' takes a table such as { "string", required = true }, not %s', show(v))
+  end
   for k in each(v) do
     if type(k) ~= "number" and not paramfields[k] then
       wrong(": unknown field '%s': %s", tostring(k), suggest(tostring(k), paramfields))
@@ -202,12 +209,18 @@ local function checkparam (item, name, v)
   if v.required ~= nil and type(v.required) ~= "boolean" then
     wrong(": 'required' takes a boolean, not %s", show(v.required))
   end
-  if v.help ~= nil and type(v.help) ~= "string" then wrong(": 'help' takes a string, not %s", show(v.help)) end
-  if v.required and v.default ~= nil then wrong(" is required, so its default would never be used: drop one") end
+  if v.help ~= nil and type(v.help) ~= "string" then
+    wrong(": 'help' takes a string, not %s", show(v.help))
+  end
+  if v.required and v.default ~= nil then
+    wrong(" is required, so its default would never be used: drop one")
+  end
 end
 
 function checks.params (v, item)
-  if type(v) ~= "table" then return 'a table such as { tenant = { "identifier", required = true } }' end
+  if type(v) ~= "table" then
+    return 'a table such as { tenant = { "identifier", required = true } }'
+  end
   for name, p in pairs(v) do checkparam(item, name, p) end
 end
 
@@ -222,7 +235,9 @@ local function wrong (item, word, k, v)
   if type(k) == "string" then
     if not known[k] then return format("unknown field '%s': %s", k, suggest(k, known)), k end
     local what, inside = checks[known[k]](v, item)
-    if what then return format("'%s' takes %s%s", k, what, inside and "; " .. inside or ", not " .. show(v)), k end
+    if what then
+      return format("'%s' takes %s%s", k, what, inside and "; " .. inside or ", not " .. show(v)), k
+    end
   elseif integer(k) ~= "integer" or k < 1 then
     return format("unknown field '%s'", tostring(k))
   elseif word == "step" or word == "retry" then
@@ -260,9 +275,12 @@ local function checkitems (item, t, accepts)
     local kind = type(v) == "table" and getmetatable(v)
     if kind == Open then fail(v, "%s has no { ... } after its title", label(v)) end
     if kind ~= Done then
-      fail(item, '%s: %s at position %d: write step "title" { ... }', label(item), show(v), i)
+      fail(item, '%s: %s at position %d: write step "title" { ... }',
+           label(item), show(v), i)
     end
-    if not accepts[v.word] then fail(v, "%s: a %s cannot hold a %s", label(v), item.word, v.word) end
+    if not accepts[v.word] then
+      fail(v, "%s: a %s cannot hold a %s", label(v), item.word, v.word)
+    end
   end
   return last
 end
@@ -276,7 +294,9 @@ local close = {}  -- word -> what makes its { ... } complete
 function close.step (item, t)
   local does
   for i = 1, #bodies do does = does or t[bodies[i]] ~= nil end
-  if not does then fail(item, "%s does nothing: give it one of %s", label(item), concat(bodies, ", ")) end
+  if not does then
+    fail(item, "%s does nothing: give it one of %s", label(item), concat(bodies, ", "))
+  end
   item.id = t.id or type(item.name) == "string" and slug(item.name) or ""
   if item.id == "" then fail(item, '%s needs a name of its own: id = "..."', label(item)) end
 end
@@ -288,8 +308,8 @@ end
 local function unique (seen, item, id)
   local other = seen[id]
   if other then
-    fail(item, "%s has the same id as %s on line %d: '%s'%s", label(item), label(other), other.line, id,
-         item.word == "step" and '; give one another with id = "..."' or "")
+    fail(item, "%s has the same id as %s on line %d: '%s'%s",
+         label(item), label(other), other.line, id, item.word == "step" and '; give one another with id = "..."' or "")
   end
   seen[id] = item
 end
@@ -299,7 +319,8 @@ local function checkshared (item, t, all)
   for name, p in each(t.params or {}) do
     local other = all[name]
     if other and (other.word == "runbook" or other.fields.params[name][1] ~= p[1]) then
-      failat(item, name, "%s: parameter '%s' is one of the %s already", label(item), name, label(other))
+      failat(item, name, "%s: parameter '%s' is one of the %s already",
+             label(item), name, label(other))
     end
     all[name] = item
   end
@@ -311,7 +332,8 @@ function close.runbook (item, t)
   end
   local other = made(item)
   if other then
-    fail(item, "a file makes one runbook, but there is one on line %d already: give each a file of its own", other.line)
+    fail(item, "a file makes one runbook, but there is one on line %d already: "
+         .. "give each a file of its own", other.line)
   end
   local steps, cases, params = {}, {}, {}
   checkshared(item, t, params)
@@ -328,7 +350,9 @@ function close.runbook (item, t)
 end
 
 local function finish (item, t)
-  if type(t) ~= "table" then fail(item, "%s takes a table: %s { ... }, not %s", label(item), label(item), show(t)) end
+  if type(t) ~= "table" then
+    fail(item, "%s takes a table: %s { ... }, not %s", label(item), label(item), show(t))
+  end
   checkfields(item, t, item.word)
   item.fields = t
   close[item.word](item, t)
@@ -358,7 +382,8 @@ function case (id)
   local item = open("case", id)
   if checks.id(id) then
     item.name = nil
-    fail(item, 'a case begins with its id, %s: case "isolate" { ... }, not %s', checks.id(id), show(id))
+    fail(item, 'a case begins with its id, %s: case "isolate" { ... }, not %s',
+         checks.id(id), show(id))
   end
   return item
 end

@@ -28,7 +28,7 @@ typedef struct Place {
   int depth;
 } Place;
 
-/* -- trees: owned by a userdata, so that an error frees them ------------------------- */
+/* -- trees: owned by a userdata, so that an error frees them -------------- */
 
 static int tree_close (lua_State *L) {
   json_t **tree = luaL_checkudata(L, 1, TREE);
@@ -52,7 +52,7 @@ static json_t **newtree (lua_State *L) {
   return tree;
 }
 
-/* -- encode --------------------------------------------------------------------------- */
+/* -- encode --------------------------------------------------------------- */
 
 /* ".teachers[3].name" */
 static void write_ (const Place *p, char *out, size_t size) {
@@ -218,7 +218,7 @@ static int json_encode (lua_State *L) {
   return 1;
 }
 
-/* -- decode -------------------------------------------------------------------------- */
+/* -- decode --------------------------------------------------------------- */
 
 /* [-0, +1, v] */
 static void push (lua_State *L, const json_t *j, int depth) {
@@ -268,7 +268,7 @@ static int json_decode (lua_State *L) {
   return 1;
 }
 
-/* -- lists and null -------------------------------------------------------------------- */
+/* -- lists and null ------------------------------------------------------- */
 
 static int json_array_ (lua_State *L) {
   lua_settop(L, 1);

@@ -13,7 +13,7 @@
 
 enum { MAXLIKE = 4096, MAXWIDTH = 500 };  /* characters compared; wrap */
 
-/* -- characters ----------------------------------------------------------------------- */
+/* -- characters ----------------------------------------------------------- */
 
 /* the character at s (n bytes are left) and how long it is */
 static unsigned decode (const char *s, size_t n, size_t *len) {
@@ -57,7 +57,7 @@ static size_t columns (const char *s, size_t n) {
   return sum;
 }
 
-/* -- render ------------------------------------------------------------------------------ */
+/* -- render --------------------------------------------------------------- */
 
 /* [-0, +1, v]  the value of a name in the template; index 2 holds the values */
 static void pushnamed (lua_State *L, const char *name, size_t n) {
@@ -91,7 +91,7 @@ static int text_render (lua_State *L) {
   return 1;
 }
 
-/* -- table ------------------------------------------------------------------------------- */
+/* -- table ---------------------------------------------------------------- */
 
 enum { ROWS = 1, COLUMNS, CELLS };  /* on the stack; CELLS: texts by row and column */
 
@@ -242,7 +242,7 @@ static int text_table (lua_State *L) {
   return 1;
 }
 
-/* -- similarity ------------------------------------------------------------------------ */
+/* -- similarity ----------------------------------------------------------- */
 
 typedef struct Letters { size_t n; unsigned *code; char *used; } Letters;
 
@@ -303,7 +303,7 @@ static int text_similarity (lua_State *L) {
   return 1;
 }
 
-/* -- wrap ----------------------------------------------------------------------------------- */
+/* -- wrap ----------------------------------------------------------------- */
 
 /* one paragraph (no line breaks in it), a word that is too long on a line of its own */
 static void addwrapped (luaL_Buffer *b, const char *s, size_t n, size_t width) {

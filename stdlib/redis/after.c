@@ -16,7 +16,7 @@
 
 #define LONGEST 1000000000000  /* no sum of ours overflows */
 
-/* -- strings ------------------------------------------------------------------------------ */
+/* -- strings -------------------------------------------------------------- */
 
 typedef struct SetOptions { int nx, xx, keepttl; lua_Integer ms; } SetOptions;
 
@@ -127,7 +127,7 @@ static rb_RedisForesight append (lua_State *L, rb_RedisCall *c) {
   return rb_after_one(L, len);
 }
 
-/* -- keys ------------------------------------------------------------------------------------ */
+/* -- keys ----------------------------------------------------------------- */
 
 static rb_RedisForesight del (lua_State *L, rb_RedisCall *c) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, c->states), there = 0;
@@ -187,7 +187,7 @@ static rb_RedisForesight rename_ (lua_State *L, rb_RedisCall *c) {
   return RB_REDISEXACT;
 }
 
-/* -- the table ------------------------------------------------------------------------------- */
+/* -- the table ------------------------------------------------------------ */
 
 static const rb_RedisVerb verbs[] = {
   {"APPEND", 3, 3, append},

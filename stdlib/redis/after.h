@@ -7,7 +7,7 @@
 
 #include "stdlib/redis/redis.h"
 
-/* -- known.c -------------------------------------------------------------------- */
+/* -- known.c -------------------------------------------------------------- */
 
 /* [-0, +1]  State i; returns its stack index. */
 int rb_after_state (lua_State *L, const rb_RedisCall *c, lua_Integer i);
@@ -31,7 +31,7 @@ rb_RedisForesight rb_after_one (lua_State *L, lua_Integer result);
 rb_RedisForesight rb_after_already (lua_State *L, rb_RedisCall *c,
                                     const char *why, lua_Integer result);
 
-/* -- elements.c ------------------------------------------------------------------- */
+/* -- elements.c ----------------------------------------------------------- */
 
 rb_RedisForesight rb_after_hset (lua_State *L, rb_RedisCall *c);
 rb_RedisForesight rb_after_sadd (lua_State *L, rb_RedisCall *c);

@@ -15,7 +15,7 @@
 
 enum { SHOWNWORD = 60, SHOWN = 240 };
 
-/* -- words ---------------------------------------------------------------------- */
+/* -- words ---------------------------------------------------------------- */
 
 static int wrong (lua_State *L, const char *command, const char *expected,
                   int idx) {
@@ -105,7 +105,7 @@ void rb_redis_args (lua_State *L, const char *command) {
   lua_settop(L, lua_gettop(L) - (n - 1));             /* and away */
 }
 
-/* -- durations -------------------------------------------------------------------- */
+/* -- durations ------------------------------------------------------------ */
 
 /* [-0, +0, v]  the duration at idx in milliseconds */
 static lua_Integer checkduration (lua_State *L, const char *command, int idx) {
@@ -141,7 +141,7 @@ void rb_redis_expireargs (lua_State *L) {
   lua_settop(L, 4);
 }
 
-/* -- set ---------------------------------------------------------------------------- */
+/* -- set ------------------------------------------------------------------ */
 
 /* [-0, +0, v]  only these options */
 static void checkoptions (lua_State *L, int idx) {
@@ -195,7 +195,7 @@ void rb_redis_setargs (lua_State *L) {
   lua_settop(L, lua_gettop(L) - 3);
 }
 
-/* -- for people ----------------------------------------------------------------------- */
+/* -- for people ----------------------------------------------------------- */
 
 static void addword (luaL_Buffer *b, const char *s, size_t n) {
   size_t shown = n > SHOWNWORD ? SHOWNWORD - 3 : n;

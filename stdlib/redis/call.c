@@ -14,7 +14,7 @@
 
 #define TYPE "redis.call"
 
-/* -- close -------------------------------------------------------------------- */
+/* -- close ---------------------------------------------------------------- */
 
 void rb_redis_clear (rb_RedisCall *c) {
   for (int i = 0; i < c->got; i++) freeReplyObject(c->reply[i]);
@@ -74,7 +74,7 @@ void rb_redis_close (rb_Resource *r) {
   free(p);
 }
 
-/* -- open --------------------------------------------------------------------- */
+/* -- open ----------------------------------------------------------------- */
 
 /* [-0, +0, v]  the address in a setting */
 static void readaddress (lua_State *L, rb_Resource *r, rb_RedisAddress *a,
@@ -128,7 +128,7 @@ rb_RedisCall *rb_redis_open (lua_State *L, rb_RedisRole role) {
   return c;
 }
 
-/* -- failing ------------------------------------------------------------------ */
+/* -- failing -------------------------------------------------------------- */
 
 rb_Certainty rb_redis_certainty (const rb_RedisCall *c) {
   return c->committing && !c->unsent ? RB_UNKNOWN : RB_NOTDONE;
@@ -162,7 +162,7 @@ static int late (lua_State *L, rb_RedisCall *c) {
                  c->resource->name, consequence(c));
 }
 
-/* -- wait --------------------------------------------------------------------- */
+/* -- wait ----------------------------------------------------------------- */
 
 static int arrived (lua_State *L, int status, lua_KContext ctx) {
   rb_RedisCall *c = (rb_RedisCall *)ctx;
@@ -182,7 +182,7 @@ int rb_redis_await (lua_State *L, rb_RedisCall *c, lua_KFunction k) {
   return arrived(L, LUA_OK, (lua_KContext)c);
 }
 
-/* -- lease -------------------------------------------------------------------- */
+/* -- lease ---------------------------------------------------------------- */
 
 static rb_RedisConn *findidle (rb_RedisPool *p, int *count) {
   for (rb_RedisConn *conn = p->conns; conn != NULL; conn = conn->next) {

@@ -24,7 +24,7 @@ typedef int Count;
 
 static void happened (void *ud, short revents);
 
-/* -- close -------------------------------------------------------------------- */
+/* -- close ---------------------------------------------------------------- */
 
 /* closes the socket; the connection is forgotten once nobody holds it */
 static void conn_close (rb_RedisConn *conn) {
@@ -101,7 +101,7 @@ static void broken (rb_RedisConn *conn) {
   }
 }
 
-/* -- dial --------------------------------------------------------------------- */
+/* -- dial ----------------------------------------------------------------- */
 
 /* as hiredis makes lists, but not longer ones than we can keep; its own
 ** functions are the reader's private data */
@@ -151,7 +151,7 @@ int rb_redis_alive (rb_RedisConn *conn) {
   return poll(&p, 1, 0) == 0;
 }
 
-/* -- write -------------------------------------------------------------------- */
+/* -- write ---------------------------------------------------------------- */
 
 static void flush (rb_RedisConn *conn) {
   int done = 0;
@@ -258,7 +258,7 @@ void rb_redis_words (lua_State *L, rb_RedisCall *c, int from, int n) {
   rb_redis_end(L, c);
 }
 
-/* -- read --------------------------------------------------------------------- */
+/* -- read ----------------------------------------------------------------- */
 
 static void deliver (rb_RedisConn *conn, redisReply *r) {
   rb_RedisCall *c = dequeue(conn);

@@ -20,7 +20,7 @@ static void sendword (lua_State *L, rb_RedisCall *c, const char *word) {
   rb_redis_end(L, c);
 }
 
-/* -- what came of it ------------------------------------------------------------------ */
+/* -- what came of it ------------------------------------------------------ */
 
 /* An error among the answers of EXEC: the others were done. */
 static void checkall (lua_State *L, rb_RedisCall *c, const redisReply *r) {
@@ -64,7 +64,7 @@ static int done (lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* -- the deed ---------------------------------------------------------------------------- */
+/* -- the deed ------------------------------------------------------------- */
 
 static int pledged (lua_State *L, int status, lua_KContext ctx) {
   rb_RedisCall *c = (rb_RedisCall *)ctx;

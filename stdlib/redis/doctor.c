@@ -56,7 +56,7 @@ static const char *pushline (lua_State *L, const redisReply *r, const char *name
   return lua_tostring(L, -1);
 }
 
-/* -- the remedies' role ------------------------------------------------------------ */
+/* -- the remedies' role --------------------------------------------------- */
 
 static void checkserver (lua_State *L, rb_RedisCall *c) {
   const char *version = pushline(L, c->reply[1], "redis_version:");
@@ -102,7 +102,7 @@ static int checkremedies (lua_State *L) {
   return rb_redis_lease(L, c, remedyup);
 }
 
-/* -- the probes' role ---------------------------------------------------------------- */
+/* -- the probes' role ----------------------------------------------------- */
 
 /* Harmless even where they are allowed: a SET that needs the key to be there,
 ** the others with words that no server takes. */
@@ -149,7 +149,7 @@ int rb_redis_doctor (lua_State *L) {
   return rb_redis_lease(L, c, probeup);
 }
 
-/* -- identity and layer ------------------------------------------------------------------ */
+/* -- identity and layer --------------------------------------------------- */
 
 /* The place, not the process: a run that restarts the server goes on with it.
 ** Nothing that Redis says of itself survives a restart without its data. */

@@ -89,7 +89,7 @@ static int entry (lua_State *L, const char *type) {
   return 1;
 }
 
-/* -- keys ------------------------------------------------------------------------- */
+/* -- keys ----------------------------------------------------------------- */
 
 int rb_predict_exists (lua_State *L) {
   Found f = find(L, 2, NULL);
@@ -114,7 +114,7 @@ int rb_predict_ttl (lua_State *L) {
   return 1;
 }
 
-/* -- values ------------------------------------------------------------------------- */
+/* -- values --------------------------------------------------------------- */
 
 int rb_predict_get (lua_State *L) { return whole(L, "string", 0); }
 int rb_predict_hgetall (lua_State *L) { return whole(L, "hash", 1); }

@@ -13,7 +13,7 @@
 #include "stdlib/redis/plan.h"
 #include "stdlib/redis/server.h"
 
-/* -- questions ------------------------------------------------------------------ */
+/* -- questions ------------------------------------------------------------ */
 
 /* two words of ours before the script's own */
 static void askabout (lua_State *L, rb_RedisCall *c, const char *first,
@@ -49,7 +49,7 @@ static void checkknown (lua_State *L, rb_RedisCall *c, const redisReply *r) {
               lua_tostring(L, 2));
 }
 
-/* -- keys -------------------------------------------------------------------------- */
+/* -- keys ----------------------------------------------------------------- */
 
 /* [-1, +0]  the key at the top, once, into the list at c->keys */
 static void addkey (lua_State *L, rb_RedisCall *c, int once) {
@@ -90,7 +90,7 @@ static void foundkeys (lua_State *L, rb_RedisCall *c, const redisReply *r) {
   }
 }
 
-/* -- the steps ------------------------------------------------------------------------- */
+/* -- the steps ------------------------------------------------------------ */
 
 /* the server's own words on commands without keys are in */
 static int told (lua_State *L, int status, lua_KContext ctx) {

@@ -12,7 +12,7 @@
 
 enum { SCANLIMIT = 10000, SCANCOUNT = 1000 };
 
-/* -- asking -------------------------------------------------------------------- */
+/* -- asking --------------------------------------------------------------- */
 
 static int connected (lua_State *L, int status, lua_KContext ctx) {
   rb_RedisCall *c = (rb_RedisCall *)ctx;
@@ -39,7 +39,7 @@ static const redisReply *answer (lua_State *L, lua_KContext ctx) {
   return rb_redis_check(L, (rb_RedisCall *)ctx, 0);
 }
 
-/* -- answers ------------------------------------------------------------------- */
+/* -- answers -------------------------------------------------------------- */
 
 static int plain (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -113,7 +113,7 @@ static int scores (lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* -- one command each ------------------------------------------------------------ */
+/* -- one command each ----------------------------------------------------- */
 
 int rb_redis_get (lua_State *L) { return ask(L, "GET", plain); }
 int rb_redis_mget (lua_State *L) { return ask(L, "MGET", values); }
@@ -177,7 +177,7 @@ int rb_redis_zrange (lua_State *L) {
   return ask(L, "ZRANGE", withscores ? scores : plain);
 }
 
-/* -- command() --------------------------------------------------------------------- */
+/* -- command() ------------------------------------------------------------ */
 
 /* Passwords among the server's settings are secrets like any other. */
 static void hide (lua_State *L, const redisReply *r) {
@@ -204,7 +204,7 @@ int rb_redis_command (lua_State *L) {
   return send(L, raw);
 }
 
-/* -- scan ---------------------------------------------------------------------------- */
+/* -- scan ----------------------------------------------------------------- */
 
 enum { PATTERN = 2, LIMIT, KIND, SCAN, FOUND, CURSOR };  /* on the stack */
 
@@ -309,7 +309,7 @@ int rb_redis_scan (lua_State *L) {
   return rb_redis_lease(L, c, scanning);
 }
 
-/* -- info ------------------------------------------------------------------------------ */
+/* -- info ----------------------------------------------------------------- */
 
 /* [-0, +1, m]  a value of INFO: numbers as numbers, "keys=1,expires=0" as a table */
 static void pushinfo (lua_State *L, const char *s, size_t n) {

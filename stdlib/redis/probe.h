@@ -7,7 +7,7 @@
 
 #include "stdlib/redis/redis.h"
 
-/* -- probe.c ---------------------------------------------------------------------- */
+/* -- probe.c -------------------------------------------------------------- */
 
 int rb_redis_command (lua_State *L);
 int rb_redis_dbsize (lua_State *L);
@@ -33,7 +33,7 @@ int rb_redis_zcard (lua_State *L);
 int rb_redis_zrange (lua_State *L);
 int rb_redis_zscore (lua_State *L);
 
-/* -- predict.c: no value, or the answer --------------------------------------------- */
+/* -- predict.c: no value, or the answer ----------------------------------- */
 
 int rb_predict_exists (lua_State *L);
 int rb_predict_get (lua_State *L);

@@ -5,7 +5,7 @@
 #include "stdlib/redis/probe.h"
 #include "stdlib/redis/redis.h"
 
-/* -- remedies by name: the arguments become the words of a command ---------------- */
+/* -- remedies by name: the arguments become the words of a command -------- */
 
 static int change (lua_State *L, const char *command) {
   rb_redis_args(L, command);
@@ -61,7 +61,7 @@ static int expire_preview (lua_State *L) {
 
 static int command_preview (lua_State *L) { return foresee(L, NULL); }
 
-/* -- the rows ------------------------------------------------------------------------ */
+/* -- the rows ------------------------------------------------------------- */
 
 #define PROBE(name, doc) \
   {#name, RB_PROBE, rb_redis_##name, NULL, doc, NULL, NULL}

@@ -97,13 +97,13 @@ typedef struct rb_RedisCall {
   void (*send) (lua_State *L, struct rb_RedisCall *c);
 } rb_RedisCall;
 
-/* -- address.c ---------------------------------------------------------------- */
+/* -- address.c ------------------------------------------------------------ */
 
 /* Reads a URL; NULL, or what is wrong with it (never quotes it). */
 const char *rb_redis_parse (rb_RedisAddress *a, const char *url);
 void rb_redis_forget (rb_RedisAddress *a);
 
-/* -- conn.c: bytes ------------------------------------------------------------ */
+/* -- conn.c: bytes -------------------------------------------------------- */
 
 /* A connection to 'host' (numeric) or a's path, not let in yet; NULL when out
 ** of memory. It may be lost already: conn->ctx is NULL then. */
@@ -129,7 +129,7 @@ void rb_redis_end (lua_State *L, rb_RedisCall *c);
 /* [-0, +0, m]  The n words at stack index 'from' and above: strings. */
 void rb_redis_words (lua_State *L, rb_RedisCall *c, int from, int n);
 
-/* -- call.c: leases ------------------------------------------------------------- */
+/* -- call.c: leases ------------------------------------------------------- */
 
 /* [-0, +1, v]  A call, closed when the running function ends. */
 rb_RedisCall *rb_redis_open (lua_State *L, rb_RedisRole role);
@@ -146,14 +146,14 @@ rb_RedisPool *rb_redis_pool (lua_State *L, rb_Resource *r);
 void rb_redis_close (rb_Resource *r);
 rb_Certainty rb_redis_certainty (const rb_RedisCall *c);
 
-/* -- connect.c -------------------------------------------------------------------- */
+/* -- connect.c ------------------------------------------------------------ */
 
 /* [-0, +?, vy]  Opens c->conn for c->role; goes on in k once it is up. */
 int rb_redis_connect (lua_State *L, rb_RedisCall *c, lua_KFunction k);
 /* "school_erp" or "default": who the role is on the server. */
 const char *rb_redis_user (const rb_RedisCall *c);
 
-/* -- reply.c ------------------------------------------------------------------------ */
+/* -- reply.c -------------------------------------------------------------- */
 
 /* [-0, +1, v]  integer, string, nil, list; a nil inside a list is false. */
 void rb_redis_push (lua_State *L, rb_RedisCall *c, const redisReply *r);
@@ -170,7 +170,7 @@ int rb_redis_iserror (const redisReply *r, const char *prefix);
 const redisReply *rb_redis_check (lua_State *L, rb_RedisCall *c, int i);
 int rb_redis_fail (lua_State *L, rb_RedisCall *c, const redisReply *r);
 
-/* -- words.c: what may be sent ---------------------------------------------------------- */
+/* -- words.c: what may be sent -------------------------------------------- */
 
 /* The command whose words stand at 2..n: RB_PROBE, RB_REMEDY, or raises kind
 ** "refused". [-0, +0, v] */
@@ -180,7 +180,7 @@ int rb_redis_partial (lua_State *L);
 /* Reaches further than the keys that it names. */
 int rb_redis_beyond (lua_State *L);
 
-/* -- args.c: arguments of methods, as the words of a command ------------------------------ */
+/* -- args.c: arguments of methods, as the words of a command -------------- */
 
 /* [-?, +?, v]  Makes the stack: resource, command, words...; tables among the
 ** arguments are lists (or, for HSET, maps) that are laid out. */
@@ -190,7 +190,7 @@ void rb_redis_expireargs (lua_State *L);
 /* [-0, +1, m]  The words at 2..n for people, cut. */
 const char *rb_redis_summary (lua_State *L, int n);
 
-/* -- state.c: what a key holds -------------------------------------------------------------- */
+/* -- state.c: what a key holds -------------------------------------------- */
 
 /* A state is a table: type ("none": no such key), value, ttl (seconds), at
 ** (milliseconds since 1970), packed (bytes that are equal when the values
@@ -208,7 +208,7 @@ const char *rb_redis_typeof (lua_State *L, int state);
 ** no such name (it holds a NUL). */
 const char *rb_redis_planname (lua_State *L, const rb_Resource *r, int key);
 
-/* -- shown.c -------------------------------------------------------------------- */
+/* -- shown.c -------------------------------------------------------------- */
 
 /* [-0, +1, m]  A state as people see it: nil, or {value, type, ttl}. */
 void rb_redis_show (lua_State *L, int state);
@@ -221,7 +221,7 @@ void rb_redis_checkdrift (lua_State *L, rb_RedisCall *c, int images);
 /* [-0, +1, m]  The keys of the images at the top, as the list at c->keys. */
 void rb_redis_imagekeys (lua_State *L, rb_RedisCall *c);
 
-/* -- after.c: what a command makes of what is there ------------------------------------------- */
+/* -- after.c: what a command makes of what is there ----------------------- */
 
 typedef enum rb_RedisForesight {
   RB_REDISUNKNOWN,   /* nothing was pushed */
@@ -237,7 +237,7 @@ typedef struct rb_RedisVerb {
 
 const rb_RedisVerb *rb_redis_verb (lua_State *L);
 
-/* -- the primitives ------------------------------------------------------------------------------ */
+/* -- the primitives ------------------------------------------------------- */
 
 /* The words of a command stand at 2..top. [-?, +1, vy] */
 int rb_redis_preview (lua_State *L);

@@ -12,7 +12,7 @@
 
 #define MAXDEPTH 50
 
-/* -- errors ------------------------------------------------------------------- */
+/* -- errors --------------------------------------------------------------- */
 
 /* what to do about it, by how it begins */
 static const struct { const char *prefix, *kind, *advice; } errors[] = {
@@ -55,7 +55,7 @@ const redisReply *rb_redis_check (lua_State *L, rb_RedisCall *c, int i) {
   return c->reply[i];
 }
 
-/* -- values ------------------------------------------------------------------- */
+/* -- values --------------------------------------------------------------- */
 
 static void push (lua_State *L, rb_RedisCall *c, const redisReply *r, int depth) {
   switch (r->type) {
@@ -123,7 +123,7 @@ void rb_redis_pushlist (lua_State *L, const redisReply *r, int sorted) {
   }
 }
 
-/* -- lists in order ----------------------------------------------------------- */
+/* -- lists in order ------------------------------------------------------- */
 
 typedef struct Item { const char *s; size_t n; } Item;
 

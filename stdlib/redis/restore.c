@@ -39,7 +39,7 @@ static const char *field (lua_State *L, const char *name, size_t *n) {
   return s;
 }
 
-/* -- the deed ------------------------------------------------------------------------ */
+/* -- the deed ------------------------------------------------------------- */
 
 /* one command for each entry */
 static void sendentries (lua_State *L, rb_RedisCall *c) {
@@ -71,7 +71,7 @@ int rb_redis_restore (lua_State *L) {
   return rb_redis_perform(L, sendentries);
 }
 
-/* -- the preview ------------------------------------------------------------------------ */
+/* -- the preview ---------------------------------------------------------- */
 
 static int samevalue (lua_State *L, int a, int b, const char *name) {
   lua_getfield(L, a, name);

@@ -15,7 +15,7 @@ enum {
   SLACK = 2000         /* ms, where an expiry is only known as the time left */
 };
 
-/* -- for people ------------------------------------------------------------------ */
+/* -- for people ----------------------------------------------------------- */
 
 /* [-0, +1, m]  the string at the top, cut */
 static void cut (lua_State *L, size_t most) {
@@ -82,7 +82,7 @@ void rb_redis_show (lua_State *L, int state) {
   lua_setfield(L, -2, "ttl");
 }
 
-/* -- the image -------------------------------------------------------------------- */
+/* -- the image ------------------------------------------------------------ */
 
 void rb_redis_image (lua_State *L, int state, int key) {
   static const char *const fields[] = {"type", "packed", "items", "at", "about",

@@ -39,7 +39,7 @@ static const Type types[] = {
 
 static int looked (lua_State *L, rb_RedisCall *c);
 
-/* -- fields of the state at the top ------------------------------------------------ */
+/* -- fields of the state at the top --------------------------------------- */
 
 static void setinteger (lua_State *L, const char *field, lua_Integer n) {
   lua_pushinteger(L, n);
@@ -82,7 +82,7 @@ static int settled (lua_State *L, int state) {
   return rb_redis_flag(L, state, "settled");
 }
 
-/* -- sending ------------------------------------------------------------------------- */
+/* -- sending -------------------------------------------------------------- */
 
 /* "COMMAND key words..."; the key is at the top */
 static void ask (lua_State *L, rb_RedisCall *c, const char *const *words, int n) {
@@ -109,7 +109,7 @@ static void askmemory (lua_State *L, rb_RedisCall *c) {
   rb_redis_end(L, c);
 }
 
-/* -- the first look --------------------------------------------------------------------- */
+/* -- the first look ------------------------------------------------------- */
 
 lua_Integer rb_redis_clock (void) {
   struct timespec t;
@@ -202,7 +202,7 @@ static void askfirst (lua_State *L, rb_RedisCall *c) {
   askmemory(L, c);
 }
 
-/* -- the second look ---------------------------------------------------------------------- */
+/* -- the second look ------------------------------------------------------ */
 
 /* [-0, +0]  asks for the value of the state at index 'state'; key at the top */
 static void asksecond (lua_State *L, rb_RedisCall *c, int state) {
@@ -291,7 +291,7 @@ static int readsecond (lua_State *L, rb_RedisCall *c, redisReply *const *r) {
   return n + 1;
 }
 
-/* -- looking --------------------------------------------------------------------------------- */
+/* -- looking -------------------------------------------------------------- */
 
 static int second (lua_State *L, int status, lua_KContext ctx) {
   rb_RedisCall *c = (rb_RedisCall *)ctx;

@@ -15,7 +15,7 @@
 
 enum { MAXWORD = 64 };
 
-/* -- commands that look, whatever their arguments; sorted ------------------------ */
+/* -- commands that look, whatever their arguments; sorted ----------------- */
 
 static const char *const looks[] = {
   "acl|cat", "acl|dryrun", "acl|users", "acl|whoami",
@@ -57,7 +57,7 @@ static const char *const looks[] = {
   "zrevrangebylex", "zrevrangebyscore", "zrevrank", "zscan", "zscore", "zunion"
 };
 
-/* -- commands that are refused; sorted -------------------------------------------- */
+/* -- commands that are refused; sorted ------------------------------------ */
 
 #define OWN "it changes the connection itself, which is not this script's alone"
 #define TALK "it turns the connection into a stream of messages"
@@ -92,7 +92,7 @@ static const Refusal refused[] = {
   {"watch", GROUP}
 };
 
-/* -- commands that reach further than the keys that they name; sorted ---------------- */
+/* -- commands that reach further than the keys that they name; sorted ----- */
 
 static const char *const beyonds[] = {
   "copy", "eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro",
@@ -114,7 +114,7 @@ static const void *find (const char *word, const void *list, size_t n, size_t si
   return bsearch(word, list, n, size, compare);
 }
 
-/* -- reading names ------------------------------------------------------------------- */
+/* -- reading names -------------------------------------------------------- */
 
 /* Appends the word at 'idx' to 'name', in small letters; 0 when it is nothing
 ** that a command could be called. */

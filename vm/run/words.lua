@@ -309,7 +309,8 @@ local function unique (seen, item, id)
   local other = seen[id]
   if other then
     fail(item, "%s has the same id as %s on line %d: '%s'%s",
-         label(item), label(other), other.line, id, item.word == "step" and '; give one another with id = "..."' or "")
+         label(item), label(other), other.line, id,
+         item.word == "step" and '; give one another with id = "..."' or "")
   end
   seen[id] = item
 end

@@ -403,7 +403,7 @@ refuses "... and nothing is made" test -e "$tmp/e"
 is "an unknown command is a usage error" $? 2
 has "no sandbox there: reset says what to do" "$("$sandbox" reset "$tmp/e" 2>&1)" 'sandbox up'
 mkdir -p "$tmp/repo/examples" && cp -r "$top/examples/sandbox" "$tmp/repo/examples/"
-has "not built: up says what to do" "$("$tmp/repo/examples/sandbox/sandbox" up "$tmp/e" 2>&1)" 'run make first'
+has "not built: up says what to do" "$(env -u BUILD "$tmp/repo/examples/sandbox/sandbox" up "$tmp/e" 2>&1)" 'run make first'
 
 ok "the first one goes, too" "$sandbox" down "$a" --purge
 is "no process is left" "$(processes "$tmp")" ''

@@ -33,15 +33,20 @@ void rb_buffer_puts (rb_Buffer *b, const char *s) {
   rb_buffer_add(b, s, strlen(s));
 }
 
+/* most texts fit at once; else the length is known, and it is written again */
 void rb_buffer_printf (rb_Buffer *b, const char *fmt, ...) {
   va_list ap, again;
+  if (!reserve(b, 100)) return;
   va_start(ap, fmt);
   va_copy(again, ap);
-  int n = vsnprintf(NULL, 0, fmt, ap);
-  if (n >= 0 && reserve(b, (size_t)n)) {
-    vsnprintf(b->s + b->n, (size_t)n + 1, fmt, again);
-    b->n += (size_t)n;
+  size_t room = b->size - b->n;
+  int n = vsnprintf(b->s + b->n, room, fmt, ap);
+  if (n >= 0 && (size_t)n >= room) {
+    if (reserve(b, (size_t)n)) vsnprintf(b->s + b->n, (size_t)n + 1, fmt, again);
+    else n = -1;
   }
+  if (n >= 0) b->n += (size_t)n;
+  else b->s[b->n] = '\0';
   va_end(again);
   va_end(ap);
 }

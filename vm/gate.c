@@ -169,7 +169,7 @@ static void describe (lua_State *L, rb_Call *c, int n) {
   rb_buffer_puts(&c->summary, "");
 }
 
-/* HMAC over the arguments. A placeholder of ours among them is a secret that
+/* A keyed hash of the arguments. A placeholder of ours among them is a secret that
 ** came back as text: it must never reach a deed. */
 static void fingerprint (lua_State *L, rb_Task *t, int n) {
   rb_Buffer *b = &t->vm->value;

@@ -41,6 +41,7 @@ static void split (Keys *keys, const unsigned char *master) {
   crypto_kdf_derive_from_key(keys->derive, sizeof keys->derive, 2, CONTEXT,
                              master);
   crypto_kdf_derive_from_key(keys->mark, sizeof keys->mark, 3, CONTEXT, master);
+  randombytes_buf(keys->nonce, sizeof keys->nonce);
   keys->known = 1;
 }
 
@@ -131,11 +132,14 @@ static void place (unsigned char out[PLACE], const char *run, int64_t seq) {
 
 size_t rb_seal_size (size_t n) { return NONCE + n + TAG; }
 
-void rb_seal (const Keys *keys, const char *run, int64_t seq,
+/* Nonces count from a random one (192 bits: no two processes come near each
+** other): a random one for each would be a system call for each. */
+void rb_seal (Keys *keys, const char *run, int64_t seq,
               const void *secret, size_t n, unsigned char *out) {
   unsigned char where[PLACE];
   place(where, run, seq);
-  randombytes_buf(out, NONCE);
+  sodium_increment(keys->nonce, sizeof keys->nonce);
+  memcpy(out, keys->nonce, NONCE);
   crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE, NULL, secret, n,
                                              where, PLACE, NULL, out,
                                              keys->seal);
@@ -173,8 +177,9 @@ void rb_tape_derive (rb_Tape *t, const char *label, void *out, size_t n) {
 
 void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
                           char out[65]) {
-  unsigned char mark[crypto_auth_hmacsha256_BYTES];
-  crypto_auth_hmacsha256(mark, data, n, t->keys.mark);
+  unsigned char mark[crypto_generichash_BYTES];
+  crypto_generichash(mark, sizeof mark, data, n, t->keys.mark,
+                     sizeof t->keys.mark);
   sodium_bin2hex(out, 65, mark, sizeof mark);
 }
 

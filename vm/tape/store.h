@@ -42,7 +42,8 @@ typedef struct Keys {
   int known;
   unsigned char seal[crypto_aead_xchacha20poly1305_ietf_KEYBYTES];
   unsigned char derive[crypto_generichash_KEYBYTES];
-  unsigned char mark[crypto_auth_hmacsha256_KEYBYTES];
+  unsigned char mark[crypto_generichash_KEYBYTES];
+  unsigned char nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
 } Keys;
 
 enum { BEGIN, COMMIT, ADDRUN, ADDEVENT, SETRUN, STATEMENTS };
@@ -95,7 +96,7 @@ void rb_seal_shred (rb_Tape *t, const char *run);
 int rb_seal_load (rb_Tape *t, const char *run, Keys *keys);
 /* Bytes that the sealed form of n bytes needs. */
 size_t rb_seal_size (size_t n);
-void rb_seal (const Keys *keys, const char *run, int64_t seq,
+void rb_seal (Keys *keys, const char *run, int64_t seq,
               const void *secret, size_t n, unsigned char *out);
 /* malloc'ed, with a NUL after it; NULL: not the key, or not these bytes. */
 void *rb_seal_open (const Keys *keys, const char *run, int64_t seq,

@@ -92,7 +92,8 @@ int rb_tape_rescue (rb_Tape *t, const char *status, int exit);
 /* Derived from the run's key: the same again for the same run and path. */
 void rb_tape_derive (rb_Tape *t, const char *label, void *out, size_t n);
 
-/* HMAC of the arguments with the run's key, as 64 hex digits and a NUL. */
+/* Keyed hash (BLAKE2b: SHA-256 costs three times as much) of the arguments
+** with the run's key, as 64 hex digits and a NUL. */
 void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
                           char out[65]);
 

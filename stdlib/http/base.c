@@ -41,6 +41,20 @@ void rb_http_close (rb_Resource *r) {
   free(b);
 }
 
+void rb_http_closable (lua_State *L, const char *type, lua_CFunction close) {
+  if (luaL_getmetatable(L, type) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 3);
+    lua_pushcfunction(L, close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, close);
+    lua_setfield(L, -2, "__close");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, type);
+  }
+  lua_setmetatable(L, -2);
+}
+
 /* -- read --------------------------------------------------------------------- */
 
 static int wrong (lua_State *L, const rb_HttpBase *b, const char *key,

@@ -84,6 +84,10 @@ struct rb_HttpTransfer {
 rb_HttpBase *rb_http_base (lua_State *L);
 void rb_http_close (rb_Resource *r);
 
+/* [-1, +1, m]  Gives the userdata at the top a metatable with nothing but 'close'.
+** It is whole before it has a name: out of memory there is none at all. */
+void rb_http_closable (lua_State *L, const char *type, lua_CFunction close);
+
 /* -- text.c: bytes, percent signs, headers ---------------------------------- */
 
 int rb_http_grow (rb_HttpText *t, const char *s, size_t n);  /* 0: no memory */

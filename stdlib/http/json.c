@@ -34,13 +34,7 @@ static int tree_close (lua_State *L) {
 static Tree *newtree (lua_State *L) {
   Tree *tree = lua_newuserdatauv(L, sizeof *tree, 0);
   *tree = (Tree){NULL, 15};
-  if (luaL_newmetatable(L, TREE)) {
-    lua_pushcfunction(L, tree_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, tree_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
+  rb_http_closable(L, TREE, tree_close);
   return tree;
 }
 

@@ -236,8 +236,10 @@ static CURLcode fitmethod (rb_HttpTransfer *t) {
   } else if (t->method != &rb_http_get) {
     bad |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, t->method->name);
   }
-  if (t->once || t->inspect)
+  if (t->once || t->inspect) {
     bad |= curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+    bad |= curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);  /* or they would pile up */
+  }
   if (t->inspect) bad |= curl_easy_setopt(e, CURLOPT_CERTINFO, 1L);
   return bad;
 }
@@ -339,13 +341,7 @@ static rb_HttpTransfer *take (lua_State *L, rb_HttpBase *b) {
 rb_HttpTransfer *rb_http_open (lua_State *L, rb_HttpBase *b) {
   rb_HttpTransfer **owner = lua_newuserdatauv(L, sizeof *owner, 0);
   *owner = NULL;
-  if (luaL_newmetatable(L, TYPE)) {
-    lua_pushcfunction(L, call_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, call_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
+  rb_http_closable(L, TYPE, call_close);
   *owner = take(L, b);
   (*owner)->owner = owner;
   lua_toclose(L, -1);

@@ -239,9 +239,11 @@ static const char *pushprogram (lua_State *L, const char *name) {
                   "a program is named as PATH finds it, or by its whole path");
     file = lua_pushstring(L, name);
   }
-  if (file == NULL || stat(file, &st) != 0)
+  if (file == NULL || stat(file, &st) != 0) {
     rb_fail(L, "missing", RB_NOTDONE, "there is no program \"%s\"%s", name,
             file == NULL ? " in PATH" : "");
+    return NULL;
+  }
   if (!S_ISREG(st.st_mode) || access(file, X_OK) != 0)
     rb_fail(L, "refused", RB_NOTDONE, "%s is not an executable file", file);
   if (!allowed(L, file))

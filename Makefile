@@ -8,6 +8,7 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 CFLAGS   ?= -O2 -g
 ALLFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) -fPIC -fvisibility=hidden \
             -DRB_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SAN) $(if $(CI),-Werror)
+Q        := $(if $(V),,@)
 pkg       = $(if $(1),$(shell pkg-config $(2) $(1)))
 
 VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp
@@ -40,42 +41,48 @@ help:
 	  'make demo    isolate a tenant on the sandbox: dry run, real run, back again' \
 	  'make bench   measure, as ratios to peers' \
 	  'make clean   remove build/' \
-	  'SAN=-fsanitize=address,undefined BUILD=build/san builds with sanitizers'
+	  'SAN=-fsanitize=address,undefined BUILD=build/san builds with sanitizers' \
+	  'V=1 shows the commands'
 
 deps:
 	@./deps
 
 $(BUILD)/runbook: $(VMOBJ)
-	$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
+	@echo '  link    $@'
+	$(Q)$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
 
 $(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) $(call pkg,$(VMPKG),--cflags) -MMD -c -o $@ $<
+	@echo '  cc      $<'
+	$(Q)$(CC) $(ALLFLAGS) $(call pkg,$(VMPKG),--cflags) -MMD -c -o $@ $<
 
 # words.lua, compiled and made into an array of bytes
 $(BUILD)/words.h: vm/run/words.lua vm/run/embed.c
 	@mkdir -p $(@D)
-	$(CC) -O1 $(call pkg,lua5.4,--cflags) -o $(BUILD)/embed vm/run/embed.c $(call pkg,lua5.4,--libs)
-	$(BUILD)/embed vm/run/words.lua words > $@
+	@echo '  embed   $<'
+	$(Q)$(CC) -O1 $(call pkg,lua5.4,--cflags) -o $(BUILD)/embed vm/run/embed.c $(call pkg,lua5.4,--libs)
+	$(Q)$(BUILD)/embed vm/run/words.lua words > $@
 
 define module
 $(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(wildcard stdlib/$(1)/*.h stdlib/common/*.h) vm/module.h
 	@mkdir -p $$(@D)
-	$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(1)),--cflags) -shared -o $$@ \
+	@echo '  module  $(1)'
+	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(1)),--cflags) -shared -o $$@ \
 	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(call pkg,$(PKG_$(1)),--libs) $(LIB_$(1))
 endef
 $(foreach m,$(MODULES),$(eval $(call module,$(m))))
 
 $(BUILD)/school-erp-server: $(ERP) $(wildcard examples/sandbox/erp/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE -Iexamples/sandbox $(WARN) -O2 -g $(if $(CI),-Werror) \
+	@echo '  cc      $@'
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Iexamples/sandbox $(WARN) -O2 -g $(if $(CI),-Werror) \
 	  $(call pkg,$(ERPPKG),--cflags) -o $@ $(ERP) $(call pkg,$(ERPPKG),--libs) -lpthread
 
 test: all
 	@tests/run
 
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@examples/demo
 
 bench: all

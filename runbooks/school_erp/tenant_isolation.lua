@@ -80,7 +80,7 @@ return runbook {
     probe = function (run)
       local health = erp.http:get(names.tenant_health, { path = run }):json()
       local good = health.overallHealth == names.good
-      run:finding("health of " .. run.tenant, health.overallHealth, good and "ok" or "bad")
+      run:finding("health of " .. run.tenant, health.overallHealth or "unknown", good and "ok" or "bad")
     end,
   },
 
@@ -179,7 +179,7 @@ return runbook {
     step "How is its health now?" {
       probe = function (run)
         local health = erp.http:get(names.tenant_health, { path = run }):json()
-        run:finding("health of " .. run.tenant, health.overallHealth,
+        run:finding("health of " .. run.tenant, health.overallHealth or "unknown",
                     health.overallHealth == names.good and "ok" or "warn")
       end,
     },

@@ -160,8 +160,7 @@ static void describe (lua_State *L, rb_Call *c, int n) {
     if (c->summary.n > 0) rb_buffer_puts(&c->summary, " ");
     for (size_t k = 0; k < len && c->summary.n < 120; k++) {
       int space = (unsigned char)s[k] <= ' ';
-      if (space && c->summary.n > 0 && c->summary.s[c->summary.n - 1] == ' ')
-        continue;
+      if (space && (k == 0 || c->summary.s[c->summary.n - 1] == ' ')) continue;
       rb_buffer_add(&c->summary, space ? " " : s + k, 1);
     }
     lua_pop(L, 1);

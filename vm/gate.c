@@ -11,7 +11,6 @@
 ** there; n is the context of every continuation.
 */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,6 @@
 #include "vm/vm.h"
 
 #define MAXRESULT ((size_t)16 << 20)  /* what a script sees must fit on the tape */
-#define ERROR "rb.error"
 
 static const char *const effectnames[] = {
   "pure", "probe", "remedy", "notice", "", ""
@@ -31,121 +29,6 @@ static const char *const effectnames[] = {
 
 static int start (lua_State *L, int n);
 static int outcome (lua_State *L, int failed, int n);
-
-/* -- errors ------------------------------------------------------------------- */
-
-static int error_tostring (lua_State *L) {
-  lua_getfield(L, 1, "message");
-  return 1;
-}
-
-/* [-0, +1, m]  {kind, message, certainty} */
-__attribute__((format(printf, 4, 0)))
-static void pusherror (lua_State *L, const char *kind, const char *certainty,
-                       const char *fmt, va_list ap) {
-  char message[1024];
-  vsnprintf(message, sizeof message, fmt, ap);
-  lua_createtable(L, 0, 3);
-  lua_pushstring(L, kind);
-  lua_setfield(L, -2, "kind");
-  lua_pushstring(L, message);
-  lua_setfield(L, -2, "message");
-  lua_pushstring(L, certainty);
-  lua_setfield(L, -2, "certainty");
-  if (luaL_newmetatable(L, ERROR)) {
-    lua_pushcfunction(L, error_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-  }
-  lua_setmetatable(L, -2);
-}
-
-/* [-0, +1, m]  a failure that touched nothing */
-__attribute__((format(printf, 3, 4)))
-static void pushfailure (lua_State *L, const char *kind, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  pusherror(L, kind, "not done", fmt, ap);
-  va_end(ap);
-}
-
-int rb_fail (lua_State *L, const char *kind, rb_Certainty certainty,
-             const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  pusherror(L, kind, certainty == RB_UNKNOWN ? "unknown" : "not done", fmt, ap);
-  va_end(ap);
-  return lua_error(L);
-}
-
-int rb_refuse (lua_State *L, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  pusherror(L, "refused", "not done", fmt, ap);
-  va_end(ap);
-  return lua_error(L);
-}
-
-/* a field of the error at the top; "" when it is not one of ours */
-static const char *errorfield (lua_State *L, const char *field) {
-  const char *s = NULL;
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, field);
-    s = lua_tostring(L, -1);  /* the error keeps it alive */
-    lua_pop(L, 1);
-  }
-  return s != NULL ? s : "";
-}
-
-/* -- the running call, as modules see it ------------------------------------------ */
-
-rb_Resource *rb_resource (lua_State *L) {
-  rb_Task *t = rb_taskof(L);
-  if (t->call.box == NULL) luaL_error(L, "no primitive is running");
-  return &t->call.box->r;
-}
-
-void rb_describe (lua_State *L, const char *fmt, ...) {
-  rb_Buffer *b = &rb_taskof(L)->call.summary;
-  char text[512];
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
-  rb_buffer_clear(b);
-  rb_buffer_puts(b, text);
-}
-
-int rb_maychange (lua_State *L) {
-  rb_Task *t = rb_taskof(L);
-  return t->calling && !t->vm->dryrun && !t->call.previewing
-         && (t->call.effect == RB_REMEDY || t->call.effect == RB_NOTICE);
-}
-
-void rb_plan (lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &rb_taskof(L)->call);
-}
-
-double rb_time (lua_State *L) { return rb_vm(L)->lastdelivered; }
-
-const char *rb_idempotency (lua_State *L) {
-  rb_Task *t = rb_taskof(L);
-  unsigned char raw[16] = {0};
-  char text[33];
-  if (t->vm->tape != NULL)
-    rb_tape_derive(t->vm->tape, t->call.path.s, raw, sizeof raw);
-  for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", raw[i]);
-  return lua_pushstring(L, text);
-}
-
-void rb_unclaim (lua_State *L, const char *layer) {
-  rb_Report *r = rb_vm(L)->report;
-  if (r == NULL || strcmp(layer, "kernel") != 0) return;
-  r->kernel = 0;
-  if (r->kernelwhy == NULL)
-    r->kernelwhy = strdup("a probe command talks to a daemon");
-}
 
 /* -- what goes in and out ------------------------------------------------------------ */
 
@@ -200,7 +83,7 @@ static int encoderesult (lua_State *L, rb_Task *t, rb_Buffer *b) {
                     t->call.reg->name, bad);
     return 1;
   }
-  pushfailure(L, "limit", "the result of %s.%s is larger than 16 MB (%d MB): "
+  rb_push_failure(L, "limit", "the result of %s.%s is larger than 16 MB (%d MB): "
               "ask for less", t->call.module->name, t->call.reg->name, mb);
   return 1;
 }
@@ -270,20 +153,20 @@ static int again (lua_State *L, int status, lua_KContext n) {
 /* May the failure at the top be answered by doing it once more? */
 static int retryable (lua_State *L, rb_Task *t) {
   rb_Call *c = &t->call;
-  const char *kind = errorfield(L, "kind");
+  const char *kind = rb_error_field(L, "kind");
   static const char *const passing[] = {"io", "timeout", "server", NULL};
   if (t->field->retries <= c->attempt || rb_stopped(t)) return 0;
   for (const char *const *k = passing; *k != NULL; k++)
     if (strcmp(kind, *k) == 0)
       return c->effect == RB_PROBE
-             || strcmp(errorfield(L, "certainty"), "not done") == 0;
+             || strcmp(rb_error_field(L, "certainty"), "not done") == 0;
   return 0;
 }
 
 /* the error at the top belongs to a deed that may have happened */
 static int doubtful (lua_State *L, rb_Task *t) {
   return t->call.effect != RB_PROBE && t->call.pledged
-         && strcmp(errorfield(L, "certainty"), "not done") != 0;
+         && strcmp(rb_error_field(L, "certainty"), "not done") != 0;
 }
 
 static void setreason (lua_State *L, rb_EffectRow *row) {
@@ -319,11 +202,11 @@ static int outcome (lua_State *L, int failed, int n) {
   record(L, t, failed, doubt);
   if (doubt) {
     clearplan(L, t);
-    return rb_stop(L, RB_DOUBT, "%s", errorfield(L, "message"));
+    return rb_stop(L, RB_DOUBT, "%s", rb_error_field(L, "message"));
   }
   if (failed && rb_timeleft(L) <= 0 && !rb_stopped(t) && t->call.deadline == 0) {
     clearplan(L, t);
-    return rb_stop(L, RB_TIMEOUT, "%s", errorfield(L, "message"));
+    return rb_stop(L, RB_TIMEOUT, "%s", rb_error_field(L, "message"));
   }
   if (failed && retryable(L, t)) {
     int attempt = t->call.attempt + 1;
@@ -427,7 +310,7 @@ static int refused (lua_State *L, int n) {
   }
   rb_record_event(t, "outcome", "\"verdict\":\"would refuse\"", NULL);
   clearplan(L, t);
-  return rb_stop(L, RB_REFUSE, "%s", errorfield(L, "message"));
+  return rb_stop(L, RB_REFUSE, "%s", rb_error_field(L, "message"));
 }
 
 /* The plan's digest covers path, verb, arguments and before-value of every
@@ -493,7 +376,7 @@ static int previewed (lua_State *L, int status, lua_KContext ctx) {
   rb_describe(L, "%s", planstring(L, "summary"));
   const char *said = verdict(L);
   if (said != verdicts[1] && rb_limits_charge(L, why, sizeof why)) {
-    pushfailure(L, "limit", "%s", why);
+    rb_push_failure(L, "limit", "%s", why);
     return refused(L, n);
   }
   if (t->vm->dryrun) return plan(L, said);

@@ -247,6 +247,14 @@ void rb_gate_free (rb_VM *vm);
 /* The task ends in the middle of an effect: says so on the tape. */
 void rb_call_abandon (rb_Task *t);
 
+/* -- call.c ---------------------------------------------------------------- */
+
+/* [-0, +1, m]  The error object of a failure that touched nothing. */
+void rb_push_failure (lua_State *L, const char *kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* A field of the error at the top; "" when it is not one of ours. */
+const char *rb_error_field (lua_State *L, const char *field);
+
 /* -- record.c: the report's rows and the tape's events ------------------------ */
 
 /* A row for the call under way, appended to its step; NULL when the step keeps

@@ -1,0 +1,125 @@
+/*
+** call.c - the running call, as its module sees it: failing, describing,
+** asking whether it may change the world
+*/
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/vm.h"
+
+#define ERROR "rb.error"
+
+/* -- errors ------------------------------------------------------------------- */
+
+static int error_tostring (lua_State *L) {
+  lua_getfield(L, 1, "message");
+  return 1;
+}
+
+/* [-0, +1, m]  {kind, message, certainty} */
+__attribute__((format(printf, 4, 0)))
+static void pusherror (lua_State *L, const char *kind, const char *certainty,
+                       const char *fmt, va_list ap) {
+  char message[1024];
+  vsnprintf(message, sizeof message, fmt, ap);
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, kind);
+  lua_setfield(L, -2, "kind");
+  lua_pushstring(L, message);
+  lua_setfield(L, -2, "message");
+  lua_pushstring(L, certainty);
+  lua_setfield(L, -2, "certainty");
+  if (luaL_newmetatable(L, ERROR)) {
+    lua_pushcfunction(L, error_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+  }
+  lua_setmetatable(L, -2);
+}
+
+void rb_push_failure (lua_State *L, const char *kind, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  pusherror(L, kind, "not done", fmt, ap);
+  va_end(ap);
+}
+
+int rb_fail (lua_State *L, const char *kind, rb_Certainty certainty,
+             const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  pusherror(L, kind, certainty == RB_UNKNOWN ? "unknown" : "not done", fmt, ap);
+  va_end(ap);
+  return lua_error(L);
+}
+
+int rb_refuse (lua_State *L, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  pusherror(L, "refused", "not done", fmt, ap);
+  va_end(ap);
+  return lua_error(L);
+}
+
+const char *rb_error_field (lua_State *L, const char *field) {
+  const char *s = NULL;
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, field);
+    s = lua_tostring(L, -1);  /* the error keeps it alive */
+    lua_pop(L, 1);
+  }
+  return s != NULL ? s : "";
+}
+
+/* -- the running call, as modules see it ------------------------------------------ */
+
+rb_Resource *rb_resource (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  if (t->call.box == NULL) luaL_error(L, "no primitive is running");
+  return &t->call.box->r;
+}
+
+void rb_describe (lua_State *L, const char *fmt, ...) {
+  rb_Buffer *b = &rb_taskof(L)->call.summary;
+  char text[512];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  rb_buffer_clear(b);
+  rb_buffer_puts(b, text);
+}
+
+int rb_maychange (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  return t->calling && !t->vm->dryrun && !t->call.previewing
+         && (t->call.effect == RB_REMEDY || t->call.effect == RB_NOTICE);
+}
+
+void rb_plan (lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &rb_taskof(L)->call);
+}
+
+double rb_time (lua_State *L) { return rb_vm(L)->lastdelivered; }
+
+const char *rb_idempotency (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  unsigned char raw[16] = {0};
+  char text[33];
+  if (t->vm->tape != NULL)
+    rb_tape_derive(t->vm->tape, t->call.path.s, raw, sizeof raw);
+  for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", raw[i]);
+  return lua_pushstring(L, text);
+}
+
+void rb_unclaim (lua_State *L, const char *layer) {
+  rb_Report *r = rb_vm(L)->report;
+  if (r == NULL || strcmp(layer, "kernel") != 0) return;
+  r->kernel = 0;
+  if (r->kernelwhy == NULL)
+    r->kernelwhy = strdup("a probe command talks to a daemon");
+}

@@ -42,8 +42,8 @@ int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...) {
     va_end(ap);
     return lua_error(L);
   }
-  if (f->stop == RB_GO) {
-    f->stop = why;
+  if (f->stop == RB_GO || (why == RB_DOUBT && f->stop != RB_DOUBT)) {
+    f->stop = why;  /* doubt is worse than whatever else ended it */
     vsnprintf(f->why, sizeof f->why, fmt, ap);
   }
   va_end(ap);

@@ -61,7 +61,7 @@ static int child_close (lua_State *L) {
 }
 
 /* [-0, +1, m]  closed, to be opened; closes itself with its call */
-static rb_Child *pushchild (lua_State *L, const rb_Command *cmd) {
+static rb_Child *pushchild (lua_State *L, const rb_Program *cmd) {
   rb_Child *c = lua_newuserdatauv(L, sizeof *c, 2);
   *c = (rb_Child){.task = rb_self(L), .fence = {-1, NULL}, .max = cmd->maxoutput};
   for (int i = 0; i < NFD; i++) c->fd[i] = c->theirs[i] = -1;
@@ -93,7 +93,7 @@ static int cannotstart (lua_State *L, const rb_Child *c) {
                  strerror(errno));
 }
 
-static void startchild (lua_State *L, rb_Child *c, const rb_Command *cmd) {
+static void startchild (lua_State *L, rb_Child *c, const rb_Program *cmd) {
   const char *why = cmd->readonly ? rb_fence_open(&c->fence, cmd) : NULL;
   if (why != NULL)
     rb_fail(L, "refused", RB_NOTDONE, "%s cannot be held read-only: %s",
@@ -120,7 +120,7 @@ static long long startticks (pid_t pid) {
 }
 
 /* [-0, +1, m]  what is needed to look at the child later */
-static void pushfacts (lua_State *L, const rb_Child *c, const rb_Command *cmd) {
+static void pushfacts (lua_State *L, const rb_Child *c, const rb_Program *cmd) {
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, c->pid);
   lua_setfield(L, -2, "pid");
@@ -365,7 +365,7 @@ static int letgo (lua_State *L, int status, lua_KContext idx) {
   return turn(L, status, idx);
 }
 
-int rb_spawn (lua_State *L, const rb_Command *cmd, lua_KContext ctx,
+int rb_spawn (lua_State *L, const rb_Program *cmd, lua_KContext ctx,
               lua_KFunction k) {
   if (!cmd->readonly && !rb_maychange(L))
     return luaL_error(L, "a command that may change things was started where "

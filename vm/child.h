@@ -42,7 +42,7 @@ typedef struct rb_Child {
 
 /* Opens the pipes and forks; the child goes on by itself. 0, or -1 with errno:
 ** then c is to be closed as after any failure. */
-int rb_child_fork (rb_Child *c, const rb_Command *cmd);
+int rb_child_fork (rb_Child *c, const rb_Program *cmd);
 
 void rb_child_shut (int *fd);
 

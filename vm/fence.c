@@ -89,7 +89,7 @@ static int allowhosts (int ruleset, const char *const *hosts) {
   return 0;
 }
 
-static int allowall (int ruleset, int abi, const rb_Command *c) {
+static int allowall (int ruleset, int abi, const rb_Program *c) {
   static const char *const sinks[] = {"/dev/null", "/dev/zero", "/dev/full"};
   uint64_t rights = filerights(abi);
   for (size_t i = 0; i < sizeof sinks / sizeof *sinks; i++)
@@ -102,7 +102,7 @@ static int allowall (int ruleset, int abi, const rb_Command *c) {
   return allowhosts(ruleset, c->delegates ? NULL : c->hosts);
 }
 
-const char *rb_fence_open (rb_Fence *f, const rb_Command *c) {
+const char *rb_fence_open (rb_Fence *f, const rb_Program *c) {
   int abi = askabi(), connects = c->delegates || c->hosts != NULL;
   f->ruleset = -1;
   f->filter = NULL;
@@ -177,7 +177,7 @@ static const char *trychild (void) {
     [UDP] = "seccomp lets UDP sockets be opened",
     [SIGNALS] = "processes outside can be signalled"
   };
-  rb_Command c = {.readonly = 1};
+  rb_Program c = {.readonly = 1};
   rb_Fence f;
   int status = 0;
   const char *why = rb_fence_open(&f, &c);

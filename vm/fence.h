@@ -17,7 +17,7 @@ typedef struct rb_Fence {
 
 /* Returns 0, or a few words that say what cannot be held here. Where the
 ** kernel layer does not hold at all (rb_kernellayer), what is there is used. */
-const char *rb_fence_open (rb_Fence *f, const rb_Command *c);
+const char *rb_fence_open (rb_Fence *f, const rb_Program *c);
 void rb_fence_close (rb_Fence *f);
 
 /* In the child, for good; async-signal-safe. 'ruleset' is where f->ruleset

@@ -71,7 +71,7 @@ static void awaitgo (void) {
 
 /* A session of its own: a group that can be ended as a whole, and no terminal
 ** on which a program could wait for a password. */
-static void runchild (const rb_Child *c, const rb_Command *cmd, pid_t parent) {
+static void runchild (const rb_Child *c, const rb_Program *cmd, pid_t parent) {
   if (place(c) != 0) _exit(126);
   if (setsid() < 0) giveup(STARTING);
   if (cmd->readonly) {
@@ -98,7 +98,7 @@ static int openpipe (rb_Child *c, int which, int writes) {
 }
 
 /* what goes on without us writes to a file, or to nobody */
-static int openoutput (rb_Child *c, const rb_Command *cmd) {
+static int openoutput (rb_Child *c, const rb_Program *cmd) {
   const char *file = cmd->output != NULL ? cmd->output : "/dev/null";
   c->theirs[OUT] = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
   if (c->theirs[OUT] < 0) return -1;
@@ -106,7 +106,7 @@ static int openoutput (rb_Child *c, const rb_Command *cmd) {
   return c->theirs[ERR] < 0 ? -1 : 0;
 }
 
-static int openpipes (rb_Child *c, const rb_Command *cmd) {
+static int openpipes (rb_Child *c, const rb_Program *cmd) {
   int bad = openpipe(c, REPORT, 0);
   if (cmd->detach) bad |= openoutput(c, cmd);
   else bad |= openpipe(c, OUT, 0) | openpipe(c, ERR, 0);
@@ -124,7 +124,7 @@ static void ignoresigpipe (void) {
   sigaction(SIGPIPE, &sa, NULL);
 }
 
-int rb_child_fork (rb_Child *c, const rb_Command *cmd) {
+int rb_child_fork (rb_Child *c, const rb_Program *cmd) {
   sigset_t all, before;
   pid_t parent = getpid();
   if (openpipes(c, cmd) != 0) return -1;

@@ -259,7 +259,7 @@ RB_API int rb_resolve (lua_State *L, const char *host, lua_KContext ctx,
 
 /* -- child processes ----------------------------------------------------- */
 
-typedef struct rb_Command {
+typedef struct rb_Program {
   char *const *argv;        /* program and arguments; no shell */
   char *const *env;         /* complete environment */
   const char *cwd;          /* NULL: where we are */
@@ -273,11 +273,11 @@ typedef struct rb_Command {
   const char *scratch;      /* readonly: the folder that it may write to; NULL: none */
   int detach;               /* it goes on without us: k finds {pid=, start=} */
   const char *output;       /* detach: the file to which it writes; NULL: none */
-} rb_Command;
+} rb_Program;
 
 /* [-0, +1, vy]  Runs it; k finds {code=, signal=, stdout=, stderr=} on the
 ** top. Kills the whole process group when time is up, and fails. */
-RB_API int rb_spawn (lua_State *L, const rb_Command *c, lua_KContext ctx,
+RB_API int rb_spawn (lua_State *L, const rb_Program *c, lua_KContext ctx,
                      lua_KFunction k);
 
 /* Does the kernel layer hold on this machine? 'why' says what is missing. */

@@ -100,7 +100,7 @@ static Pm2 pushpm2 (lua_State *L, const char *name) {
 }
 
 /* [-0, +4, m]  the command and its environment */
-static rb_Command pushcommand (lua_State *L, const Pm2 *it, const char *verb,
+static rb_Program pushcommand (lua_State *L, const Pm2 *it, const char *verb,
                                const char *name) {
   const char *path = getenv("PATH"), *home = getenv("HOME");
   rb_Words argv = rb_words_push(L, 3), env = rb_words_push(L, 6);
@@ -113,7 +113,7 @@ static rb_Command pushcommand (lua_State *L, const Pm2 *it, const char *verb,
   rb_words_addf(L, &env, "PM2_HOME=%s", it->home);
   rb_words_addf(L, &env, "PM2_DISCRETE_MODE=true");
   rb_words_addf(L, &env, "NO_COLOR=1");
-  return (rb_Command){.argv = argv.list, .env = env.list};
+  return (rb_Program){.argv = argv.list, .env = env.list};
 }
 
 /* -- what `pm2 jlist` says --------------------------------------------------------- */
@@ -208,7 +208,7 @@ static int pm2_look (lua_State *L, const char *name, lua_KContext ctx, lua_KFunc
   rb_seen_push(L, ctx, k);
   int idx = lua_gettop(L);
   Pm2 it = pushpm2(L, name);
-  rb_Command cmd = pushcommand(L, &it, "jlist", NULL);
+  rb_Program cmd = pushcommand(L, &it, "jlist", NULL);
   cmd.readonly = cmd.delegates = 1;
   rb_unclaim(L, "kernel");
   return rb_spawn(L, &cmd, idx, listed);
@@ -242,7 +242,7 @@ static int pm2_act (lua_State *L, const char *name, rb_Action action, lua_KConte
   rb_seen_push(L, ctx, k);
   int idx = lua_gettop(L);
   Pm2 it = pushpm2(L, name);
-  rb_Command cmd = pushcommand(L, &it, rb_actionnames[action], name);
+  rb_Program cmd = pushcommand(L, &it, rb_actionnames[action], name);
   cmd.pledge = 1;
   return rb_spawn(L, &cmd, idx, commanded);
 }

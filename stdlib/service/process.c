@@ -270,7 +270,7 @@ static int launch (lua_State *L, int idx, int pledge) {
   const char *path = getenv("PATH");
   luaL_checkstack(L, 20, NULL);
   checkstart(L);
-  rb_Command cmd = {.argv = pushstart(L), .detach = 1, .pledge = pledge};
+  rb_Program cmd = {.argv = pushstart(L), .detach = 1, .pledge = pledge};
   rb_Words env = rb_words_push(L, 3);
   rb_words_addf(L, &env, "PATH=%s", path != NULL ? path : "/usr/local/bin:/usr/bin:/bin");
   rb_words_addf(L, &env, "LANG=C.UTF-8");

@@ -151,12 +151,21 @@ static void link_ (rb_PgCall *c, rb_PgPool *p) {
   p->lastcall = c;
 }
 
+/* A deed begins READ WRITE, so it may have the connection from which its preview
+** looked: to connect takes longer than the deed. Not where probes use those, too:
+** what a deed leaves in a session (a temporary table) would be open to them. */
+static rb_PgRole held (const rb_PgPool *p, rb_PgRole role) {
+  if (role == RB_PGPROBE && p->same) return RB_PGPREVIEW;
+  if (role == RB_PGDEED) return p->same ? RB_PGREMEDY : RB_PGPREVIEW;
+  return role;
+}
+
 rb_PgCall *rb_pg_open (lua_State *L, rb_PgRole role, int preview) {
   rb_Resource *r = rb_resource(L);
   rb_PgPool *p = getpool(L, r);
   rb_PgCall *c = newcall(L);
   c->resource = r;
-  c->role = role == RB_PGPROBE && p->same ? RB_PGPREVIEW : role;
+  c->role = held(p, role);
   c->preview = preview;
   lua_toclose(L, -1);
   link_(c, p);

@@ -27,6 +27,7 @@ typedef enum rb_PgRole {
   RB_PGPROBE,    /* the probe's role, held read-only */
   RB_PGPREVIEW,  /* the remedy's role, held read-only */
   RB_PGREMEDY,   /* the remedy's role */
+  RB_PGDEED,     /* a transaction of the remedy's role: asked for, never held */
   RB_PGROLES
 } rb_PgRole;
 

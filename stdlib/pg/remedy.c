@@ -31,6 +31,7 @@ static rb_PgCall *openexec (lua_State *L, rb_PgRole role, int preview) {
   rb_PgOptions options;
   rb_pg_arguments(L);
   rb_pg_options(L, &options);
+  if (options.outside && role == RB_PGDEED) role = RB_PGREMEDY;
   rb_PgCall *c = rb_pg_open(L, role, preview);
   c->options = options;
   rb_pg_execstatement(L, c);
@@ -244,7 +245,7 @@ static int readytochange (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
   (void)status;
-  rb_pg_begin(L, c, "BEGIN");
+  rb_pg_begin(L, c, "BEGIN READ WRITE");
   c->at = rb_pg_send(L, c, st->text, st->n, NULL, st->values);
   rb_pg_collect(L, c);
   rb_pg_sync(L, c);
@@ -300,7 +301,7 @@ static int leased (lua_State *L, int status, lua_KContext ctx) {
 }
 
 int rb_pg_exec (lua_State *L) {
-  rb_PgCall *c = openexec(L, RB_PGREMEDY, 0);
+  rb_PgCall *c = openexec(L, RB_PGDEED, 0);
   rb_pg_checkdeed(L, c);
   return rb_pg_lease(L, c, leased);
 }

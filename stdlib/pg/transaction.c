@@ -311,7 +311,7 @@ static int begin (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   (void)status;
   c->at = -1;
-  rb_pg_begin(L, c, c->preview ? "BEGIN READ ONLY" : "BEGIN");
+  rb_pg_begin(L, c, c->preview ? "BEGIN READ ONLY" : "BEGIN READ WRITE");
   rb_pg_sync(L, c);
   return rb_pg_await(L, c, begun);
 }
@@ -447,7 +447,7 @@ int rb_pg_transactionpreview (lua_State *L) {
 }
 
 int rb_pg_transaction (lua_State *L) {
-  rb_PgCall *c = opentx(L, RB_PGREMEDY, 0);
+  rb_PgCall *c = opentx(L, RB_PGDEED, 0);
   rb_pg_checkdeed(L, c);
   return rb_pg_lease(L, c, leased);
 }

@@ -98,5 +98,6 @@ static const rb_Reg methods[] = {
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "dotenv", .methods = methods
+  .interface = RB_INTERFACE, .name = "dotenv", .methods = methods,
+  .doctor = rb_env_doctor, .identity = rb_env_identity
 };

@@ -47,4 +47,9 @@ int rb_env_preunset (lua_State *L);
 int rb_env_preadd (lua_State *L);
 int rb_env_preremove (lua_State *L);
 
+/* -- doctor.c ---------------------------------------------------------------- */
+
+int rb_env_doctor (lua_State *L);
+int rb_env_identity (lua_State *L);
+
 #endif

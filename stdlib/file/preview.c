@@ -252,7 +252,7 @@ mode_t rb_file_mode (lua_State *L, int idx, int option, mode_t none) {
   return mode;
 }
 
-/* -- write, copy -------------------------------------------------------------------------------- */
+/* -- write, copy ------------------------------------------------------------------ */
 
 static void checkfolder (lua_State *L, const rb_Place *p) {
   if (faccessat(p->folder, ".", W_OK | X_OK, AT_EACCESS) != 0)
@@ -374,7 +374,7 @@ int rb_file_precopy (lua_State *L) {
   return 1;
 }
 
-/* -- move, remove, chmod -------------------------------------------------------------------------- */
+/* -- move, remove, chmod ---------------------------------------------------------- */
 
 static void checkmove (lua_State *L, const rb_Place *a, const Now *from,
                        const rb_Place *b, const Now *to) {

@@ -364,6 +364,37 @@ int rb_service_badexit (lua_State *L, int result, const char *what) {
                  rb_resource(L)->name, what, code, (int)(n - from), err + from);
 }
 
+/* -- doctor, identity --------------------------------------------------------------------- */
+
+static int examined (lua_State *L, int status, lua_KContext ctx) {
+  const rb_Seen *s = lua_touserdata(L, -1);
+  (void)status; (void)ctx;
+  lua_createtable(L, 1, 0);
+  lua_createtable(L, 0, 4);
+  setstring(L, "name", "state");
+  setstring(L, "status", isonline(s) ? "ok" : "warn");
+  pushwords(L, s);
+  lua_setfield(L, -2, "value");
+  setstring(L, "mend", isonline(s) ? "" : "is it meant to be down?");
+  lua_rawseti(L, -2, 1);
+  return 1;
+}
+
+static int service_doctor (lua_State *L) {
+  const char *name;
+  const rb_Driver *d = pushdriver(L, &name);
+  return d->look(L, name, 0, examined);
+}
+
+static int service_identity (lua_State *L) {
+  const char *name, *home;
+  pushdriver(L, &name);
+  if ((home = rb_service_setting(L, "home")) == NULL)
+    home = rb_service_setting(L, "pidfile");
+  lua_pushfstring(L, "%s in %s", name, home != NULL ? home : "its default place");
+  return 1;
+}
+
 /* -- rows --------------------------------------------------------------------------------- */
 
 static const rb_Reg methods[] = {
@@ -383,5 +414,6 @@ static const rb_Reg methods[] = {
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "service", .methods = methods
+  .interface = RB_INTERFACE, .name = "service", .methods = methods,
+  .doctor = service_doctor, .identity = service_identity
 };

@@ -9,6 +9,8 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$top/build}
 runbook=$BUILD/runbook
+python=python3  # the one that has Debian's packages, where there are several
+[ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/rbt.XXXXXX")
 chmod 755 "$tmp"
 passed=0 failed=0 skipped=0

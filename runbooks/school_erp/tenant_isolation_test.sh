@@ -36,7 +36,7 @@ is "the sessions: counted" "$(j '.steps[].effects[] | select(.verb == "pg.exec")
 is "what rests on them is deferred" "$(j '.steps[] | select(.id == "revoke-its-active-sessions") | .verify')" deferred
 is "what is planned exactly is verified" "$(j '.steps[] | select(.id == "block-its-traffic") | .verify')" passed
 is "the layers that hold here" "$(j '.enforced | "\(.script) \(.gate) \(.protocol | sort | join(","))"')" "true true http,pg,redis"
-ok "the JSON is what docs/run.schema.json says" python3 -c 'import json, sys, jsonschema
+ok "the JSON is what docs/run.schema.json says" "$python" -c 'import json, sys, jsonschema
 jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' <(echo "$out") "$top/docs/run.schema.json"
 rb run tenant_isolation.lua --dry-run
 has "a person reads the same" "$out" "tenant:blocked:greenwood_high"
@@ -58,7 +58,7 @@ is "the real run is done" "$rc $(j .status)" "0 done"
 is "it did what the dry run said" "$(j '[.steps[].effects[] | select(.kind == "remedy") | [.verb, .before, .after, .rows]]')" \
   "$(jq -r '[.steps[].effects[] | select(.kind == "remedy") | [.verb, .before, .after, .rows]]' <<<"$dry")"
 is "every verification passed" "$(j '[.steps[] | select(.verify != null) | .verify] | unique | join(",")')" passed
-ok "the JSON is what the schema says" python3 -c 'import json, sys, jsonschema
+ok "the JSON is what the schema says" "$python" -c 'import json, sys, jsonschema
 jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' <(echo "$out") "$top/docs/run.schema.json"
 is "the school answers 503, the others 200" "$(code greenwood_high) $(code riverside) $(code st-marys)" "503 200 200"
 is "its key, with an expiry of about an hour" "$(redis get tenant:blocked:greenwood_high) $(test "$(redis ttl tenant:blocked:greenwood_high)" -gt 3500 && echo yes)" "true yes"

@@ -18,6 +18,7 @@ import zlib
 log = []
 lock = threading.Lock()
 versions = {}            # path -> number of its ETag
+busy = {}                # path -> how often it has said 429
 
 
 def reply(status, body=b"", headers=(), reason="Whatever"):
@@ -131,6 +132,13 @@ def versioned(q):
         return js({"version": versions[name], "if_match": wanted})
 
 
+def patience(q):
+    """/busy/NAME says 429 twice, then takes it"""
+    with lock:
+        n = busy[q["path"]] = busy.get(q["path"], 0) + 1
+    return reply(429, "slow down") if n < 3 else js({"tries": n})
+
+
 def read(f):
     line = f.readline().decode("latin-1").split()
     if len(line) < 2:
@@ -168,6 +176,8 @@ def one(conn, q, served):
         return None
     if path.split("/")[1] in ("doc", "weak", "moving"):
         return versioned(q)
+    if path.startswith("/busy/"):
+        return patience(q)
     return plain.get(path, lambda _: reply(404, "no such page"))(q)
 
 

@@ -254,6 +254,12 @@ is "each was sent once" "$(for t in never close middle 500 409; do count ".metho
 change 'h:get("/second") h:post("/second")'
 is "a deed never uses a connection that may break" "$rc $(count '.method == "POST" and .target == "/second"')" '0 1'
 
+book remedy 'h:post("/never", { timeout = "2s" })'
+"$runbook" run book.lua --json >"$tmp/out" 2>/dev/null & pid=$!
+for _ in $(seq 100); do [ "$(count '.method == "POST" and .target == "/never"')" = 2 ] && break; sleep 0.05; done
+kill -INT $pid; wait $pid
+is "Ctrl-C does not hide a doubt" "$? $(jq -r .status "$tmp/out")" '6 in-doubt'
+
 # -- versions -----------------------------------------------------------------------------------------------------
 
 change 'run:finding("x", h:put("/doc/a", { json = { v = 2 } }):json().if_match)'
@@ -269,6 +275,11 @@ change 'run:finding("x", h:delete("/weak/a"):json().if_match)'; is "a weak versi
 change 'a"keyed":post("/202") a"keyed":post("/202") a"keyed":get("/echo")'
 keys=$(asked '.headers["idempotency-key"]' | jq -r '.[].headers["idempotency-key"]')
 is "each deed has a key of its own" "$(grep -cE '^[0-9a-f]{32}$' <<<"$keys") $(sort -u <<<"$keys" | wc -l)" '2 2'
+book remedy 'a"keyed":post("/busy/a")'; sed -i 's/step "Do it" { /&retry = { times = 3, every = "10ms" }, /' book.lua; go
+is "what was not done is repeated" "$rc $(count '.target == "/busy/a"')" '0 3'
+is "... with the same key" "$(asked '.target == "/busy/a"' | jq '[.[].headers["idempotency-key"]] | unique | length')" 1
+book remedy 'h:post("/500")'; sed -i 's/step "Do it" { /&retry = { times = 3, every = "10ms" }, /' book.lua; go
+is "what may have been done is not" "$rc $(count '.method == "POST" and .target == "/500"')" '6 2'
 change 'a"keyed":post("/dry7")' --dry-run
 has "a dry run tells of the key" "$(jq -r '.steps[0].effects[0].after.value' <<<"$out")" 'Idempotency-Key: (made'
 

@@ -106,12 +106,16 @@ void rb_plan (lua_State *L) {
 
 double rb_time (lua_State *L) { return rb_vm(L)->lastdelivered; }
 
+/* The path of the first attempt: a repetition is told by having the same key. */
 const char *rb_idempotency (lua_State *L) {
   rb_Task *t = rb_taskof(L);
   unsigned char raw[16] = {0};
   char text[33];
-  if (t->vm->tape != NULL)
-    rb_tape_derive(t->vm->tape, t->call.path.s, raw, sizeof raw);
+  if (t->vm->tape != NULL) {
+    const char *path = lua_pushfstring(L, "%s/%d", t->path, t->n - t->call.attempt);
+    rb_tape_derive(t->vm->tape, path, raw, sizeof raw);
+    lua_pop(L, 1);
+  }
   for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", raw[i]);
   return lua_pushstring(L, text);
 }

@@ -31,25 +31,45 @@ typedef struct Place {
 /* -- trees: owned by a userdata, so that an error frees them -------------- */
 
 static int tree_close (lua_State *L) {
-  json_t **tree = luaL_checkudata(L, 1, TREE);
+  json_t **tree = lua_touserdata(L, 1);
   json_decref(*tree);
   *tree = NULL;
   return 0;
+}
+
+/* [-1, +1, m]  gives the userdata at the top the metatable of a tree, which is
+** whole before it has a name */
+static void settree (lua_State *L) {
+  if (luaL_getmetatable(L, TREE) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, tree_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, tree_close);
+    lua_setfield(L, -2, "__close");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, TREE);
+  }
+  lua_setmetatable(L, -2);
 }
 
 /* [-0, +1, m]  an empty tree, closed when the running function ends */
 static json_t **newtree (lua_State *L) {
   json_t **tree = lua_newuserdatauv(L, sizeof *tree, 0);
   *tree = NULL;
-  if (luaL_newmetatable(L, TREE)) {
-    lua_pushcfunction(L, tree_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, tree_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
+  settree(L);
   lua_toclose(L, -1);
   return tree;
+}
+
+/* [-0, +0, m]  the table at the top is a list, also when it is empty; a result
+** type, so that it stays one on the tape */
+static void setarray (lua_State *L) {
+  rb_settype(L, ARRAY);
+  lua_getmetatable(L, -1);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "__jsonarray");  /* as other modules know it */
+  lua_pop(L, 1);
 }
 
 /* -- encode --------------------------------------------------------------- */
@@ -71,10 +91,13 @@ static int wrong (lua_State *L, const Place *p, const char *what) {
 }
 
 static int isarray (lua_State *L, int t) {
-  if (!lua_getmetatable(L, t)) return 0;
-  luaL_getmetatable(L, ARRAY);
-  int same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
+  if (luaL_getmetafield(L, t, "__jsonarray") != LUA_TNIL) {
+    lua_pop(L, 1);
+    return 1;
+  }
+  if (luaL_getmetafield(L, t, "__name") == LUA_TNIL) return 0;
+  int same = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), ARRAY) == 0;
+  lua_pop(L, 1);
   return same;
 }
 
@@ -242,7 +265,7 @@ static void push (lua_State *L, const json_t *j, int depth) {
         push(L, value, depth + 1);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
       }
-      if (json_array_size(j) == 0) rb_settype(L, ARRAY);
+      if (json_array_size(j) == 0) setarray(L);
       break;
     case JSON_STRING:
       lua_pushlstring(L, json_string_value(j), json_string_length(j));
@@ -274,7 +297,7 @@ static int json_array_ (lua_State *L) {
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) lua_newtable(L);
   else luaL_checktype(L, 1, LUA_TTABLE);
-  rb_settype(L, ARRAY);
+  setarray(L);
   return 1;
 }
 

@@ -42,7 +42,7 @@ static void giveback (rb_RedisCall *c) {
 }
 
 static int call_close (lua_State *L) {
-  rb_RedisCall *c = luaL_checkudata(L, 1, TYPE);
+  rb_RedisCall *c = lua_touserdata(L, 1);
   rb_RedisPool *p = c->pool;
   int held = c->conn != NULL && c->role == RB_REDISREMEDY;
   if (p != NULL) giveback(c);
@@ -103,6 +103,22 @@ rb_RedisPool *rb_redis_pool (lua_State *L, rb_Resource *r) {
   return p;
 }
 
+/* [-1, +1, m]  gives the userdata at the top the metatable of a call, which is
+** whole before it has a name */
+static void setcall (lua_State *L) {
+  if (luaL_getmetatable(L, TYPE) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, call_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, call_close);
+    lua_setfield(L, -2, "__close");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, TYPE);
+  }
+  lua_setmetatable(L, -2);
+}
+
 rb_RedisCall *rb_redis_open (lua_State *L, rb_RedisRole role) {
   rb_Resource *r = rb_resource(L);
   rb_RedisPool *p = rb_redis_pool(L, r);
@@ -110,13 +126,7 @@ rb_RedisCall *rb_redis_open (lua_State *L, rb_RedisRole role) {
   memset(c, 0, sizeof *c);
   c->reply = c->few;
   c->size = sizeof c->few / sizeof *c->few;
-  if (luaL_newmetatable(L, TYPE)) {
-    lua_pushcfunction(L, call_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, call_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
+  setcall(L);
   lua_toclose(L, -1);
   c->resource = r;
   c->role = role;

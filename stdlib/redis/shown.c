@@ -149,11 +149,11 @@ void rb_redis_checkdrift (lua_State *L, rb_RedisCall *c, int images) {
     int seen = lua_gettop(L), expected = seen - 1;
     const char *what = rb_redis_compare(L, expected, seen);
     if (what != NULL) {
+      const char *was = pushshort(L, expected), *is = pushshort(L, seen);
       lua_getfield(L, expected, "key");
       rb_fail(L, "drift", RB_NOTDONE, "%s: %s has changed since it was looked at "
               "(its %s): expected %s, found %s; nothing was changed",
-              c->resource->name, lua_tostring(L, -1), what,
-              pushshort(L, expected), pushshort(L, seen));
+              c->resource->name, lua_tostring(L, -1), what, was, is);
     }
     lua_pop(L, 2);
   }

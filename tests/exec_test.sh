@@ -50,6 +50,11 @@ is "and nothing came of them" "$(ls evil 2>/dev/null)" ""
 probe 'run:finding("x", exec.probe{ "env", env = { FOO = "bar" } }.stdout)'
 got=$(finding x | grep . | sort | sed "s|=$TMPDIR/runbook-.*|=SCRATCH|; s|^PATH=.*|PATH|")
 is "the environment is minimal" "$got" "$(printf 'FOO=bar\nHOME=SCRATCH\nLANG=C.UTF-8\nPATH\nTMPDIR=SCRATCH')"
+probe 'run:finding("x", exec.probe{ "sh", "-c", "echo /proc/self/fd/*; cat /proc/self/status" }.stdout)'
+is "three descriptors, and none of ours" "$(finding x | head -1 | tr ' ' '\n' | grep -vc '/[012]$')" 0
+is "no signal is ignored or blocked" "$(finding x | sed -n 's/^Sig\(Ign\|Blk\):[^0-9a-f]*//p' | tr -d '0\n')" ""
+is "no new privileges, behind a filter" "$(finding x | sed -n 's/^\(NoNewPrivs\|Seccomp\):[^0-9]*//p' | tr '\n' /)" "1/2/"
+is "no capability to change" "$(finding x | sed -n 's/^CapEff:[^0-9a-f]*0*//p' | tr -d 6)" ""
 probe 'run:finding("x", exec.probe{ "pwd", cwd = "/usr" }.stdout)'
 is "cwd" "$(finding x)" /usr
 probe 'run:finding("x", exec.probe{ "sh", "-c", "echo 1 > $HOME/a && mkdir $TMPDIR/b && cat $HOME/a && echo $HOME" }.stdout)'
@@ -193,6 +198,33 @@ remedy 'exec.run{ "touch", "'"$tmp"'/d/1" } exec.run{ "touch", "'"$tmp"'/d/2" }'
 has "the limit of commands" "$(message)" "commands"
 is "the second was not run" "$(ls d/1 d/2 2>/dev/null)" "d/1"
 
+
+# -- we die between fork and exec -------------------------------------------------------------
+# the intent is being made durable, the child waits: it must leave without a trace
+cat > die.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static int forked;
+pid_t fork (void) {
+  pid_t pid = ((pid_t (*) (void))dlsym(RTLD_NEXT, "fork"))();
+  if (pid > 0) forked = 1;
+  return pid;
+}
+int fdatasync (int fd) {
+  if (forked) { fputs("dying\n", stderr); kill(getpid(), SIGKILL); }
+  return ((int (*) (int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
+}
+END
+if ${CC:-cc} -shared -fPIC -o die.so die.c -ldl 2>/dev/null && ! nm "$runbook" 2>/dev/null | grep -q __asan; then
+  book remedy 'exec.run{ "touch", "'"$tmp"'/d/never" }'
+  died=$(LD_PRELOAD=$tmp/die.so "$runbook" run f.lua 2>&1 >/dev/null | grep -c dying)
+  sleep 0.3
+  is "we died while the intent was on its way" "$died" 1
+  is "and nothing was started" "$(ls d/never 2>/dev/null)$(alive "^$runbook run f.lua")" ""
+else skip "we die between fork and exec" "nothing can be preloaded into this build"; fi
 
 # -- secrets --------------------------------------------------------------------------------
 cat > f.lua <<'END'

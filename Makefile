@@ -9,7 +9,7 @@ CFLAGS   ?= -O2 -g
 ALLFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) -fPIC -fvisibility=hidden \
             -DRB_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SAN) $(if $(CI),-Werror)
 Q        := $(if $(V),,@)
-pkg       = $(if $(1),$(shell pkg-config $(2) $(1)))
+pkg       = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
 
 VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp
 VM       := $(filter-out vm/run/embed.c,$(wildcard vm/*.c vm/*/*.c))

@@ -146,7 +146,7 @@ rb_RedisConn *rb_redis_dial (lua_State *L, rb_RedisPool *p, rb_RedisRole role,
 
 int rb_redis_alive (rb_RedisConn *conn) {
   if (conn->ctx == NULL || !conn->up) return 0;
-  if (conn->count > 0 || rb_now() - conn->used < 0.1) return 1;
+  if (conn->count > 0) return 1;
   struct pollfd p = {.fd = conn->ctx->fd, .events = POLLIN};
   return poll(&p, 1, 0) == 0;
 }
@@ -296,7 +296,6 @@ static void receive (rb_RedisConn *conn) {
     broken(conn);
     return;
   }
-  conn->used = rb_now();
   conn->bytes += conn->ctx->reader->len - before;
   if (parse(conn) && conn->bytes > RB_REDISREPLY)
     rb_redis_break(conn, "limit", "a reply is larger than %d MB",

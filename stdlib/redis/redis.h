@@ -49,7 +49,6 @@ typedef struct rb_RedisConn {
   int users;                   /* calls that hold it */
   int watching;                /* after WATCH: not to be used again as it is */
   int dirty;                   /* has something to write */
-  double used;                 /* when it last was */
   size_t bytes;                /* read since the last whole reply */
   struct rb_RedisCall **queue; /* who waits for each reply; NULL: nobody now */
   unsigned first, count, size; /* a ring */

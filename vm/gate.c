@@ -172,6 +172,7 @@ static int doubtful (lua_State *L, rb_Task *t) {
 static void setreason (lua_State *L, rb_EffectRow *row) {
   size_t n;
   const char *s = rb_tolstring(L, -1, &n);
+  free(row->reason);  /* what the preview had to say */
   row->reason = rb_redacted(s, n);
   lua_pop(L, 1);
 }
@@ -361,6 +362,18 @@ static int unchanged (lua_State *L) {
   return deliver(L, 0);
 }
 
+/* What an earlier deed of this dry run may still change is no reason to do nothing;
+** [-0, +0, m] */
+static const char *outdated (lua_State *L, rb_Task *t, const char *said) {
+  const char *what;
+  if (!rb_planned_stale(t, &what) || said != verdicts[1]) return said;
+  lua_pushfstring(L, "needs the outcome of: %s", what);
+  lua_setfield(L, -2, "reason");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "exact");
+  return verdicts[2];
+}
+
 static int previewed (lua_State *L, int status, lua_KContext ctx) {
   rb_Task *t = rb_taskof(L);
   int n = (int)ctx;
@@ -379,7 +392,7 @@ static int previewed (lua_State *L, int status, lua_KContext ctx) {
     rb_push_failure(L, "limit", "%s", why);
     return refused(L, n);
   }
-  if (t->vm->dryrun) return plan(L, said);
+  if (t->vm->dryrun) return plan(L, outdated(L, t, said));
   if (said == verdicts[1]) return unchanged(L);
   lua_settop(L, n);
   return perform(L, n);
@@ -433,6 +446,7 @@ static int start (lua_State *L, int n) {
   rb_buffer_clear(&c->path);
   rb_buffer_printf(&c->path, "%s/%d", t->path, ++t->n);
   c->pledged = c->previewing = c->keyed = 0;
+  c->since = -1;
   c->read = NULL;
   c->deadline = 0;
   c->started = rb_now();

@@ -106,7 +106,11 @@ void rb_task_free (rb_Task *t) {
   t->path = NULL;
   t->assumes = (rb_Assumes){0};
   vm->closing++;
-  if (t->state != RB_OVER || t->status != LUA_OK) lua_resetthread(t->L);
+  if (t->state != RB_OVER || t->status != LUA_OK) {
+    rb_Guard g = rb_guard(vm, t->L);
+    lua_resetthread(t->L);
+    rb_unguard(vm, g);
+  }
   lua_settop(t->L, 0);  /* a reset leaves the error there */
   vm->closing--;
   lua_sethook(t->L, NULL, 0, 0);

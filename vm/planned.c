@@ -46,7 +46,8 @@ const char *rb_assume_words (rb_VM *vm, const rb_Assumes *a, char *out,
   return out;
 }
 
-/* [-1, +0]  the `writes` of a plan, into the overlay */
+/* [-1, +0]  the `writes` of a plan, into the overlay, each with the number of
+** the deed: {value, at} */
 static void write_ (lua_State *L, rb_VM *vm) {
   if (vm->overlay == LUA_NOREF) {
     lua_newtable(L);
@@ -57,23 +58,39 @@ static void write_ (lua_State *L, rb_VM *vm) {
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
     lua_pushvalue(L, -2);
-    lua_insert(L, -2);
+    lua_createtable(L, 2, 0);                         /* o w key value key {} */
+    lua_rotate(L, -3, -1);
+    lua_rawseti(L, -2, 1);
+    lua_pushinteger(L, vm->ndeeds);
+    lua_rawseti(L, -2, 2);                            /* o w key key {} */
     lua_settable(L, -5);
   }
   lua_pop(L, 2);
 }
 
-void rb_planned_add (lua_State *L, rb_Task *t, int n) {
-  rb_VM *vm = t->vm;
-  const rb_Resource *r = &t->call.box->r;
+static rb_Deed *adddeed (rb_VM *vm) {
   if (vm->ndeeds == vm->sizedeeds) {
     int size = vm->sizedeeds > 0 ? vm->sizedeeds * 2 : 16;
     rb_Deed *list = realloc(vm->deeds, (size_t)size * sizeof *list);
-    if (list == NULL) luaL_error(L, "not enough memory");
+    if (list == NULL) return NULL;
     vm->deeds = list;
     vm->sizedeeds = size;
   }
-  rb_Deed *d = &vm->deeds[vm->ndeeds++];
+  return &vm->deeds[vm->ndeeds++];
+}
+
+int rb_planned_unknown (rb_VM *vm, int n, const char *what) {
+  rb_Deed *d = adddeed(vm);
+  if (d == NULL) return 0;
+  *d = (rb_Deed){.n = n, .resource = strdup(""), .summary = strdup(what)};
+  return d->resource != NULL && d->summary != NULL;
+}
+
+void rb_planned_add (lua_State *L, rb_Task *t, int n) {
+  rb_VM *vm = t->vm;
+  const rb_Resource *r = &t->call.box->r;
+  rb_Deed *d = adddeed(vm);
+  if (d == NULL) luaL_error(L, "not enough memory");
   *d = (rb_Deed){.n = n, .resource = strdup(r->name),
                  .system = r->system != NULL ? strdup(r->system) : NULL,
                  .summary = rb_redacted(t->call.summary.s, t->call.summary.n)};
@@ -91,18 +108,38 @@ static int isinward (const char *kind) {
   return 0;
 }
 
-/* Could this deed, once done, change what the probe under way sees? A probe that
+/* Could this deed, once done, change what the call under way sees? A probe that
 ** asked for a key by name (keyed 1) sees no bounded deed; one whose key was
 ** planned and that could not be predicted all the same (keyed 2) does. */
 static int touches (const rb_Deed *d, const rb_Call *c) {
   const rb_Resource *r = &c->box->r;
   int same = strcmp(d->resource, r->name) == 0;
   if (same) return !(d->bounded && c->keyed == 1);
-  if (d->system == NULL)            /* a free module: a file, or any command */
+  if (!isinward(r->kind) && r->system == NULL) return 1;  /* a command looks anywhere */
+  if (d->system == NULL || r->system == NULL)  /* a file, or any command */
     return !d->bounded && !d->inside;
-  if (r->system == NULL || strcmp(d->system, r->system) != 0) return 0;
+  if (strcmp(d->system, r->system) != 0) return 0;
   if (!isinward(r->kind)) return 1;
   return !d->bounded && !d->inside;
+}
+
+/* The first deed from 'from' on that is not bounded and touches the call: what
+** was written before it may be gone by then. -1: none. */
+static int overtaken (const rb_VM *vm, const rb_Call *c, int from) {
+  for (int i = from; i < vm->ndeeds; i++)
+    if (!vm->deeds[i].bounded && touches(&vm->deeds[i], c)) return i;
+  return -1;
+}
+
+int rb_planned_stale (rb_Task *t, const char **what) {
+  const rb_VM *vm = t->vm;
+  int i = overtaken(vm, &t->call, t->call.since > 0 ? t->call.since : 0);
+  if (i < 0) return 0;
+  *what = vm->deeds[i].summary;
+  for (; i < vm->ndeeds; i++)
+    if (!vm->deeds[i].bounded && touches(&vm->deeds[i], &t->call))
+      rb_assume(&t->assumes, vm->deeds[i].n);
+  return 1;
 }
 
 const char *rb_planned_read (rb_Task *t) {
@@ -124,10 +161,23 @@ int rb_planned (lua_State *L, const char *key) {
     return 0;
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->overlay);
-  int found = lua_getfield(L, -1, key) != LUA_TNIL;
-  lua_remove(L, -2);
-  if (found) t->call.keyed = 2;
-  return found;
+  if (lua_getfield(L, -1, key) == LUA_TNIL) {
+    lua_remove(L, -2);
+    t->call.since = 0;
+    return 0;
+  }
+  lua_rawgeti(L, -1, 2);
+  int at = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  lua_rawgeti(L, -1, 1);
+  lua_replace(L, -3);
+  lua_pop(L, 1);                                      /* the value */
+  if (t->call.since < 0 || at < t->call.since) t->call.since = at;
+  t->call.keyed = 2;
+  if (overtaken(t->vm, &t->call, at) < 0) return 1;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return 0;
 }
 
 void rb_planned_free (rb_VM *vm) {

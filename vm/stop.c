@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vm/base.h"
 #include "vm/vm.h"
 
 #define TICK_NS 50000000     /* how often the watchdog looks */
@@ -85,6 +86,46 @@ static void onhook (lua_State *L, lua_Debug *ar) {
   }
   t->state = RB_GONE;
   lua_yield(L, 0);
+}
+
+/* -- what is not a task ------------------------------------------------------ */
+
+rb_Guard rb_guard (rb_VM *vm, lua_State *L) {
+  rb_Guard g = {vm->hooked, atomic_load(&vm->slice)};
+  vm->hooked = L;
+  if (g.slice == 0) atomic_store(&vm->slice, rb_now());
+  return g;
+}
+
+void rb_unguard (rb_VM *vm, rb_Guard g) {
+  lua_State *L = vm->hooked;
+  atomic_store(&vm->slice, g.slice);
+  vm->hooked = g.hooked;
+  if (L != g.hooked) lua_sethook(L, NULL, 0, 0);
+}
+
+int rb_guarded_call (lua_State *L, int n) {
+  rb_VM *vm = rb_vm(L);
+  rb_Guard g = rb_guard(vm, L);
+  int status = lua_pcall(L, n, 1, 0);
+  rb_unguard(vm, g);
+  return status;
+}
+
+static int totext (lua_State *L) {
+  rb_tolstring(L, 1, NULL);
+  return 1;
+}
+
+const char *rb_guarded_text (lua_State *L, int idx, size_t *len) {
+  lua_pushvalue(L, idx);
+  lua_pushcfunction(L, totext);
+  lua_insert(L, -2);
+  if (rb_guarded_call(L, 1) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "an error that cannot say what it is");
+  }
+  return lua_tolstring(L, -1, len);
 }
 
 /* -- signals -------------------------------------------------------------------- */

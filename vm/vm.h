@@ -61,6 +61,7 @@ typedef struct rb_Call {
   rb_Effect effect;
   int previewing, pledged, wanted, attempt;
   int keyed;           /* predict or preview asked for a key */
+  int since;           /* deeds planned up to the oldest of its keys; -1: none asked */
   const char *read;    /* "predicted", "real", "as of now", or NULL */
   double started, deadline;
   double grace;        /* rb_grace: goes before every deadline; 0: none */
@@ -225,6 +226,16 @@ int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...)
 int rb_stopped (rb_Task *t);
 int rb_stop_now (lua_State *L);  /* the task stops as its field did */
 
+/* Of the script's functions, what runs outside of a task (a title, an error's
+** __tostring, what closes a stopped coroutine) is under the watchdog, too. */
+typedef struct rb_Guard { lua_State *hooked; double slice; } rb_Guard;
+rb_Guard rb_guard (rb_VM *vm, lua_State *L);
+void rb_unguard (rb_VM *vm, rb_Guard g);
+/* [-(n+1), +1, m]  one result, or the error */
+int rb_guarded_call (lua_State *L, int n);
+/* [-0, +1, m]  rb_tolstring that does not raise */
+const char *rb_guarded_text (lua_State *L, int idx, size_t *len);
+
 /* -- modules.c ----------------------------------------------------------- */
 
 void rb_modules_open (lua_State *L);
@@ -275,6 +286,12 @@ void rb_planned_add (lua_State *L, rb_Task *t, int n);
 /* Which planned deeds the probe under way may have seen undone: into the task's
 ** assumptions; returns "real" or "as of now", NULL where nothing is planned. */
 const char *rb_planned_read (rb_Task *t);
+/* Something that this dry run could not look into may do anything ('n': of the
+** effect that it waits for); 0 when out of memory. */
+int rb_planned_unknown (rb_VM *vm, int n, const char *what);
+/* Rests the preview under way on what an earlier deed, which may write anything,
+** has not done yet? Then that is assumed, and 'what' is its summary. */
+int rb_planned_stale (rb_Task *t, const char **what);
 void rb_assume (rb_Assumes *a, int n);
 void rb_assume_all (rb_Assumes *a, const rb_Assumes *more);
 /* "needs the outcome of: POST /imports/pause" for the first assumption. */

@@ -191,6 +191,7 @@ static int reached (rb_Run *r, int i) {
   if (r->report.cases[s->incase].taken == -1 && row->reason == NULL
       && r->report.cases[s->incase].evidence != NULL)
     row->reason = strdup(r->report.cases[s->incase].evidence);
+  if (r->report.cases[s->incase].taken == -1) rb_step_unknown(r, s, row);
   return 0;
 }
 

@@ -293,6 +293,24 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   return 0;
 }
 
+static int noanswer (lua_State *L) {
+  return rb_stop(L, RB_DEFER, "needs what a person answers (give --answers)");
+}
+
+/* [-0, +0, m]  To look for what nobody has answered yet, in the table at the top,
+** ends the step. */
+static void deferanswers (lua_State *L) {
+  static const char *const events[] = {"__index", "__pairs", "__len", NULL};
+  lua_createtable(L, 0, 4);
+  for (const char *const *e = events; *e != NULL; e++) {
+    lua_pushcfunction(L, noanswer);
+    lua_setfield(L, -2, *e);
+  }
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+}
+
 static void setnames (rb_Run *r) {
   lua_State *L = r->L;
   struct timespec now;
@@ -307,6 +325,7 @@ static void setnames (rb_Run *r) {
   lua_pushstring(L, r->report.target);
   rb_object_set(r, "target");
   lua_newtable(L);
+  if (r->vm->dryrun) deferanswers(L);
   rb_object_set(r, "answers");
 }
 

@@ -16,11 +16,12 @@ static void copywords (char *out, size_t size, const char *s, size_t n) {
   free(clean);
 }
 
-/* a string field of the table at the top */
+/* a string field of the table at the top, which may be the script's own */
 static void copyfield (lua_State *L, const char *field, char *out,
                        size_t size) {
   size_t n;
-  lua_getfield(L, -1, field);
+  lua_pushstring(L, field);
+  lua_rawget(L, -2);
   const char *s = lua_tolstring(L, -1, &n);
   if (s != NULL) copywords(out, size, s, n);
   lua_pop(L, 1);
@@ -48,17 +49,18 @@ static void readerror (lua_State *L, rb_FieldEnd *end) {
     copyfield(L, "certainty", end->certainty, sizeof end->certainty);
   }
   size_t n;
-  const char *s = rb_tolstring(L, -1, &n);
+  const char *s = rb_guarded_text(L, -1, &n);
   copywords(end->reason, sizeof end->reason, s, n);
   if (!lua_istable(L, -2)) splitplace(end, end->reason);
   lua_pop(L, 2);
 }
 
+/* Returning nothing is not returning nil: that is what an absent value is. */
 static void readresults (lua_State *L, rb_FieldEnd *end) {
   end->end = RB_ENDED;
+  end->nilresult = lua_gettop(L) == 0;
   lua_settop(L, 2);
   end->truthy = lua_toboolean(L, 1);
-  end->nilresult = lua_isnil(L, 1);
   if (lua_isstring(L, 2)) {
     size_t n;
     const char *s = lua_tolstring(L, 2, &n);

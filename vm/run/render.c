@@ -27,7 +27,7 @@ static char *template (rb_Run *r, const char *s) {
     if (lua_isnil(r->L, -1)) rb_buffer_add(&b, open, (size_t)(close - open + 1));
     else {
       size_t n;
-      const char *v = rb_tolstring(r->L, -1, &n);
+      const char *v = rb_guarded_text(r->L, -1, &n);
       rb_buffer_add(&b, v, n);
       lua_pop(r->L, 1);
     }
@@ -46,9 +46,9 @@ static char *call (rb_Run *r, int ref) {
   r->vm->closing++;
   lua_rawgeti(r->L, LUA_REGISTRYINDEX, ref);
   lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->object);
-  lua_pcall(r->L, 1, 1, 0);
+  rb_guarded_call(r->L, 1);
   r->vm->closing--;
-  const char *s = rb_tolstring(r->L, -1, &n);
+  const char *s = rb_guarded_text(r->L, -1, &n);
   char *out = rb_redacted(s, n);
   lua_pop(r->L, 2);
   return out;

@@ -68,6 +68,8 @@ void rb_field_clear (rb_FieldEnd *end);
 /* -- step.c, cases.c ------------------------------------------------------------- */
 
 void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row);
+/* The remedy of a step that was not run may do anything, as far as a dry run knows. */
+void rb_step_unknown (rb_Run *r, const rb_Step *s, const rb_StepRow *row);
 /* Runs all steps; sets r->stop and the report's error. */
 void rb_steps_run (rb_Run *r);
 

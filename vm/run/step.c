@@ -14,6 +14,7 @@ typedef struct Step {
   const rb_Step *s;
   rb_StepRow *row;
   int failed, doubt, refused, deferred, selected, deeds;
+  int remedied;        /* its remedy ran to its end */
   rb_FieldEnd end;     /* of the field that failed or stopped it */
 } Step;
 
@@ -78,8 +79,8 @@ static int manual (Step *st) {
   rb_Run *r = st->r;
   char question[700], *text = NULL;
   if (st->row->manual == NULL || !st->selected) return 1;
-  if (r->vm->dryrun) return 1;
-  rb_note(r->vm, st->s->id, st->row->manual, strlen(st->row->manual));
+  if (!r->vm->dryrun)
+    rb_note(r->vm, st->s->id, st->row->manual, strlen(st->row->manual));
   snprintf(question, sizeof question, "%s: done? (yes, or no; a note may follow)",
            st->row->title);
   int got = rb_answer(r, st->s->id, question, &text);
@@ -93,7 +94,7 @@ static int manual (Step *st) {
     lua_pop(r->L, 2);
   }
   free(text);
-  if (done) return 1;
+  if (done || (r->vm->dryrun && got == 0)) return 1;
   snprintf(st->end.reason, sizeof st->end.reason, got > 0 ? "a person said: not done"
            : "needs a person: %.900s", st->row->manual);
   snprintf(st->end.kind, sizeof st->end.kind, "manual");
@@ -110,7 +111,10 @@ static void verify (Step *st) {
   char why[600];
   if (st->s->fn[RB_VERIFY] == RB_NOREF || !st->selected) return;
   run(st, RB_VERIFY, &end);
-  if (end.end == RB_STOPPEDEND && end.stop == RB_DEFER) {
+  if (st->r->vm->dryrun && st->row->manual != NULL) {
+    st->row->verify = "deferred";
+    if (st->row->reason == NULL) setreason(st->row, "needs what a person does");
+  } else if (end.end == RB_STOPPEDEND && end.stop == RB_DEFER) {
     st->row->verify = "deferred";
     if (st->row->reason == NULL) setreason(st->row, end.reason);
   } else if (end.assumes.count > 0 && end.stop != RB_INTERRUPT) {
@@ -264,10 +268,20 @@ static void fields (Step *st) {
       st->row->verify = "deferred";
     return;
   }
+  st->remedied = 1;
   verify(st);
   if (st->failed || st->doubt) return;
   if (st->r->o->no_notify) return;
   plain(st, RB_NOTIFY);
+}
+
+/* A dry run that did not get to the end of a remedy does not know what it would
+** do: what is looked at later is as of now. */
+void rb_step_unknown (rb_Run *r, const rb_Step *s, const rb_StepRow *row) {
+  int n = r->report.next > 1 ? r->report.next - 1 : 1;
+  if (!r->vm->dryrun || s->fn[RB_REMEDYFIELD] == RB_NOREF) return;
+  if (!rb_planned_unknown(r->vm, n, row->title != NULL ? row->title : s->id))
+    luaL_error(r->L, "not enough memory");
 }
 
 void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
@@ -282,6 +296,7 @@ void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   if (r->vm->show != NULL) rb_show_begin(r->vm->show, &r->report, row);
   rb_record(r->vm, "step", s->id, json_pack("{s:i}", "n", row->n));
   fields(&st);
+  if (st.deferred && st.selected && !st.remedied) rb_step_unknown(r, s, row);
   row->ms = (rb_now() - before) * 1000;
   if (!st.selected && !st.failed) row->status = "unselected";
   else if (row->status == NULL)

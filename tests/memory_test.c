@@ -124,6 +124,7 @@ static void file (void **state) {
   snprintf(code, sizeof code, "local d = '%s/data' file.remove(d .. '/b') "
            "file.remove(d .. '/c') file.write(d .. '/a', 'x') file.write(d .. '/a', 'y') "
            "file.copy(d .. '/a', d .. '/b') file.move(d .. '/b', d .. '/c') file.list(d) "
+           "file.hash(d .. '/c') "
            "file.remove(d .. '/c')", folder);
   everyallocation(code);
 }

@@ -25,8 +25,6 @@
 #define CHUNK ((size_t)1 << 16)
 #define MAXTRADES 1000
 
-typedef struct Temp { char name[32]; int fd; } Temp;  /* beside the place */
-
 static int renameflags (int from, const char *a, int to, const char *b,
                         unsigned flags) {
   return (int)syscall(SYS_renameat2, from, a, to, b, flags);
@@ -81,20 +79,15 @@ static int writeall (int fd, const char *s, size_t n) {
   return 0;
 }
 
-static int fill (int fd, const rb_Content *c) {
-  if (c->fd < 0) return writeall(fd, c->s, c->n);
-  char *chunk = malloc(CHUNK);
-  if (chunk == NULL) return -1;
-  ssize_t n = 0;
-  off_t at = 0;
-  while ((n = pread(c->fd, chunk, CHUNK, at)) > 0) {
-    if (writeall(fd, chunk, (size_t)n) != 0) break;
-    at += n;
-  }
-  int error = errno;
-  free(chunk);
-  errno = error;
-  return n == 0 ? 0 : -1;
+ssize_t rb_temp_copy (rb_Temp *t, int from, off_t *at, size_t max) {
+  static char chunk[CHUNK];  /* nothing here yields or nests */
+  ssize_t n = copy_file_range(from, at, t->fd, NULL, max, 0);
+  if (n >= 0) return n;
+  if (!unsupported(errno)) return -1;
+  n = pread(from, chunk, max < CHUNK ? max : CHUNK, *at);
+  if (n <= 0) return n;
+  *at += n;
+  return writeall(t->fd, chunk, (size_t)n) == 0 ? n : -1;
 }
 
 /* access lists and labels come with the file; others where they can */
@@ -124,7 +117,7 @@ static int keepowner (const rb_Place *p, int to) {
   return rc;
 }
 
-static void droptemp (const rb_Place *p, Temp *t) {
+void rb_temp_drop (const rb_Place *p, rb_Temp *t) {
   int error = errno;
   if (t->fd >= 0) {
     close(t->fd);
@@ -134,28 +127,23 @@ static void droptemp (const rb_Place *p, Temp *t) {
   errno = error;
 }
 
-/* complete, durable, under a name of its own; -1 leaves nothing */
-static int maketemp (const rb_Place *p, Temp *t, const rb_Content *c, mode_t mode) {
+int rb_temp_open (const rb_Place *p, rb_Temp *t) {
   randomname(t->name, sizeof t->name);
   t->fd = openat(p->folder, t->name,
                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (t->fd < 0) return -1;
-  if (fill(t->fd, c) == 0 && (p->fd < 0 || keepowner(p, t->fd) == 0)
-      && fchmod(t->fd, mode) == 0 && fsync(t->fd) == 0) return 0;
-  droptemp(p, t);
-  return -1;
+  return t->fd >= 0 ? 0 : -1;
 }
 
 /* -- new, swapped, written over ------------------------------------------------------ */
 
-static rb_Swapped named (const rb_Place *p, Temp *t) {
+static rb_Swapped named (const rb_Place *p, rb_Temp *t) {
   if (renameflags(p->folder, t->name, p->folder, p->name, RENAME_NOREPLACE) == 0)
     close(t->fd);
   else {
     if (unsupported(errno)  /* a hard link does not replace anything, either */
         && linkat(p->folder, t->name, p->folder, p->name, 0) == 0) errno = 0;
     int error = errno;
-    droptemp(p, t);
+    rb_temp_drop(p, t);
     if (error == EEXIST) return RB_SWAP_DRIFT;
     if (error != 0) return RB_SWAP_FAILED;
   }
@@ -173,7 +161,7 @@ static int issame (int fd, int folder, const char *name) {
 ** What comes out then should be what was put there last; if it is not, another
 ** writer has been faster, his is the newest and goes back in turn. The
 ** descriptors keep inodes from being given again. */
-static rb_Swapped tradeback (const rb_Place *p, Temp *t) {
+static rb_Swapped tradeback (const rb_Place *p, rb_Temp *t) {
   for (int i = 0; i < MAXTRADES; i++) {
     int held = openat(p->folder, t->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (held < 0) break;
@@ -184,7 +172,7 @@ static rb_Swapped tradeback (const rb_Place *p, Temp *t) {
       break;
     }
     if (issame(t->fd, p->folder, t->name)) {
-      droptemp(p, t);
+      rb_temp_drop(p, t);
       close(held);
       return RB_SWAP_DRIFT;
     }
@@ -207,7 +195,7 @@ static rb_Swapped overwrite (const rb_Place *p, const rb_Content *c, mode_t mode
   rb_Swapped done = RB_SWAP_DONE;
   if (e->same(e->ud, fd) != 1) done = RB_SWAP_DRIFT;
   else if (lseek(fd, 0, SEEK_SET) != 0) done = RB_SWAP_FAILED;
-  else if (ftruncate(fd, 0) != 0 || fill(fd, c) != 0
+  else if (ftruncate(fd, 0) != 0 || writeall(fd, c->s, c->n) != 0
            || ((p->st.st_mode & 07777) != mode && fchmod(fd, mode) != 0)
            || fsync(fd) != 0) done = RB_SWAP_BROKEN;
   int error = errno;
@@ -216,27 +204,38 @@ static rb_Swapped overwrite (const rb_Place *p, const rb_Content *c, mode_t mode
   return done;
 }
 
-static rb_Swapped trade (const rb_Place *p, Temp *t, const rb_Content *c,
-                         mode_t mode, const rb_Expected *e) {
+static rb_Swapped trade (const rb_Place *p, rb_Temp *t, const rb_Expected *e) {
   if (renameflags(p->folder, t->name, p->folder, p->name, RENAME_EXCHANGE) != 0) {
-    int error = errno;
-    droptemp(p, t);
-    if (unsupported(error)) return overwrite(p, c, mode, e);
-    return error == ENOENT ? RB_SWAP_DRIFT : RB_SWAP_FAILED;
+    rb_temp_drop(p, t);
+    return errno == ENOENT ? RB_SWAP_DRIFT : RB_SWAP_FAILED;
   }
   if (!isexpected(e, p->folder, t->name)) return tradeback(p, t);
-  droptemp(p, t);
+  rb_temp_drop(p, t);
   return syncfolder(p) == 0 ? RB_SWAP_DONE : RB_SWAP_BROKEN;
 }
 
-rb_Swapped rb_swap (const rb_Place *p, const rb_Content *content, mode_t mode,
+rb_Swapped rb_temp_swap (const rb_Place *p, rb_Temp *t, mode_t mode,
+                         const rb_Expected *expected) {
+  if ((p->fd >= 0 && keepowner(p, t->fd) != 0) || fchmod(t->fd, mode) != 0
+      || fsync(t->fd) != 0) {
+    rb_temp_drop(p, t);
+    return RB_SWAP_FAILED;
+  }
+  return p->fd < 0 ? named(p, t) : trade(p, t, expected);
+}
+
+rb_Swapped rb_swap (const rb_Place *p, const rb_Content *c, mode_t mode,
                     const rb_Expected *expected) {
-  Temp t;
-  if (p->fd >= 0 && !rb_swap_guarded(p))
-    return overwrite(p, content, mode, expected);
-  if (maketemp(p, &t, content, mode) != 0) return RB_SWAP_FAILED;
-  if (p->fd < 0) return named(p, &t);
-  return trade(p, &t, content, mode, expected);
+  rb_Temp t;
+  if (p->fd >= 0 && !rb_swap_guarded(p)) return overwrite(p, c, mode, expected);
+  if (rb_temp_open(p, &t) != 0) return RB_SWAP_FAILED;
+  if (writeall(t.fd, c->s, c->n) != 0) {
+    rb_temp_drop(p, &t);
+    return RB_SWAP_FAILED;
+  }
+  rb_Swapped done = rb_temp_swap(p, &t, mode, expected);
+  if (done != RB_SWAP_FAILED || p->fd < 0 || !unsupported(errno)) return done;
+  return overwrite(p, c, mode, expected);  /* the file system cannot, after all */
 }
 
 /* -- taking away, another name ----------------------------------------------------------- */

@@ -9,11 +9,10 @@
 
 #include "stdlib/common/place.h"
 
-typedef struct rb_Content {
-  const char *s;              /* the bytes, or */
-  size_t n;
-  int fd;                     /* where they are read from; -1: from s */
-} rb_Content;
+typedef struct rb_Content { const char *s; size_t n; } rb_Content;
+
+/* a file beside the place, under a name of its own, that is being written */
+typedef struct rb_Temp { char name[32]; int fd; } rb_Temp;  /* -1: none */
 
 typedef enum rb_Swapped {
   RB_SWAP_DONE,
@@ -36,6 +35,14 @@ typedef struct rb_Expected {
 ** the old one is checked and then written over. */
 rb_Swapped rb_swap (const rb_Place *p, const rb_Content *content, mode_t mode,
                     const rb_Expected *expected);
+
+/* The same for a content that is copied in pieces: open, copy until there is
+** no more, swap. What is dropped or not swapped leaves nothing. */
+int rb_temp_open (const rb_Place *p, rb_Temp *t);  /* 0, or -1 with errno */
+ssize_t rb_temp_copy (rb_Temp *t, int from, off_t *at, size_t max);
+rb_Swapped rb_temp_swap (const rb_Place *p, rb_Temp *t, mode_t mode,
+                         const rb_Expected *expected);
+void rb_temp_drop (const rb_Place *p, rb_Temp *t);
 
 /* Takes the file away, if it is the expected one. */
 rb_Swapped rb_swap_remove (const rb_Place *p, const rb_Expected *expected);

@@ -417,7 +417,7 @@ static int pledged (lua_State *L, int status, lua_KContext verb) {
   const rb_Place *p = lua_touserdata(L, 5);
   old.s = lua_tolstring(L, 6, &old.n);
   Change c = readchange(L, (Verb)verb, old.s, old.n);
-  rb_Content content = {.fd = -1};
+  rb_Content content;
   content.s = pushnew(L, &c, &content.n);
   rb_Expected expected = {sametext, &old};
   rb_Swapped done = rb_swap(p, &content, p->st.st_mode & 07777, &expected);

@@ -11,6 +11,9 @@
 
 #include "stdlib/file/file.h"
 
+#define COPY "file.copy"
+#define PIECE ((size_t)16 << 20)
+
 /* -- what the preview saw ------------------------------------------------------ */
 
 /* [-0, +1, v]  plan.image, or plan.image[part] */
@@ -69,7 +72,7 @@ static int finish (lua_State *L, rb_Swapped done, const char *path, const char *
 
 static int write_k (lua_State *L, int status, lua_KContext ctx) {
   const rb_Place *p = lua_touserdata(L, 4);
-  rb_Content c = {.fd = -1};
+  rb_Content c;
   (void)status; (void)ctx;
   mode_t mode = rb_file_mode(L, 3, 1, p->fd >= 0 ? p->st.st_mode & 07777 : 0644);
   c.s = rb_text(L, 2, &c.n);
@@ -84,22 +87,72 @@ int rb_file_write (lua_State *L) {
   return pledge(L, p, write_k);
 }
 
-/* -- copy: from, to, place, place, image of from, image of to --------------------- */
+/* -- copy: from, to, place, place, image of from, image of to, Copy ---------------- */
+
+typedef struct Copy {
+  const rb_Place *to;  /* on the same stack */
+  rb_Temp temp;
+  int from;            /* -1: closed */
+  off_t at;
+} Copy;
+
+static int copy_close (lua_State *L) {
+  Copy *c = luaL_checkudata(L, 1, COPY);
+  if (c->temp.fd >= 0) rb_temp_drop(c->to, &c->temp);
+  if (c->from >= 0) close(c->from);
+  c->from = -1;
+  return 0;
+}
+
+/* [-0, +1, m]  closed; closes itself with the call */
+static Copy *pushcopy (lua_State *L, const rb_Place *to) {
+  Copy *c = lua_newuserdatauv(L, sizeof *c, 0);
+  *c = (Copy){.to = to, .temp.fd = -1, .from = -1};
+  if (luaL_newmetatable(L, COPY)) {  /* no __gc: it lives no longer than its call */
+    lua_pushcfunction(L, copy_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+  return c;
+}
+
+static int copied (lua_State *L, Copy *c) {
+  const rb_Place *a = lua_touserdata(L, 3), *b = c->to;
+  rb_Expected expected = {sameimage, (void *)lua_tostring(L, 6)};
+  mode_t mode = (b->fd >= 0 ? b->st.st_mode : a->st.st_mode) & 07777;
+  if (!sameimage((void *)lua_tostring(L, 5), c->from)) return drifted(L, a->path);
+  return finish(L, rb_temp_swap(b, &c->temp, mode, &expected), b->path, "written");
+}
+
+/* a piece at a time, so that all others go on meanwhile */
+static int copy_more (lua_State *L, int status, lua_KContext ctx) {
+  Copy *c = lua_touserdata(L, 7);
+  ssize_t n = 1;
+  (void)status; (void)ctx;
+  lua_settop(L, 7);
+  for (size_t got = 0; n > 0 && got < PIECE; got += (size_t)n) {
+    n = rb_temp_copy(&c->temp, c->from, &c->at, PIECE - got);
+    if (n < 0) break;
+  }
+  if (n < 0 || fdatasync(c->temp.fd) != 0)
+    return finish(L, RB_SWAP_FAILED, c->to->path, "written");
+  if (n == 0) return copied(L, c);
+  if (rb_timeleft(L) <= 0)
+    return rb_fail(L, "timeout", RB_NOTDONE, "%s was not copied in time; nothing was "
+                   "done", lua_tostring(L, 1));
+  return rb_sleep(L, 0, 0, copy_more);
+}
 
 static int copy_k (lua_State *L, int status, lua_KContext ctx) {
   const rb_Place *a = lua_touserdata(L, 3), *b = lua_touserdata(L, 4);
-  rb_Content c = {.fd = -1};
-  (void)status; (void)ctx;
-  rb_Expected expected = {sameimage, (void *)lua_tostring(L, 6)};
-  mode_t mode = (b->fd >= 0 ? b->st.st_mode : a->st.st_mode) & 07777;
-  c.fd = rb_place_read(a);
-  if (c.fd < 0) return finish(L, RB_SWAP_FAILED, a->path, "read");
-  int same = sameimage((void *)lua_tostring(L, 5), c.fd);
-  rb_Swapped done = same ? rb_swap(b, &c, mode, &expected) : RB_SWAP_DRIFT;
-  int error = errno;
-  close(c.fd);
-  errno = error;
-  return finish(L, done, same ? b->path : a->path, "written");
+  Copy *c = pushcopy(L, b);
+  c->from = rb_place_read(a);
+  if (c->from < 0) return finish(L, RB_SWAP_FAILED, a->path, "read");
+  if (!sameimage((void *)lua_tostring(L, 5), c->from)) return drifted(L, a->path);
+  if (rb_temp_open(b, &c->temp) != 0)
+    return finish(L, RB_SWAP_FAILED, b->path, "written");
+  return copy_more(L, status, ctx);
 }
 
 int rb_file_copy (lua_State *L) {

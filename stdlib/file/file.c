@@ -114,7 +114,7 @@ void rb_file_hash (const char *s, size_t n, char hex[65]) {
   tohex(raw, hex);
 }
 
-int rb_file_hashfd (int fd, char hex[65]) {
+static int hashfd (int fd, char hex[65]) {
   static unsigned char chunk[1 << 16];  /* nothing here yields or nests */
   unsigned char raw[crypto_hash_sha256_BYTES];
   crypto_hash_sha256_state st;
@@ -145,7 +145,7 @@ int rb_file_image (int fd, rb_Image *image) {
   unsigned mode = st.st_mode & 07777;
   long long size = (long long)st.st_size;
   if (S_ISREG(st.st_mode) && size <= (long long)RB_FILEMAX) {
-    if (rb_file_hashfd(fd, hex) != 0) return -1;
+    if (hashfd(fd, hex) != 0) return -1;
     snprintf(image->s, sizeof image->s, "%lld bytes, %04o, sha256:%s", size, mode, hex);
   } else if (S_ISLNK(st.st_mode)) {
     ssize_t n = readlinkat(fd, "", target, sizeof target);

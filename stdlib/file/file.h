@@ -43,7 +43,6 @@ void rb_file_pushnames (lua_State *L, const rb_Place *p);
 const char *rb_file_key (lua_State *L, const char *what, const char *path);
 
 void rb_file_hash (const char *s, size_t n, char hex[65]);
-int rb_file_hashfd (int fd, char hex[65]);  /* 0, or -1 with errno */
 
 /* "file", "folder", "link", ... */
 const char *rb_file_type (mode_t mode);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,6 +14,8 @@
 #include "stdlib/file/file.h"
 
 #define MAXLINES 1000000
+#define PIECE ((size_t)16 << 20)
+#define SUM "file.sum"
 
 static int missing (lua_State *L, const char *path) {
   return rb_fail(L, "missing", RB_NOTDONE, "there is no file %s", path);
@@ -166,21 +169,72 @@ int rb_file_planlist (lua_State *L) {
   return pushplanned(L, "folder") == 1;
 }
 
-/* of any size: it is read in pieces */
-int rb_file_sum (lua_State *L) {
+typedef struct Sum {
+  crypto_hash_sha256_state state;
+  int fd;              /* -1: closed */
+  off_t at;
+} Sum;
+
+static int sum_close (lua_State *L) {
+  Sum *s = luaL_checkudata(L, 1, SUM);
+  if (s->fd >= 0) close(s->fd);
+  s->fd = -1;
+  return 0;
+}
+
+/* [-0, +1, m]  closed; closes itself with the call */
+static Sum *pushsum (lua_State *L) {
+  Sum *s = lua_newuserdatauv(L, sizeof *s, 0);
+  s->fd = -1;
+  s->at = 0;
+  if (luaL_newmetatable(L, SUM)) {
+    lua_pushcfunction(L, sum_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, sum_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+  crypto_hash_sha256_init(&s->state);
+  return s;
+}
+
+/* 2: place, 3: Sum. A piece at a time, so that all others go on meanwhile */
+static int sum_more (lua_State *L, int status, lua_KContext ctx) {
+  static unsigned char chunk[1 << 16];  /* filled and used before anything yields */
+  const rb_Place *p = lua_touserdata(L, 2);
+  Sum *s = lua_touserdata(L, 3);
   char hex[65];
+  ssize_t n = 1;
+  (void)status; (void)ctx;
+  for (size_t got = 0; n > 0 && got < PIECE; got += (size_t)n, s->at += n) {
+    n = pread(s->fd, chunk, sizeof chunk, s->at);
+    if (n < 0)
+      return rb_fail(L, "io", RB_NOTDONE, "%s cannot be read: %s", p->path,
+                     strerror(errno));
+    crypto_hash_sha256_update(&s->state, chunk, (unsigned long long)n);
+  }
+  if (n > 0 && rb_timeleft(L) <= 0)
+    return rb_fail(L, "timeout", RB_NOTDONE, "%s was not read in time", p->path);
+  if (n > 0) return rb_sleep(L, 0, 0, sum_more);
+  crypto_hash_sha256_final(&s->state, chunk);
+  lua_pushstring(L, sodium_bin2hex(hex, sizeof hex, chunk, crypto_hash_sha256_BYTES));
+  return 1;
+}
+
+int rb_file_sum (lua_State *L) {
+  lua_settop(L, 1);
   rb_Place *p = rb_file_place(L, 1, RB_FOLLOW, "reads");
   rb_describe(L, "hash %s", p->path);
   if (p->fd < 0) return missing(L, p->path);
-  int fd = rb_place_read(p);
-  int rc = fd >= 0 ? rb_file_hashfd(fd, hex) : -1, error = errno;
-  if (fd >= 0) close(fd);
-  if (rc != 0)
-    return rb_fail(L, S_ISREG(p->st.st_mode) ? "io" : "refused", RB_NOTDONE,
-                   "%s cannot be read: %s", p->path, S_ISREG(p->st.st_mode)
-                   ? strerror(error) : "it is not a file");
-  lua_pushstring(L, hex);
-  return 1;
+  if (!S_ISREG(p->st.st_mode))
+    return rb_fail(L, "refused", RB_NOTDONE, "%s is a %s, not a file", p->path,
+                   rb_file_type(p->st.st_mode));
+  Sum *s = pushsum(L);
+  s->fd = rb_place_read(p);
+  if (s->fd < 0)
+    return rb_fail(L, "io", RB_NOTDONE, "%s cannot be read: %s", p->path, strerror(errno));
+  return sum_more(L, LUA_OK, 0);
 }
 
 int rb_file_plansum (lua_State *L) {

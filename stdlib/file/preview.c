@@ -364,6 +364,9 @@ int rb_file_precopy (lua_State *L) {
   if (!from.there) rb_refuse(L, "there is no file %s", a->path);
   if (!S_ISREG(from.mode)) notafile(L, a->path, from.mode);
   checkwritable(L, b, &to);
+  if (b->fd >= 0 && !rb_swap_guarded(b))
+    rb_refuse(L, "%s cannot be swapped at once here (a mount point, or its file "
+              "system): remove it first", b->path);
   snprintf(summary, sizeof summary, "copy %s to %s", a->path, b->path);
   pushplan(L, summary);
   setimages(L, from.image.s, to.image.s);

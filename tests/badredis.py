@@ -57,14 +57,18 @@ MODES = {
     "half": lambda c: (c.sendall(b"$10\r\n123"), c.shutdown(socket.SHUT_RDWR)),
     "silent": lambda c: time.sleep(600),
 }
+GREETINGS = {
+    "full": b"-ERR max number of clients reached\r\n",
+    "denied": b"-DENIED Redis is running in protected mode\r\n",
+}
 HANDSHAKE = (b"AUTH", b"SELECT", b"CLIENT")
 
 
 def fake(conn, mode):
     f = conn.makefile("rb")
-    if mode == "full":
-        conn.sendall(b"-ERR max number of clients reached\r\n")
-        conn.close()
+    if mode in GREETINGS:
+        conn.sendall(GREETINGS[mode])
+        conn.shutdown(socket.SHUT_RDWR)
         return
     if mode == "mute":
         time.sleep(600)

@@ -287,6 +287,20 @@ r "a restore of what is so" 'r:restore { { key = "back", dump = r:command("DUMP"
 is "does nothing" "$(j '[.steps[].effects[] | select(.verb == "redis.restore") | .reason] | join("")')" "it is as it was"
 admin del back backh >/dev/null
 
+book remedy 'local t = run:each({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20 },
+  function (i) return r:set("each:" .. i, i) .. r:del("each:" .. i) end) find(run, table.concat(t))'
+rb run "$tmp/t.lua" --json
+is "more remedies at a time than connections" "$(found)" "$(printf 'OK1%.0s' {1..20})"
+with "$(url admin)"
+book remedy 'r:command("CONFIG", "SET", "masterauth", "hunter2hunter2") run:note("%s", r:command("CONFIG", "GET", "masterauth")[2])
+  r:command("ACL", "SETUSER", "new", ">hunter3hunter3")'
+rb run "$tmp/t.lua" --json
+is "CONFIG SET can be taken back" "$(j '.steps[0].effects[0] | [.before.value.masterauth, .undo] | join(" ")')" " automatic"
+hasnot "passwords among the words are secrets" "$out$err" hunter2
+hasnot "those of users, too" "$out$err" hunter3
+admin config set masterauth "" >/dev/null; admin acl deluser new >/dev/null
+with "$(url owner)" "$(url watcher)"
+
 # -- limits --------------------------------------------------------------------------------------
 with "$(url owner)" "$(url watcher)" "redis_keys = 2"
 dry "over the limit" 'r:del("s", "e", "l")' '.[0].verdict' '"would refuse"'
@@ -369,7 +383,7 @@ admin eval "for i = 1, 20000 do redis.call('rpush', 'long', i) end" 0 >/dev/null
 dry "many elements are counted, not shown" 'r:del "long"' '.[0].before.value' '"(list, 20000 elements)"'
 admin del long >/dev/null
 while read -r mode kind part; do
-  bad fake "$mode"; with "redis://127.0.0.1:$badport/0"
+  bad fake "$mode"; with "redis://x:y@127.0.0.1:$badport/0"
   book probe 'local e = err(r.get, r, "s") find(run, e.kind .. " " .. e.message)'
   sed -i 's/step "A" {/step "A" { timeout = "20s",/' "$tmp/t.lua"
   rb run "$tmp/t.lua" --json
@@ -384,6 +398,7 @@ loading server LOADING Redis is loading the dataset in memory (the server is sti
 close io the connection was lost (the server closed the connection)
 half io the connection was lost (the server closed the connection)
 full server ERR max number of clients reached
+denied server DENIED Redis is running in protected mode
 silent timeout no answer in time
 mute timeout no answer in time
 END

@@ -134,7 +134,6 @@ rb_RedisCall *rb_redis_open (lua_State *L, rb_RedisRole role) {
   c->prev = p->lastcall;
   *(c->prev != NULL ? &c->prev->next : &p->calls) = c;
   p->lastcall = c;
-  rb_timeout(L, RB_REDISPATIENCE);
   return c;
 }
 
@@ -232,6 +231,7 @@ static int leased (lua_State *L, int status, lua_KContext ctx) {
   }
   c->waiting = 0;
   c->task = NULL;
+  rb_timeout(L, RB_REDISPATIENCE);  /* waiting for one's turn does not count */
   if (conn == NULL) return rb_redis_connect(L, c, c->connected);
   c->conn = conn;
   conn->users++;
@@ -239,6 +239,7 @@ static int leased (lua_State *L, int status, lua_KContext ctx) {
 }
 
 int rb_redis_lease (lua_State *L, rb_RedisCall *c, lua_KFunction k) {
+  rb_timeout(L, RB_REDISQUEUE);
   c->connected = k;
   return leased(L, LUA_OK, (lua_KContext)c);
 }

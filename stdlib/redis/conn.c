@@ -302,9 +302,10 @@ static void receive (rb_RedisConn *conn) {
                    RB_REDISREPLY >> 20);
 }
 
+/* What a server says before it hangs up is read before we write into the void. */
 static void happened (void *ud, short revents) {
   rb_RedisConn *conn = ud;
-  if (conn->dirty && (revents & (POLLOUT | POLLERR | POLLHUP))) flush(conn);
-  if (conn->ctx != NULL && (revents & (POLLIN | POLLERR | POLLHUP)))
-    receive(conn);
+  if (revents & POLLIN) receive(conn);
+  if (conn->ctx != NULL && conn->dirty) flush(conn);
+  else if (conn->ctx != NULL && !(revents & POLLIN)) receive(conn);
 }

@@ -50,20 +50,27 @@ static void checkanswer (lua_State *L, rb_RedisCall *c, const char *asked,
   rb_redis_fail(L, c, r);
 }
 
+/* the answers, as far as they came, in the order of shakehands */
+static void checkanswers (lua_State *L, rb_RedisCall *c) {
+  const rb_RedisAddress *a = &c->pool->address[c->role];
+  const char *asked[3];
+  int n = 0;
+  if (a->user != NULL || a->password != NULL) asked[n++] = "AUTH";
+  if (a->db != 0) asked[n++] = "SELECT";
+  asked[n++] = "SETNAME";
+  for (int i = 0; i < n && i < c->got; i++)
+    checkanswer(L, c, asked[i], c->reply[i]);
+}
+
 /* lost, or all of the handshake is answered */
 static int shaken (lua_State *L, int status, lua_KContext ctx) {
   rb_RedisCall *c = (rb_RedisCall *)ctx;
   rb_RedisPool *p = c->pool;
-  const rb_RedisAddress *a = &p->address[c->role];
-  int i = 0;
   (void)status;
   c->opening = 0;
   if (c->lost != NULL && c->got == 0) return attempt(L, c);
+  checkanswers(L, c);
   if (c->lost != NULL) return unreachable(L, c);
-  if (a->user != NULL || a->password != NULL)
-    checkanswer(L, c, "AUTH", c->reply[i++]);
-  if (a->db != 0) checkanswer(L, c, "SELECT", c->reply[i++]);
-  checkanswer(L, c, "SETNAME", c->reply[i]);
   rb_redis_clear(c);
   c->conn->up = 1;
   if (c->role == RB_REDISPROBE) {

@@ -160,11 +160,23 @@ int rb_redis_identity (lua_State *L) {
   return 1;
 }
 
+/* [-0, +0, m]  the address in a setting; 0 when there is none to be read */
+static int readaddress (lua_State *L, rb_Resource *r, const char *key,
+                        rb_RedisAddress *a) {
+  rb_setting(L, r, key);
+  const char *url = lua_tostring(L, -1);
+  int read = url != NULL && rb_redis_parse(a, url) == NULL;
+  lua_pop(L, 1);
+  return read;
+}
+
 int rb_redis_layer (lua_State *L, rb_Resource *r, const char **why) {
-  const rb_RedisPool *p = rb_redis_pool(L, r);
-  const rb_RedisAddress *remedy = &p->address[RB_REDISREMEDY];
-  const rb_RedisAddress *probe = &p->address[RB_REDISPROBE];
+  rb_RedisAddress remedy = {0}, probe = {0};
   *why = "same user as remedies";
-  return p->separate && probe->user != NULL
-         && (remedy->user == NULL || strcmp(remedy->user, probe->user) != 0);
+  int other = readaddress(L, r, "url", &remedy)
+              && readaddress(L, r, "probe", &probe) && probe.user != NULL
+              && (remedy.user == NULL || strcmp(remedy.user, probe.user) != 0);
+  rb_redis_forget(&remedy);
+  rb_redis_forget(&probe);
+  return other;
 }

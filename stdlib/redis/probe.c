@@ -179,21 +179,11 @@ int rb_redis_zrange (lua_State *L) {
 
 /* -- command() ------------------------------------------------------------ */
 
-/* Passwords among the server's settings are secrets like any other. */
-static void hide (lua_State *L, const redisReply *r) {
-  for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements; i += 2) {
-    const redisReply *name = r->element[i], *value = r->element[i + 1];
-    if (name->str == NULL || value->str == NULL || value->len == 0) continue;
-    if (strcmp(name->str, "requirepass") == 0 || strcmp(name->str, "masterauth") == 0
-        || strstr(name->str, "key-file-pass") != NULL)
-      rb_secret(L, name->str, value->str, value->len);
-  }
-}
-
 static int raw (lua_State *L, int status, lua_KContext ctx) {
   const redisReply *r = answer(L, ctx);
   (void)status;
-  if (strcasecmp(lua_tostring(L, 2), "config") == 0) hide(L, r);
+  if (strcasecmp(lua_tostring(L, 2), "config") == 0)
+    rb_redis_hidesettings(L, r);
   rb_redis_push(L, (rb_RedisCall *)ctx, r);
   return 1;
 }

@@ -59,7 +59,11 @@ static int expire_preview (lua_State *L) {
   return rb_redis_preview(L);
 }
 
-static int command_preview (lua_State *L) { return foresee(L, NULL); }
+static int command_preview (lua_State *L) {
+  rb_redis_args(L, NULL);
+  rb_redis_hidewords(L, lua_gettop(L));
+  return rb_redis_preview(L);
+}
 
 /* -- the rows ------------------------------------------------------------- */
 

@@ -21,7 +21,8 @@ enum {
   RB_REDISKEEP = 1 << 20,      /* bytes of one value that a preview keeps */
   RB_REDISKEEPALL = 8 << 20,   /* and of all the values of one preview */
   RB_REDISPATIENCE = 5,        /* seconds that an answer may take */
-  RB_REDISDEED = 30            /* and that of a deed */
+  RB_REDISDEED = 30,           /* and that of a deed */
+  RB_REDISQUEUE = 3600         /* that a call waits for a connection */
 };
 
 typedef enum rb_RedisRole {
@@ -174,6 +175,10 @@ int rb_redis_fail (lua_State *L, rb_RedisCall *c, const redisReply *r);
 /* The command whose words stand at 2..n: RB_PROBE, RB_REMEDY, or raises kind
 ** "refused". [-0, +0, v] */
 rb_Effect rb_redis_classify (lua_State *L);
+/* [-0, +0, m]  Passwords among the words of a command, and among the answers of
+** CONFIG GET, are secrets like any other. */
+void rb_redis_hidewords (lua_State *L, int n);
+void rb_redis_hidesettings (lua_State *L, const redisReply *r);
 /* An error of this command may come after part of its work. */
 int rb_redis_partial (lua_State *L);
 /* Reaches further than the keys that it names. */

@@ -84,6 +84,7 @@ static void tellconfig (lua_State *L, const rb_RedisCall *c) {
   for (int i = 4, n = 0; i < c->n; i += 2, n++) {
     const redisReply *r = c->reply[n];
     int known = r->type == REDIS_REPLY_ARRAY && r->elements == 2;
+    rb_redis_hidesettings(L, r);
     all = all && known;
     lua_pushvalue(L, i + 1);
     lua_setfield(L, plan + 4, lua_tostring(L, i));

@@ -50,26 +50,29 @@ static int trusted (const char *path) {
          && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* [-0, +1, v]  the path of NAME.so in the one folder that there is */
-static const char *findobject (lua_State *L, const char *name) {
+/* the path of NAME.so in the one folder that there is; 0: it is not there */
+static int findobject (const char *name, char *path, size_t size) {
   static const char *const folders[] = {"lib", "../lib/runbook", "../lib", NULL};
-  char exe[4096];
+  char exe[2048];
   ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-  if (n < 0) luaL_error(L, "cannot tell where the program is");
+  if (n < 0) return 0;
   exe[n] = '\0';
   *strrchr(exe, '/') = '\0';
-  for (const char *const *f = folders; *f != NULL; f++) {
-    const char *path = lua_pushfstring(L, "%s/%s/%s.so", exe, *f, name);
-    if (access(path, F_OK) == 0) return path;
-    lua_pop(L, 1);
-  }
-  luaL_error(L, "this installation has no module '%s' (looked for lib/%s.so "
-             "beside the program)", name, name);
-  return NULL;
+  for (const char *const *f = folders; *f != NULL; f++)
+    if ((size_t)snprintf(path, size, "%s/%s/%s.so", exe, *f, name) < size
+        && access(path, F_OK) == 0) return 1;
+  return 0;
+}
+
+int rb_module_path (const char *name, char *path, size_t size) {
+  return findobject(name, path, size) && trusted(path);
 }
 
 static const rb_Module *openobject (lua_State *L, const char *name) {
-  const char *path = findobject(L, name);
+  char path[4096];
+  if (!findobject(name, path, sizeof path))
+    luaL_error(L, "this installation has no module '%s' (looked for lib/%s.so "
+               "beside the program)", name, name);
   if (!trusted(path))
     luaL_error(L, "module %s is not used: it must belong to root or to you and "
                "be writable by nobody else", path);
@@ -78,7 +81,6 @@ static const rb_Module *openobject (lua_State *L, const char *name) {
   const rb_Module *m = dlsym(so, "rb_module");
   if (m == NULL || m->interface != RB_INTERFACE || strcmp(m->name, name) != 0)
     luaL_error(L, "module %s is of another version of runbook", path);
-  lua_pop(L, 1);
   return m;
 }
 
@@ -426,6 +428,7 @@ void rb_modules_open (lua_State *L) {
 }
 
 void rb_modules_close (rb_VM *vm) {
+  rb_warm_end(vm);
   for (rb_ResourceBox *box = vm->resources; box != NULL; ) {
     rb_ResourceBox *next = box->next;
     if (box->module != NULL && box->module->close != NULL && box->r.data != NULL)
@@ -460,6 +463,19 @@ static int granted (rb_VM *vm, const char *path) {
   for (int i = 0; i < vm->ngranted; i++)
     if (strcmp(vm->granted[i], path) == 0) return 1;
   return 0;
+}
+
+void rb_allowlist (lua_State *L, const char *list) {
+  rb_VM *vm = rb_vm(L);
+  int top = lua_gettop(L);
+  if (vm->target != NULL) rb_target_part(vm->target, L, "allow", rb_push_secret);
+  if (!lua_istable(L, -1) || lua_gettop(L) == top
+      || lua_getfield(L, -1, list) != LUA_TTABLE) {
+    lua_settop(L, top);
+    lua_newtable(L);
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
 }
 
 int rb_allowed (lua_State *L, const char *list, const char *value) {

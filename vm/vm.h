@@ -157,6 +157,7 @@ typedef struct rb_VM {
   rb_Report *report;
   rb_ResourceBox *resources;
   char **granted; int ngranted;  /* files named by parameters of type path */
+  struct rb_Warm *warm;  /* modules being loaded; NULL: none */
   struct rb_Run *run;  /* NULL outside a run */
   rb_Buffer plan;      /* the planned remedies, for the digest */
   rb_Buffer value, text;  /* scratch, so that an error leaks nothing */
@@ -241,6 +242,15 @@ const char *rb_guarded_text (lua_State *L, int idx, size_t *len);
 void rb_modules_open (lua_State *L);
 const rb_Module *rb_module_load (lua_State *L, const char *name);
 void rb_modules_close (rb_VM *vm);
+/* The file of a module that may be loaded; 0: there is none. */
+int rb_module_path (const char *name, char *path, size_t size);
+
+/* -- warm.c ---------------------------------------------------------------- */
+
+/* Begins to load these modules in a thread of its own; rb_warm_end waits for it. */
+void rb_warm (rb_VM *vm, const char *const *names);
+void rb_warm_end (rb_VM *vm);
+
 /* [-0, +1, v] Pushes a resource of the target. */
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
                                   const char *kind);
@@ -265,6 +275,11 @@ void rb_push_failure (lua_State *L, const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* A field of the error at the top; "" when it is not one of ours. */
 const char *rb_error_field (lua_State *L, const char *field);
+
+/* -- arguments.c --------------------------------------------------------- */
+
+/* [-0, +0, v]  The tables among the n arguments become copies that nobody else has. */
+void rb_arguments_fix (lua_State *L, const rb_Call *c, int n);
 
 /* -- record.c: the report's rows and the tape's events ------------------------ */
 

@@ -31,6 +31,7 @@ typedef struct Use {
 typedef struct Checker {
   lua_State *L;
   int base;            /* the sets are above it */
+  const char *runbook;
   const char *file;    /* being read */
   Use *uses; int nuses, size;
   int outofmemory, faults;
@@ -108,6 +109,7 @@ static void gather (void *ud, const rb_Use *use) {
 /* a file that the runbook required: what it sets counts, too */
 static void required (void *ud, const char *path, const char *text, size_t n) {
   Checker *c = ud;
+  if (strcmp(path, c->runbook) == 0) return;  /* the runbook: its chunk is there */
   lua_pushstring(c->L, path);
   c->file = lua_tostring(c->L, -1);
   lua_rawseti(c->L, c->base + FILES, c->nuses + 1);  /* keeps it alive */
@@ -268,7 +270,7 @@ static int load (Checker *c, const char *file, rb_Outline *o, int *exit) {
 int rb_rules (lua_State *L, const char *file, const rb_Config *config,
               const char *const *systems,
               void (*tell) (void *ud, const rb_Fault *f), void *ud) {
-  Checker c = {.L = L, .base = lua_gettop(L), .file = file, .tell = tell,
+  Checker c = {.L = L, .base = lua_gettop(L), .file = file, .runbook = file, .tell = tell,
                .ud = ud};
   rb_Outline o = {0};
   int exit = RB_DONE;

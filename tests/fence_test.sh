@@ -9,7 +9,7 @@ ${CC:-cc} -O1 -o "$attack" "$top/tests/fence/attack.c" -lrt 2>"$tmp/cc.log" \
   || { cat "$tmp/cc.log"; fail "attack.c compiles"; exit 1; }
 cat > runbook.config.lua <<END
 return { target = "local", targets = { ["local"] = { kind = "sandbox",
-  allow = { programs = { "$attack", "sh", "node", "git", "sleep" } }, systems = { app = {} } } } }
+  allow = { programs = { "$attack", "sh", "node", "git", "sleep" }, delegates = { "$attack", "sh" } }, systems = { app = {} } } } }
 END
 chmod 600 runbook.config.lua
 export RUNBOOK_CONFIG=$tmp/runbook.config.lua
@@ -108,6 +108,21 @@ is "and TCP" "$(finding tcp)" 0
 is "but files stay fenced" "$(finding write)" 1
 is "and processes" "$(finding kill)" 1
 is "and modes" "$(finding chmod)" 1
+
+# -- a declared host: its port, and nothing else -------------------------------------
+try() { printf 'local r = exec.probe{ "%s", "%s", "%s", "1", "%s" } run:finding("%s", r.code)\n' "$attack" "$1" "$folder" "$2" "$3"; }
+book "$(try connect "$port" tcp; try fastopen "$port" fastopen; try connect 1 other; try udp "$port" udp
+  try mptcp "$port" mptcp; try bind 0 bind; try unix 1 unix)"
+sed "s|systems = |hosts = { \"127.0.0.1:$port\", \"127.0.0.2\" } }, systems = |; s|} }, hosts|}, hosts|" runbook.config.lua > hosts.lua
+chmod 600 hosts.lua
+rb run f.lua --json --dry-run
+is "no host is declared: no connection" "$(finding tcp)" 1
+rb run f.lua --json --dry-run --config hosts.lua
+is "one is: its port" "$(finding tcp)" 0
+is "but no other, no UDP, no other protocol, no socket that listens, no Unix socket" \
+  "$(finding other)$(finding udp)$(finding mptcp)$(finding bind)$(finding unix)" 11111
+is "and no connection that does not call connect()" "$(finding fastopen)" 1
+is "the layer is claimed" "$(jq .enforced.kernel <<<"$out")" true
 
 # -- what looks still works ----------------------------------------------------------
 book 'run:finding("x", exec.probe{ "sh", "-c", "ls / | sort | head -1 > $HOME/o 2> /dev/null; cat $HOME/o; df / | tail -1; ps -e | head -1; cat < /dev/null; id -u; date +%Y; du -s /bin/sh >/dev/null && echo fine" }.stdout)'

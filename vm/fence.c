@@ -99,15 +99,14 @@ static int allowall (int ruleset, int abi, const rb_Program *c) {
   if (c->scratch != NULL
       && allowpath(ruleset, c->scratch, rights & ~(MAKE_CHAR | MAKE_BLOCK)) != 0)
     return -1;
-  return allowhosts(ruleset, c->delegates ? NULL : c->hosts);
+  return allowhosts(ruleset, c->delegates || abi < 4 ? NULL : c->hosts);
 }
 
 const char *rb_fence_open (rb_Fence *f, const rb_Program *c) {
-  int abi = askabi(), connects = c->delegates || c->hosts != NULL;
+  int abi = askabi();
+  /* before Landlock 4 ports cannot be told apart: then none at all */
+  int connects = c->delegates || (c->hosts != NULL && abi >= 4);
   f->ruleset = -1;
-  f->filter = NULL;
-  if (c->hosts != NULL && !c->delegates && abi < 4)
-    return "this kernel cannot limit the ports that it connects to";
   f->filter = rb_filter(abi, c->delegates, connects);
   if (abi == 0) return NULL;
   f->ruleset = openruleset(abi, c->delegates);

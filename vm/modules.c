@@ -467,15 +467,17 @@ static int granted (rb_VM *vm, const char *path) {
 
 void rb_allowlist (lua_State *L, const char *list) {
   rb_VM *vm = rb_vm(L);
-  int top = lua_gettop(L);
-  if (vm->target != NULL) rb_target_part(vm->target, L, "allow", rb_push_secret);
-  if (!lua_istable(L, -1) || lua_gettop(L) == top
-      || lua_getfield(L, -1, list) != LUA_TTABLE) {
-    lua_settop(L, top);
+  if (vm->target == NULL) {
     lua_newtable(L);
+    return;
   }
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
+  rb_target_part(vm->target, L, "allow", rb_push_secret);
+  if (lua_istable(L, -1)) lua_getfield(L, -1, list);
+  else lua_pushnil(L);
+  lua_remove(L, -2);
+  if (lua_istable(L, -1)) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
 }
 
 int rb_allowed (lua_State *L, const char *list, const char *value) {

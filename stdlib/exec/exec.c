@@ -81,11 +81,37 @@ static int probed (lua_State *L, int status, lua_KContext delegates) {
   return 1;
 }
 
+/* A daemon is not behind the fence, so a script cannot grant itself one. */
+static void checkdelegates (lua_State *L, const rb_Exec *c) {
+  if (!rb_allowed(L, "delegates", c->argv[0]))
+    rb_fail(L, "refused", RB_NOTDONE, "%s would talk to %s, where nothing holds it "
+            "read-only: if it only looks there, add \"%s\" to the target's "
+            "allow.delegates in the configuration", c->asked, c->delegates, c->asked);
+  rb_unclaim(L, "kernel");
+}
+
+/* [-0, +2, m]  the "host:port" entries of the allow-list, and what keeps them. The
+** kernel sees ports only, so an entry without one grants nothing here. */
+static const char **pushhosts (lua_State *L) {
+  rb_allowlist(L, "hosts");
+  lua_Integer n = luaL_len(L, -1), count = 0;
+  const char **hosts = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *hosts, 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_geti(L, -2, i);
+    const char *host = lua_tostring(L, -1);  /* the list keeps it */
+    const char *colon = host != NULL ? strrchr(host, ':') : NULL;
+    if (colon != NULL && atoi(colon + 1) > 0) hosts[count++] = host;
+    lua_pop(L, 1);
+  }
+  hosts[count] = NULL;
+  return count > 0 ? hosts : NULL;
+}
+
 static int exec_probe (lua_State *L) {
   rb_Exec c = rb_exec_read(L, rb_exec_probefields);
   rb_exec_nosetuid(L, c.argv[0]);
   c.delegates = rb_exec_field(L, "delegates");
-  if (c.delegates != NULL) rb_unclaim(L, "kernel");
+  if (c.delegates != NULL) checkdelegates(L, &c);
   rb_describe(L, "%s", c.shown);
   const char *scratch = pushscratch(L);
   c.env = rb_exec_environment(L, scratch);
@@ -94,6 +120,7 @@ static int exec_probe (lua_State *L) {
   cmd.readonly = 1;
   cmd.delegates = c.delegates != NULL;
   cmd.scratch = scratch;
+  cmd.hosts = pushhosts(L);
   return rb_spawn(L, &cmd, cmd.delegates, probed);
 }
 

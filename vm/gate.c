@@ -83,8 +83,9 @@ static int encoderesult (lua_State *L, rb_Task *t, rb_Buffer *b) {
                     t->call.reg->name, bad);
     return 1;
   }
-  rb_push_failure(L, "limit", "the result of %s.%s is larger than 16 MB (%d MB): "
-              "ask for less", t->call.module->name, t->call.reg->name, mb);
+  rb_push_failure(L, "limit", "the result of %s.%s is larger than 16 MB "
+              "(%d MB): %s", t->call.module->name, t->call.reg->name, mb,
+              t->call.pledged ? "it was done, but its result is lost" : "ask for less");
   return 1;
 }
 
@@ -198,7 +199,13 @@ static void record (lua_State *L, rb_Task *t, int failed, int doubt) {
 /* [-?, +1, vy]  on the top the result, or the error */
 static int outcome (lua_State *L, int failed, int n) {
   rb_Task *t = rb_taskof(L);
-  if (!failed) failed = encoderesult(L, t, &t->vm->value);
+  if (!failed && encoderesult(L, t, &t->vm->value)) {
+    failed = 1;
+    if (t->call.pledged) {  /* it was done, whatever became of its result */
+      record(L, t, 0, 0);
+      return deliver(L, 1);
+    }
+  }
   int doubt = failed && doubtful(L, t);
   record(L, t, failed, doubt);
   if (doubt) {
@@ -501,6 +508,7 @@ static int gate (lua_State *L) {
   t->call.box = checkbox(L, m, reg);
   t->call.wanted = rb_wanted(L);
   t->call.attempt = 0;
+  if (reg->effect != RB_PROBE) rb_arguments_fix(L, &t->call, n);
   t->call.effect = reg->classify != NULL ? reg->classify(L) : reg->effect;
   lua_settop(L, n);
   checkright(L, t, t->call.effect);

@@ -510,7 +510,7 @@ static const struct Bad {
    "(did you mean 'url'?)", 1},
   {TARGET("limits = { pg_row = 1 }"), "limits.pg_row: there is no such key (did you "
    "mean 'pg_rows'?)", 1},
-  {TARGET("allow = { folders = {} }"), "there are files, programs, hosts", 1},
+  {TARGET("allow = { folders = {} }"), "there are files, programs, hosts, delegates", 1},
   {TARGET("notify = { email = {} }"), "did you mean 'mail'", 1},
   {"return { target = 't',\n targets = { t = {} },\n target = 'u' }",
    "target: this key is given twice", 3},

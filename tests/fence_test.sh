@@ -97,6 +97,9 @@ is "the layer is claimed where it holds" "$(jq .enforced.kernel <<<"$out")" true
 book 'exec.probe{ "sh", "-c", "true", delegates = "docker" }'
 rb run f.lua --json --dry-run
 is "and not where a probe talks to a daemon" "$(jq .enforced.kernel <<<"$out")" false
+book 'exec.probe{ "git", "status", delegates = "docker" }'
+rb run f.lua --json --dry-run
+has "which program may is in the configuration" "$(jq -r .error.message <<<"$out")" 'add "git" to the target'"'"'s allow.delegates'
 book 'local r = exec.probe{ "'"$attack"'", "unix", "'"$folder"'", "1", "1", delegates = "it" } run:finding("code", r.code)
   local r = exec.probe{ "'"$attack"'", "connect", "'"$folder"'", "1", "'"$port"'", delegates = "it" } run:finding("tcp", r.code)
   local r = exec.probe{ "'"$attack"'", "write", "'"$folder"'", "1", "1", delegates = "it" } run:finding("write", r.code)

@@ -63,21 +63,21 @@ static const char *pushscratch (lua_State *L) {
 
 /* -- probe ------------------------------------------------------------------------------------ */
 
-/* What the fence refuses a program is told by
-** the program, in its own words: here is why. */
+/* What the fence refuses is told by the program, in its own words: here is why. */
 static int probed (lua_State *L, int status, lua_KContext delegates) {
+  static const char hint[] = " (held read-only: a program that asks a server needs "
+                             "its port in allow.hosts, or `delegates`)";
   (void)status;
   lua_getfield(L, -1, "code");
   int code = (int)lua_tointeger(L, -1);
   lua_getfield(L, -2, "stderr");
   const char *err = lua_tostring(L, -1);
-  int fenced = code != 0 && (strstr(err, "Operation not permitted") != NULL
-                             || strstr(err, "Permission denied") != NULL);
+  int fenced = strstr(err, "Operation not permitted") != NULL
+               || strstr(err, "Permission denied") != NULL;
   lua_pop(L, 2);
   if (code != 0)
-    rb_describe(L, "%s -> exit code %d%s", lua_tostring(L, RB_EXEC_SHOWN), code, !fenced ? "" :
-                delegates ? " (held read-only)" : " (held read-only; a program that "
-                "asks a server needs `delegates`)");
+    rb_describe(L, "%s -> exit code %d%s", lua_tostring(L, RB_EXEC_SHOWN), code,
+                fenced && !delegates ? hint : "");
   return 1;
 }
 

@@ -92,7 +92,7 @@ static const Row asystem[] = {{"", KEYS, systemkeys}, {NULL, TEXT, NULL}};
 
 static const Row allow[] = {
   {"files", TEXTS, NULL}, {"programs", TEXTS, NULL}, {"hosts", TEXTS, NULL},
-  {NULL, TEXT, NULL}
+  {"delegates", TEXTS, NULL}, {NULL, TEXT, NULL}
 };
 static const Row limits[] = {
   {"pg_rows", LIMIT, NULL}, {"pg_rows_statement", LIMIT, NULL},

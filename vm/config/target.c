@@ -316,7 +316,8 @@ static int ishost (const rb_Target *t, const char *item, const char *host) {
 static const struct {
   const char *list;
   int (*matches) (const rb_Target *t, const char *item, const char *value);
-} lists[] = {{"files", isbelow}, {"programs", isprogram}, {"hosts", ishost}};
+} lists[] = {{"files", isbelow}, {"programs", isprogram}, {"hosts", ishost},
+           {"delegates", isprogram}};
 
 int rb_target_allows (const rb_Target *t, const char *list, const char *value) {
   const rb_Item *items = rb_item_get(rb_item_get(t->item, "allow"), list);

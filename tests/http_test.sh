@@ -217,6 +217,11 @@ is "a weak version guards nothing" "$(jq -c '.steps[0].effects[0].guarded' <<<"$
 change 'gone.http:put("/x", { json = { v = 1 } })' --dry-run
 is "what cannot be looked at" "$(jq -c '.steps[0].effects[0] | [.verdict, .guarded]' <<<"$out")" '["would do",false]'
 has "... is said" "$reason" 'could not be looked at'
+for sly in '{ headers = { ["X-HTTP-Method-Override"] = "DELETE" } }' '{ query = { _method = "DELETE" } }'; do
+  change "h:put('/sly-look', $sly)" --dry-run
+  is "a disguised deed is not looked at" "$(jq -c '.steps[0].effects[0] | [.verdict, .guarded]' <<<"$out")" '["would do",false]'
+done
+nothing "... not even with HEAD" '.target | startswith("/sly-look")'
 change 'local r = h:post("/dry2") if r.status == 200 then h:post("/dry3") end' --dry-run
 is "an answer that is not there defers" "$rc $(jq -r '.steps[0].status' <<<"$out")" '7 deferred'
 change 'h:post("/dry4", { expect = { "x" } })' --dry-run; is "a mistake is found in the dry run" "$rc" 2

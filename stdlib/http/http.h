@@ -13,6 +13,8 @@
 
 #include "vm/module.h"
 
+#define RB_HTTPENCODINGS "gzip, deflate"  /* what curl unpacks for us */
+
 /* where things stand on the stack of a running call */
 enum { SELF = 1, PATH, OPTIONS, CALL };
 
@@ -143,6 +145,8 @@ int rb_http_fromjson (lua_State *L, const char *s, size_t n);
 
 /* Is this request a probe by its method, or by the configuration? */
 int rb_http_isprobe (lua_State *L, const rb_HttpTransfer *t);
+/* [-0, +0, v]  Raises when the server would take a probe for another request. */
+void rb_http_checkprobe (lua_State *L, const rb_HttpTransfer *t);
 
 /* -- transfer.c: sending and waiting ------------------------------------------------ */
 
@@ -183,6 +187,8 @@ extern const rb_Reg rb_http_responsemethods[];
 int rb_http_probe (lua_State *L, const rb_HttpMethod *m);    /* probe.c */
 /* [-0, +?, vy]  The request at CALL is a probe: looks, and pushes the answer. */
 int rb_http_look (lua_State *L, rb_HttpTransfer *t);
+/* What of the request asks the server for another method than it says; or NULL. */
+const char *rb_http_disguise (const rb_HttpTransfer *t);
 int rb_http_remedy (lua_State *L, const rb_HttpMethod *m);   /* remedy.c */
 int rb_http_preview (lua_State *L, const rb_HttpMethod *m);
 rb_Effect rb_http_classify (lua_State *L, const rb_HttpMethod *m);

@@ -70,15 +70,19 @@ static int bodysays (const rb_HttpText *out) {
   return rb_http_override(out->s, out->n);
 }
 
-/* [-0, +0, v]  Raises when the server would take it for another request. */
-static void checkprobe (lua_State *L, const rb_HttpTransfer *t) {
+const char *rb_http_disguise (const rb_HttpTransfer *t) {
   const struct curl_slist *h = t->headers != NULL ? t->headers : t->base->headers;
   for (; h != NULL; h = h->next)
-    if (sayselse(h->data)) wrong(L, t, "a header");
+    if (sayselse(h->data)) return "a header";
   if (t->url.n > t->query
       && rb_http_override(t->url.s + t->query + 1, t->url.n - t->query - 1))
-    wrong(L, t, "its query");
-  if (bodysays(&t->out)) wrong(L, t, "its body");
+    return "its query";
+  return bodysays(&t->out) ? "its body" : NULL;
+}
+
+void rb_http_checkprobe (lua_State *L, const rb_HttpTransfer *t) {
+  const char *what = rb_http_disguise(t);
+  if (what != NULL) wrong(L, t, what);
 }
 
 /* -- looking ------------------------------------------------------------------------------ */
@@ -121,7 +125,6 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
 }
 
 int rb_http_look (lua_State *L, rb_HttpTransfer *t) {
-  checkprobe(L, t);
   rb_timeout(L, t->timeout);
   return rb_http_send(L, t, looked);
 }

@@ -111,15 +111,19 @@ static int previewlooked (lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* the same request as a HEAD, without what belongs to the body */
+/* the same request as a HEAD, without what belongs to the body; packed, it might
+** have another ETag */
 static rb_HttpTransfer *openlook (lua_State *L, const rb_HttpTransfer *t) {
-  static const char *const left[] = {"content-", "if-", "expect", NULL};
+  static const char *const left[] = {
+    "content-", "if-", "expect", "accept-encoding", NULL
+  };
+  const struct curl_slist *h = t->headers != NULL ? t->headers : t->base->headers;
   rb_HttpTransfer *look = rb_http_open(L, t->base);
   look->method = &rb_http_head;
   rb_http_add(L, &look->url, t->url.s, t->url.n);
   look->path = t->path;
   look->query = t->query;
-  for (const struct curl_slist *h = t->headers; h != NULL; h = h->next) {
+  for (; h != NULL; h = h->next) {
     int keep = 1;
     for (const char *const *name = left; *name != NULL; name++)
       if (strncasecmp(h->data, *name, strlen(*name)) == 0) keep = 0;
@@ -133,7 +137,8 @@ static rb_HttpTransfer *openlook (lua_State *L, const rb_HttpTransfer *t) {
 
 int rb_http_preview (lua_State *L, const rb_HttpMethod *m) {
   rb_HttpTransfer *t = rb_http_request(L, m);
-  if (!m->etag || t->asked) return pushplan(L, t, NULL, 0);
+  if (!m->etag || t->asked || rb_http_disguise(t) != NULL)
+    return pushplan(L, t, NULL, 0);
   rb_timeout(L, t->timeout < LOOKSECONDS ? t->timeout : LOOKSECONDS);
   return rb_http_try(L, openlook(L, t), previewlooked);
 }

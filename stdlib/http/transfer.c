@@ -156,8 +156,7 @@ static CURLcode fitsafety (CURL *e) {
   bad |= curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);  /* no wait for a resolver */
   bad |= curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECTMS);
-  bad |= curl_easy_setopt(e, CURLOPT_USERAGENT, "runbook");
-  bad |= curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+  bad |= curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, RB_HTTPENCODINGS);
   return bad;
 }
 
@@ -230,12 +229,9 @@ static CURLcode fitmethod (rb_HttpTransfer *t) {
     bad |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->out.n);
     bad |= curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->hasbody ? t->out.s : "");
   }
-  if (t->method == &rb_http_head) {
-    bad |= curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-    bad |= curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, NULL);  /* the ETag itself */
-  } else if (t->method != &rb_http_get) {
+  if (t->method == &rb_http_head) bad |= curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+  else if (t->method != &rb_http_get)
     bad |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, t->method->name);
-  }
   if (t->once || t->inspect) {
     bad |= curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
     bad |= curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);  /* or they would pile up */
@@ -377,6 +373,7 @@ int rb_http_try (lua_State *L, rb_HttpTransfer *t, lua_KFunction k) {
     return rb_fail(L, "refused", RB_NOTDONE, "%s: %s %s changes something, and "
                    "this is no place for that", t->base->name, t->method->name,
                    t->url.s + t->path);
+  if (!t->once) rb_http_checkprobe(L, t);
   fit(L, t);
   t->done = t->sent = t->toolarge = 0;
   t->head.n = t->body.n = 0;

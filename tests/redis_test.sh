@@ -81,6 +81,19 @@ dry() {
   [ "$(digest)" = "$before" ] || fail "$1: the dry run changed something"
 }
 
+# -- the lists of commands -------------------------------------------------------------
+list() { sed -n "/ $1\[\] = {/,/^};/p" "$top/stdlib/redis/words.c" | grep -oE '"[a-z][a-z0-9_|-]*"'; }
+for name in looks beyonds partials; do
+  ok "$name are sorted, for they are searched" env LC_ALL=C sort -c <(list $name)
+done
+ok "what is refused is sorted" env LC_ALL=C sort -c \
+  <(sed -n '/ refused\[\] = {/,/^};/p' "$top/stdlib/redis/words.c" | grep -oE '\{"[a-z|_-]+"' | tr -d '{')
+is "no command that looks is one that writes, as the server knows it" "$(
+  list looks | tr -d '"' | sed 's/^/COMMAND INFO /' | admin | grep -cx write)" 0
+is "all of them are commands (but those of later versions)" "$(
+  list looks | tr -d '"' | while read -r c; do [ "$(admin command info "$c" | wc -l)" -gt 5 ] || echo "$c"; done | xargs)" \
+  "cluster|myshardid hexpiretime hpexpiretime hpttl httl"
+
 # -- probes ---------------------------------------------------------------------------
 admin --raw >/dev/null <<'END'
 set s hello
@@ -115,6 +128,7 @@ admin debug populate 10500 many >/dev/null
 p "more than 10,000 keys are an error" 'err(r.scan, r, "many:*").kind' limit
 p "or a wish" '#r:scan("many:*", { limit = 10400 })' 10400
 admin eval "for i = 0, 10499 do redis.call('del', 'many:' .. i) end" 0 >/dev/null
+p "a score that is none" 'tostring(r:zscore("z", "no"))' nil
 p "an error of the server" 'err(r.get, r, "l").kind .. ": " .. err(r.get, r, "l").message' \
   'server: s.redis: WRONGTYPE Operation against a key holding the wrong kind of value'
 p "a key that is none" 'err(r.get, r, nil).message:match "redis GET.*"' 'redis GET: a string, a number or a secret expected, got nil'

@@ -93,9 +93,33 @@ static const char surprises[] =
   "    ($2 = '8' AND k.confdeltype IN ('c', 'n', 'd') OR"
   "     $2 = '16' AND k.confupdtype IN ('c', 'n', 'd'))";
 
+/* what a WHERE calls by name, through an operator, or in a view or a policy of the
+** tables that it reads; a view's own code is only there as text */
 static const char volatiles[] =
-  "SELECT DISTINCT p.proname FROM pg_catalog.pg_proc p"
-  " WHERE p.proname = ANY ($1::text[]) AND p.provolatile = 'v' LIMIT 1";
+  "WITH RECURSIVE moved AS ("
+  "  SELECT oid, proname FROM pg_catalog.pg_proc WHERE provolatile = 'v'),"
+  " seen(oid) AS ("
+  "  SELECT to_regclass(name)::oid FROM unnest($3::text[]) AS t(name) UNION"
+  "  SELECT d.refobjid FROM seen s"
+  "    JOIN pg_catalog.pg_rewrite r ON r.ev_class = s.oid"
+  "    JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
+  "     AND d.classid = 'pg_catalog.pg_rewrite'::regclass"
+  "     AND d.refclassid = 'pg_catalog.pg_class'::regclass),"
+  " code(what, source) AS ("
+  "  SELECT 'the view ' || c.oid::regclass, pg_catalog.pg_get_viewdef(c.oid)"
+  "    FROM seen s JOIN pg_catalog.pg_class c USING (oid)"
+  "   WHERE c.relkind IN ('v', 'm') UNION ALL"
+  "  SELECT 'the policy ' || p.polname || ' on ' || p.polrelid::regclass,"
+  "         pg_catalog.pg_get_expr(p.polqual, p.polrelid)"
+  "    FROM seen s JOIN pg_catalog.pg_policy p ON p.polrelid = s.oid)"
+  " SELECT proname::text FROM moved WHERE proname = ANY ($1::text[]) UNION ALL"
+  " SELECT 'the operator ' || o.oprname FROM pg_catalog.pg_operator o"
+  "   JOIN moved ON moved.oid = o.oprcode"
+  "  WHERE o.oprname = ANY ($2::text[]) UNION ALL"
+  " SELECT what FROM code WHERE EXISTS (SELECT FROM moved"
+  "   WHERE pg_catalog.strpos(source, proname || '(') > 0) OR EXISTS ("
+  "   SELECT FROM moved JOIN pg_catalog.pg_operator o ON o.oprcode = moved.oid"
+  "    WHERE pg_catalog.strpos(source, o.oprname) > 0) LIMIT 1";
 
 /* [-0, +1, v]  the list at the top as the text of an array */
 static const char *pusharray (lua_State *L, rb_PgCall *c) {
@@ -118,11 +142,14 @@ void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
                          p != NULL ? p->rule : "0"};
   rb_pg_send(L, c, surprises, 3, NULL, which);
   c->json = rb_pg_reads(st);
-  rb_pg_functions(L, c->json);
+  rb_pg_calls(L, c->json);
+  rb_pg_operators(L, c->json);
   json_decref(c->json);
   c->json = NULL;
-  const char *functions[] = {pusharray(L, c)};
-  rb_pg_send(L, c, volatiles, 1, NULL, functions);
+  const char *operators = pusharray(L, c);
+  lua_pushvalue(L, -3);                               /* the calls */
+  const char *calls[] = {pusharray(L, c), operators, list};
+  rb_pg_send(L, c, volatiles, 3, NULL, calls);
   lua_settop(L, top);
 }
 

@@ -195,6 +195,11 @@ const char *rb_pg_tablename (lua_State *L, const json_t *range);
 ** functions; names as above, functions without their schema. */
 void rb_pg_tables (lua_State *L, const json_t *tree);
 void rb_pg_functions (lua_State *L, const json_t *tree);
+/* The same with what (x).f and x.f may call, too; and the operators. */
+void rb_pg_calls (lua_State *L, const json_t *tree);
+void rb_pg_operators (lua_State *L, const json_t *tree);
+/* The function that a node may call, or NULL. */
+const char *rb_pg_calledname (const char *key, const json_t *node);
 
 /* -- rules.c: what may be sent -------------------------------------------- */
 

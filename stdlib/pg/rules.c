@@ -72,7 +72,7 @@ static const char *lastname (const json_t *list) {
 }
 
 /* f(x) has another notation: (x).f */
-static const char *calledname (const char *key, const json_t *node) {
+const char *rb_pg_calledname (const char *key, const json_t *node) {
   if (strcmp(key, "FuncCall") == 0)
     return lastname(json_object_get(node, "funcname"));
   if (strcmp(key, "A_Indirection") == 0)
@@ -90,7 +90,7 @@ typedef struct Search {
 
 static int visit (void *ud, const char *key, const json_t *node) {
   Search *s = ud;
-  const char *name = calledname(key, node);
+  const char *name = rb_pg_calledname(key, node);
   const Function *f = name != NULL ? find(name) : NULL;
   if (f == NULL || f->outside < s->outside) return 0;
   s->found = name;

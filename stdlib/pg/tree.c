@@ -246,3 +246,37 @@ void rb_pg_functions (lua_State *L, const json_t *tree) {
   rb_pg_walk(tree, addfunction, &to);
   lua_pop(L, 1);
 }
+
+static int addcall (void *ud, const char *key, const json_t *node) {
+  Collector *to = ud;
+  const char *name = rb_pg_calledname(key, node);
+  if (name == NULL) return 0;
+  lua_pushstring(to->L, name);
+  add(to);
+  return 0;
+}
+
+void rb_pg_calls (lua_State *L, const json_t *tree) {
+  Collector to = collector(L);
+  rb_pg_walk(tree, addcall, &to);
+  lua_pop(L, 1);
+}
+
+/* where the tree has an operator's name */
+static int addoperator (void *ud, const char *key, const json_t *node) {
+  static const char *const keys[] = {"name", "operName", "useOp", NULL};
+  Collector *to = ud;
+  const char *name = text(json_object_get(node, "String"), "sval");
+  for (const char *const *k = keys; name != NULL && *k != NULL; k++) {
+    if (strcmp(key, *k) != 0) continue;
+    lua_pushstring(to->L, name);
+    add(to);
+  }
+  return 0;
+}
+
+void rb_pg_operators (lua_State *L, const json_t *tree) {
+  Collector to = collector(L);
+  rb_pg_walk(tree, addoperator, &to);
+  lua_pop(L, 1);
+}

@@ -318,7 +318,7 @@ static int add (lua_State *L) {
 }
 
 static int since (lua_State *L) {
-  pushseconds(L, runtime(L) - checktime(L, 1));
+  pushseconds(L, round((runtime(L) - checktime(L, 1)) * 1000) / 1000);
   return 1;
 }
 

@@ -171,7 +171,7 @@ fails "a loop" 'h:get("/loop")' server 'more than 5 times'
 refused() { look "$2"; is "$1: exit" "$rc" 1; is "$1: kind" "$kind" refused; }
 refused "a body on GET" 'h:get("/sly", { json = { 1 } })'
 refused "a body on HEAD" 'h:head("/sly", { body = "x" })'
-for name in X-HTTP-Method-Override X-HTTP-Method X-Method-Override x_http_method_override; do
+for name in X-HTTP-Method-Override X-HTTP-Method X-Method-Override x_http_method_override X-Rewrite-URL; do
   refused "$name" "h:get('/sly', { headers = { ['$name'] = 'DELETE' } })"
 done
 refused "_method in the query" 'h:get("/sly", { query = { _method = "DELETE" } })'

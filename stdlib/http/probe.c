@@ -37,11 +37,13 @@ int rb_http_isprobe (lua_State *L, const rb_HttpTransfer *t) {
 
 /* -- is it more than one? ------------------------------------------------------------ */
 
-/* servers obey these, and some read '_' as '-' */
+/* Servers obey these (the last two name another path), and some read '_' as
+** '-'. */
 static int sayselse (const char *line) {
   static const char *const names[] = {
     "x-http-method-override", "x-http-method", "x-method-override",
-    "x-original-method", "x-rewrite-method", NULL
+    "x-original-method", "x-rewrite-method", "x-original-url", "x-rewrite-url",
+    NULL
   };
   size_t n = strcspn(line, ":;");
   for (const char *const *name = names; *name != NULL; name++) {

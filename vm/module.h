@@ -106,10 +106,10 @@ RB_API const char *rb_text (lua_State *L, int idx, size_t *len);
 RB_API void rb_secret (lua_State *L, const char *name, const char *text,
                        size_t len);
 
-/* [-0, +0, v]  Is 'value' in the target's allow-list ("files", "programs",
-** "hosts", "delegates": programs that may talk to a daemon in a probe)? Files:
-** 'value' is an absolute, resolved path. "reads": files that may be looked at,
-** those and the ones that a `path` parameter names. */
+/* [-0, +0, v]  Is 'value' in the target's allow-list "files", "programs",
+** "hosts" or "delegates" (programs that may talk to a daemon)? Files: an
+** absolute, resolved path. "reads": files that may be looked at, those and
+** the ones that a `path` parameter names. */
 RB_API int rb_allowed (lua_State *L, const char *list, const char *value);
 
 /* [-0, +1, m]  Pushes that allow-list as the configuration has it; an empty list

@@ -45,5 +45,23 @@ body 'while true do end'
 pid=$!; sleep 0.5; kill -INT $pid; wait $pid; rc=$?
 is "Ctrl-C in a loop: exit 130" "$rc" 130
 
+# ... and what is under way finishes, and is recorded
+printf 'return runbook { title = "t", step "One" { remedy = function () file.write("%s/big", ("x"):rep(15000000)) end } }\n' \
+  "$tmp" > "$tmp/t.lua"
+"$runbook" run "$tmp/t.lua" --json >"$tmp/out" 2>"$tmp/err" &
+pid=$!
+until compgen -G "$tmp/.rb-*" >/dev/null || ! kill -0 $pid 2>/dev/null; do :; done
+kill -INT $pid; wait $pid
+is "Ctrl-C in a deed of one piece: it is done" "$(stat -c %s "$tmp/big")" 15000000
+is "Ctrl-C in a deed of one piece: and recorded" "$(jq -r '.steps[0].effects[0].outcome' "$tmp/out")" done
+rm -f "$tmp/big"
+
+# a module's own time-out is an answer: the script goes on
+body 'local _, e = run:try(function () return exec.probe { "sleep", "9", timeout = "100ms" } end)
+  local n = 0 for i = 1, 100000000 do n = n + 1 end run:finding("kind", e.kind)'
+sed -i 's/programs = {}/programs = { "sleep" }/' "$tmp/runbook.config.lua"
+rb run "$tmp/t.lua" --json
+is "a call's own time-out does not end the script" "$rc $(jq -r '.findings[0].value' <<<"$out")" "0 timeout"
+
 rb history --json
 ok "every run is in the history, with an end" jq -e 'length >= 10 and all(.[]; .status != null and .status != "")' <<<"$out"

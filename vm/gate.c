@@ -137,6 +137,7 @@ static void clearplan (lua_State *L, rb_Task *t) {
 static int deliver (lua_State *L, int failed) {
   rb_Task *t = rb_taskof(L);
   clearplan(L, t);
+  atomic_store(&t->vm->slice, rb_now());  /* the module's time is not the script's */
   t->vm->lastdelivered = clockseconds();
   if (t->vm->tape == NULL
       || (t->call.effect == RB_PROBE && t->vm->ndeliver == 0)

@@ -152,11 +152,16 @@ static double nearer (double a, double b) {
   return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* CLOCK_MONOTONIC at which the running call has to be over; 0: never */
-static double deadline (rb_Task *t) {
+/* CLOCK_MONOTONIC at which the script has to be over; 0: never */
+static double scriptdeadline (const rb_Task *t) {
   double d = t->vm->rundeadline;
+  return t->field != NULL ? nearer(d, t->field->deadline) : d;
+}
+
+/* the same for the running call, which may have a time of its own */
+static double deadline (const rb_Task *t) {
   if (t->call.grace != 0) return t->call.grace;
-  if (t->field != NULL) d = nearer(d, t->field->deadline);
+  double d = scriptdeadline(t);
   return t->calling ? nearer(d, t->call.deadline) : d;
 }
 
@@ -341,7 +346,7 @@ static void resume (rb_VM *vm, rb_Task *t) {
   t->state = RB_RUNNING;
   vm->running = t;
   vm->hooked = t->L;
-  atomic_store(&vm->until, deadline(t));
+  atomic_store(&vm->until, scriptdeadline(t));
   atomic_store(&vm->slice, rb_now());
   int status = lua_resume(t->L, NULL, nargs, &n);
   atomic_store(&vm->slice, 0);

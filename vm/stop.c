@@ -9,6 +9,7 @@
 ** saves the tape and ends the process.
 */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,16 +71,35 @@ static void reason (rb_VM *vm, rb_FieldRun *f) {
   }
 }
 
+/* Has what runs now run for too long? */
+static int overdue (rb_VM *vm, double now, double slice) {
+  double until = atomic_load(&vm->until);
+  return now - slice > vm->burst || vm->interrupts > 0
+         || (until != 0 && now > until);
+}
+
+/* Is it the module of the effect under way, not the script? An effect ends at
+** the gate, which puts its outcome onto the tape. */
+static int inmodule (lua_State *L, const rb_Task *t, lua_Debug *ar) {
+  return t->calling && lua_getinfo(L, "S", ar) && *ar->what == 'C';
+}
+
 static void onhook (lua_State *L, lua_Debug *ar) {
   rb_Task *t = rb_taskof(L);
   rb_VM *vm = t->vm;
-  (void)ar;
   if (t->field == NULL) {
     luaL_error(L, "%s", vm->interrupts > 0 ? "interrupted" :
                "loading took too long: is there an endless loop?");
     return;
   }
-  if (t->field->stop == RB_GO) reason(vm, t->field);
+  if (inmodule(L, t, ar)) return;
+  if (t->field->stop == RB_GO) {
+    if (!overdue(vm, rb_now(), atomic_load(&vm->slice))) {
+      lua_sethook(L, NULL, 0, 0);  /* what took so long has ended meanwhile */
+      return;
+    }
+    reason(vm, t->field);
+  }
   if (vm->closing || !lua_isyieldable(L)) {
     luaL_error(L, "%s", t->field->why);
     return;
@@ -138,14 +158,16 @@ static void sethook (rb_VM *vm) {
 
 static void onsignal (int sig) {
   rb_VM *vm = watched;
+  int error = errno;
   if (vm == NULL) return;
   if (sig != SIGUSR2) vm->interrupts++;
   if (vm->slice != 0) sethook(vm);
   if (sig != SIGUSR2 && vm->interrupts == 1 && isatty(STDERR_FILENO)) {
     static const char said[] = "\nstopping after what is under way "
                                "(Ctrl-C again: at once)\n";
-    if (write(STDERR_FILENO, said, sizeof said - 1) < 0) return;
+    if (write(STDERR_FILENO, said, sizeof said - 1) < 0) errno = error;
   }
+  errno = error;
 }
 
 /* -- the watchdog ------------------------------------------------------------------ */
@@ -155,11 +177,10 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake;
 static int running, quit;
 
-/* Has what runs now run for too long? */
-static int overdue (rb_VM *vm, double now, double slice) {
-  double until = atomic_load(&vm->until);
-  return now - slice > vm->burst || vm->interrupts > 0
-         || (until != 0 && now > until);
+/* A deed beyond its pledge is not ended in its middle, unless a person insists. */
+static int indeed (const rb_VM *vm) {
+  const rb_Task *t = vm->running;
+  return t != NULL && t->calling && t->call.pledged && vm->interrupts < 2;
 }
 
 static void tick (rb_VM *vm) {
@@ -173,7 +194,7 @@ static void tick (rb_VM *vm) {
     pthread_kill(vm->main, SIGUSR2);
     return;
   }
-  if (now - since < GRACE) return;
+  if (now - since < GRACE || indeed(vm)) return;
   int code = RB_USAGE;
   if (vm->lastwords != NULL) code = vm->lastwords(vm);
   else fputs("runbook: the script did not stop: a function of Lua's own "

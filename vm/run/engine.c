@@ -432,12 +432,22 @@ static void setdigest (rb_Run *r) {
   json_decref(files);
 }
 
+/* what a run that is ended in the middle of a field has come to */
+static int exitnow (const rb_VM *vm) {
+  const rb_FieldRun *f = vm->running != NULL ? vm->running->field : NULL;
+  for (const rb_Task *t = f != NULL ? f->tasks : NULL; t != NULL; t = t->sister)
+    if (t->calling && t->call.pledged) return RB_INDOUBT;
+  if (vm->interrupts > 0) return RB_INTERRUPTED;
+  return vm->run->started || (f != NULL && f->deeds > 0) ? RB_FAILED : RB_USAGE;
+}
+
 /* The script is stuck in a C function: called by the watchdog's thread. */
 static int lastwords (rb_VM *vm) {
   rb_Run *r = vm->run;
   rb_Report *rep = &r->report;
-  rep->exit = vm->interrupts > 0 ? RB_INTERRUPTED : r->started ? RB_FAILED : RB_USAGE;
-  rep->status = vm->interrupts > 0 ? "interrupted" : "failed";
+  rep->exit = exitnow(vm);
+  rep->status = rep->exit == RB_INDOUBT ? "in-doubt"
+                : rep->exit == RB_INTERRUPTED ? "interrupted" : "failed";
   rb_problem(&rep->error, rep->exit, "runaway", "the script did not stop: one of Lua's "
              "own functions (a pattern, perhaps) ran on and on; the process was ended");
   rb_tape_rescue(vm->tape, rep->status, rep->exit);

@@ -3,7 +3,8 @@
 **
 ** Events wait in memory until rb_tape_commit, which writes them in one
 ** transaction. Nothing on the tape is ever updated; a run's row caches the
-** head of its chain, its status and its end. hash = sha256(previous || event).
+** head of its chain, its status and its end. hash = sha256(previous || digest of
+** the event).
 ** What must be read again by us and by nobody else is sealed (XChaCha20-
 ** Poly1305, a key per run beside the tape in keys/RUN, mode 0600).
 */

@@ -108,11 +108,11 @@ export RUNBOOK_CONFIG=$tmp/runbook.config.lua
 "$top/examples/sandbox/sandbox" down "$tmp/sb" --purge >/dev/null 2>&1
 
 # -- pm2 -----------------------------------------------------------------------------
-if [ ! -x "$BUILD/pm2/node_modules/.bin/pm2" ]; then
+sandbox_up
+if [ -z "$SANDBOX_PM2" ]; then
   skip "pm2" "not installed: examples/sandbox/sandbox deps"
   exit 0
 fi
-sandbox_up
 promises pm2
 cp runbook.config.lua config.saved
 probe 'local t = s:status() run:finding("restarts", t.restarts)'

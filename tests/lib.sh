@@ -49,7 +49,7 @@ finish() {
   printf '%d passed, %d failed' "$passed" "$failed"
   [ "$skipped" = 0 ] || printf ', %d skipped' "$skipped"
   printf '\n'
-  [ "$failed" = 0 ] && [ "$passed" -gt 0 ] && { [ "$status" = 0 ] || exit "$status"; exit 0; }
+  [ "$failed" = 0 ] && [ $((passed + skipped)) -gt 0 ] && { [ "$status" = 0 ] || exit "$status"; exit 0; }
   exit 1
 }
 trap finish EXIT

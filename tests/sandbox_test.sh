@@ -384,7 +384,7 @@ ok "... and can be done again" "$sandbox" up "$tmp/d"
 
 # ---- an ordinary user -----------------------------------------------------------------------------
 
-if [ "$EUID" -eq 0 ] && command -v setpriv > /dev/null; then
+if [ "$EUID" -eq 0 ] && command -v setpriv > /dev/null && as_user test -x "$sandbox"; then
   user_folder=$(mktemp -d "${TMPDIR:-/tmp}/sandbox-user.XXXXXX")
   chown nobody "$user_folder"
   ok "an ordinary user starts one" as_user "$sandbox" up "$user_folder/s"

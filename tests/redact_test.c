@@ -41,8 +41,22 @@ static void plain (void **state) {
   add("PW", "s3cr3t/&=pass");
   becomes("s3cr3t/&=pass", "[redacted PW]");
   becomes("a s3cr3t/&=pass b s3cr3t/&=pass", "a [redacted PW] b [redacted PW]");
-  becomes("s3cr3t/&=pas", "s3cr3t/&=pas");
+  becomes("s3cr3t/&=pas, s3cr3", "s3cr3t/&=pas, s3cr3");
   becomes("", "");
+}
+
+/* a text that was cut to a length, or whose white space was made one space */
+static void cut (void **state) {
+  (void)state;
+  add("PW", "s3cr3t  /&=\npass");
+  becomes("xx s3cr3t  /", "xx [redacted PW]");
+  becomes("xx s3cr3t /&= pass", "xx [redacted PW]");
+  becomes("xx \"s3cr3t  /&...\" (3 words)", "xx \"[redacted PW]...\" (3 words)");
+  becomes("xx/s3cr3t%20%20%2", "xx/[redacted PW]%2");
+  becomes("s3cr3 / s3cr3t  nothing", "s3cr3 / s3cr3t  nothing");
+  add("URL", "https://h.example/T0KEN/more");
+  becomes("at https://", "at https://");
+  becomes("at https://h.example/T0", "at [redacted URL]");
 }
 
 static void percent (void **state) {
@@ -90,7 +104,7 @@ static void longest (void **state) {
   (void)state;
   add("SHORT", "abcdef");
   add("LONG", "abcdefghij");
-  becomes("abcdefghij abcdefghi", "[redacted LONG] [redacted SHORT]ghi");
+  becomes("abcdefghij abcdefghi", "[redacted LONG] [redacted LONG]");
 }
 
 static void overlap (void **state) {
@@ -206,6 +220,7 @@ static void anywhere (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_teardown(plain, teardown),
+    cmocka_unit_test_teardown(cut, teardown),
     cmocka_unit_test_teardown(percent, teardown),
     cmocka_unit_test_teardown(quoted, teardown),
     cmocka_unit_test_teardown(base64, teardown),

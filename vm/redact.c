@@ -218,13 +218,42 @@ static int same (const Pattern *q, unsigned char want, int got, int raw, Reading
   return how == PERCENT && raw && want == ' ' && got == '+';
 }
 
+/* Messages are cut to a length, before they come here: was a secret cut off at i,
+** after k bytes? That the text ends as a URL begins says nothing yet. */
+static int iscut (const Pattern *q, const Text *t, size_t i, size_t k) {
+  const char *scheme = strstr(q->text, "://");
+  size_t least = scheme != NULL ? (size_t)(scheme + 3 - q->text) + MINIMUM : MINIMUM;
+  size_t left = t->n - i;
+  return k >= least && (left == 0 || (left < 3 && isescape(t->s[i]))
+                        || (left >= 3 && memcmp(t->s + i, "...", 3) == 0));
+}
+
+static int isblank_ (int c) { return c > 0 && c <= ' '; }
+
+/* past all white space that follows, for it may have been made one space */
+static size_t skipblanks (const Text *t, size_t i, Reading how) {
+  int got;
+  while (i < t->n) {
+    size_t length = readbyte(t->s + i, t->n - i, how, &got);
+    if (!isblank_(got)) break;
+    i += length;
+  }
+  return i;
+}
+
 /* The end of the pattern in t, read in that way from i on; 0: it is not there. */
 static size_t matchend (const Pattern *q, const Text *t, size_t i, Reading how) {
   for (size_t k = 0; k < q->len; k++) {
+    unsigned char want = (unsigned char)q->text[k];
     int got;
-    if (i == t->n) return 0;
+    if (i == t->n) return iscut(q, t, i, k) ? i : 0;
     size_t length = readbyte(t->s + i, t->n - i, how, &got);
-    if (!same(q, (unsigned char)q->text[k], got, length == 1, how)) return 0;
+    if (isblank_(want) && isblank_(got)) {
+      while (k + 1 < q->len && isblank_((unsigned char)q->text[k + 1])) k++;
+      i = skipblanks(t, i, how);
+      continue;
+    }
+    if (!same(q, want, got, length == 1, how)) return iscut(q, t, i, k) ? i : 0;
     i += length;
   }
   return i;

@@ -67,7 +67,6 @@ static void test_failed (void **state) {
      "      relation \"greenwood_high.user_sessions\" does not exist\n"
      "\n"
      "Failed at step 2 · Revoke its active sessions\n"
-     "  kind       server\n"
      "  at         tenant_isolation.lua:42\n"
      "  certainty  Nothing was changed by it.\n"
      "  so far     1 change was made, and not taken back.\n"
@@ -209,8 +208,47 @@ static void test_stopped (void **state) {
   show(&m, (Looks){80, 0, 0});
   has("\nStopped\n  approval   Tenant isolation needs your approval\n"
       "  so far     Nothing was changed.\n"
-      "  not done   1 One, 2 Two, 3 Three, 4 Four and 2 more\n"
-      "  next       the same command goes on there, once that is settled\n");
+      "  next       the same command begins anew\n");
+}
+
+/* what is typed next takes the same case, though the world has changed */
+static void test_samecase (void **state) {
+  Made m;
+  (void)state;
+  dry(&m);
+  m.r.mode = "run";
+  m.r.exit = 1;
+  m.r.status = "failed";
+  m.steps[2].status = "failed";
+  m.steps[2].reason = T("the server is gone");
+  m.r.errorstep = T("revoke-its-active-sessions");
+  strcpy(m.r.run, "01JD8Z3V5MTRKQX0YB7N2C4EFG");
+  rb_problem(&m.r.error, 1, "io", "the server is gone");
+  show(&m, (Looks){0, 0, 0});
+  has("  next       the same command with --case isolate --from "
+      "revoke-its-active-sessions goes on there, once the cause is mended\n");
+}
+
+/* what a person has done, and what a person has ended */
+static void test_person (void **state) {
+  Made m;
+  (void)state;
+  dry(&m);
+  m.r.mode = "run";
+  rb_StepRow *s = step(&m, "ring", "Ring the school", "manual");
+  s->manual = T("Ring the office");
+  show(&m, (Looks){100, 0, 0});
+  has("done by hand\n");
+  hasnot("to do  Ring");
+  s->reason = T("a person said: not done");
+  show(&m, (Looks){100, 0, 0});
+  has("for a person\n      to do  Ring the office\n      a person said: not done\n");
+  s->status = "failed";
+  s->verify = "failed";
+  s->reason = T("interrupted");
+  show(&m, (Looks){100, 0, 0});
+  has("verify did not come to its end\n");
+  hasnot("verify failed");
 }
 
 /* a failure is its own reason, also where a verification waits */
@@ -260,7 +298,7 @@ static void test_deferred (void **state) {
       "have not changed this)\n"
       "      needs the outcome of: POST /imports/pause\n");
   has("\nNothing was changed. A real run would make 2 changes.\n"
-      "  1 step rests on what has not happened yet\n"
+      "  1 step cannot be predicted\n"
       "  1 step is for a person\n"
       "To do it:");
   m.steps[1].status = "refused";
@@ -271,7 +309,7 @@ static void test_deferred (void **state) {
   show(&m, (Looks){100, 0, 0});
   has(" would refuse\n      redis.set   school_erp  tenant:blocked:greenwood_high\n"
       "        redis: this user may not SET\n      verify passes\n");
-  has("\nNothing was changed. A real run would make 1 change.\n"
+  has("\nNothing was changed. A real run would fail at step 2.\n"
       "  1 step would be refused\n");
   hasnot("Failed");
   hasnot("To do it:");
@@ -383,7 +421,8 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     test(test_dry), test(test_failed), test(test_widths), test(test_colour),
     test(test_pipe), test(test_done), test(test_doubt), test(test_stopped),
-    test(test_reasons), test(test_deferred), test(test_diff), test(test_many),
+    test(test_samecase), test(test_person), test(test_reasons),
+    test(test_deferred), test(test_diff), test(test_many),
     test(test_empty), test(test_harmless), test(test_words)
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,21 @@ static double deadline (const rb_Task *t) {
   return t->calling ? nearer(d, t->call.deadline) : d;
 }
 
+double rb_person_begin (rb_VM *vm) {
+  if (vm->running != NULL) atomic_store(&vm->slice, 0);
+  return rb_now();
+}
+
+void rb_person_end (rb_VM *vm, double began) {
+  rb_Task *t = vm->running;
+  double now = rb_now();
+  if (t == NULL) return;
+  if (t->field != NULL && t->field->deadline != 0)
+    t->field->deadline += now - began;
+  atomic_store(&vm->until, deadline(t));
+  atomic_store(&vm->slice, now);
+}
+
 double rb_timeleft (lua_State *L) {
   double d = deadline(rb_taskof(L));
   if (d == 0) return 86400;

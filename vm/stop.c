@@ -162,7 +162,8 @@ static void onsignal (int sig) {
   if (vm == NULL) return;
   if (sig != SIGUSR2) vm->interrupts++;
   if (vm->slice != 0) sethook(vm);
-  if (sig != SIGUSR2 && vm->interrupts == 1 && isatty(STDERR_FILENO)) {
+  if (sig != SIGUSR2 && vm->interrupts == 1 && !rb_asking
+      && isatty(STDERR_FILENO)) {
     static const char said[] = "\nstopping after what is under way "
                                "(Ctrl-C again: at once)\n";
     if (write(STDERR_FILENO, said, sizeof said - 1) < 0) errno = error;

@@ -210,6 +210,11 @@ void rb_task_ready (rb_Task *t);
 /* Gives the task's coroutine back; its results are gone with it. */
 void rb_task_free (rb_Task *t);
 void rb_task_freeall (rb_FieldRun *field);
+/* While a person thinks about a question, neither the script nor its step uses up
+** time; 'began' is what the first returned. */
+double rb_person_begin (rb_VM *vm);
+void rb_person_end (rb_VM *vm, double began);
+
 /* Turns the loop until every task of the field is over or gone. */
 void rb_loop_run (rb_VM *vm, rb_FieldRun *field);
 void rb_loop_free (rb_VM *vm);

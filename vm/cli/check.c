@@ -84,7 +84,11 @@ static void checkone (Check *c, const char *name) {
   if (p.exit == 0) rb_words_call(rules, c, &p);
   if (p.exit != 0) {
     c->exit = RB_USAGE;
-    tell(c, &(rb_Fault){name, 0, p.kind, p.message});
+    const char *why = p.message;  /* the name stands before it already */
+    size_t n = strlen(name);
+    if (strncmp(why, "cannot read ", 12) == 0 && strncmp(why + 12, name, n) == 0
+        && strncmp(why + 12 + n, ": ", 2) == 0) why += 12 + n + 2;
+    tell(c, &(rb_Fault){name, 0, p.kind, why});
   }
   if (c->format == TEXT) return;
   json_array_append_new(c->files, json_pack("{s:s, s:b, s:o}", "file", c->file,

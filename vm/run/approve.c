@@ -54,6 +54,16 @@ static int attested (rb_Run *r, const char *role, rb_Problem *p) {
   return 0;
 }
 
+/* there was nobody to ask, or who was asked has gone */
+static int unanswered (rb_Run *r, const char *kind, const char *what,
+                       rb_Problem *p) {
+  if (r->vm->interrupts > 0)
+    return rb_problem(p, RB_INTERRUPTED, kind, "%s: interrupted at the question", what);
+  if (rb_ask_terminal())
+    return rb_problem(p, RB_STOPPED, kind, "%s: the question was not answered", what);
+  return 0;
+}
+
 static int approveone (rb_Run *r, const char *role, const char *what,
                        rb_Problem *p) {
   char question[256];
@@ -64,6 +74,7 @@ static int approveone (rb_Run *r, const char *role, const char *what,
   if (!r->o->yes) {
     snprintf(question, sizeof question, "Approve as %s: %s?", role, what);
     int yes = rb_ask_yes(r->vm->show, question);
+    if (yes < 0 && unanswered(r, "approval", what, p) != 0) return p->exit;
     if (yes < 0)
       return rb_problem(p, RB_STOPPED, "approval", "%s needs your approval as %s: "
                         "run it on a terminal, or with --yes", what, role);
@@ -90,6 +101,8 @@ int rb_confirm (rb_Run *r, rb_Problem *p) {
     snprintf(question, sizeof question, "Go on for real, on %s (production)?",
              rb_target_name(r->vm->target));
     int yes = rb_ask_yes(r->vm->show, question);
+    if (yes < 0 && unanswered(r, "confirmation", rb_target_name(r->vm->target), p) != 0)
+      return p->exit;
     if (yes < 0)
       return rb_problem(p, RB_STOPPED, "confirmation", "%s is production: confirm on a "
                         "terminal, or with --yes", rb_target_name(r->vm->target));

@@ -30,7 +30,9 @@ int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
   *text = given(r, id);
   if (*text == NULL) {
     if (r->vm->dryrun || !rb_ask_terminal()) return 0;
+    double began = rb_person_begin(r->vm);
     *text = rb_ask_line(r->vm->show, question, 0);
+    rb_person_end(r->vm, began);
     if (*text == NULL) return -1;
   }
   rb_record(r->vm, "answer", id, json_pack("{s:o}", "text",
@@ -39,6 +41,7 @@ int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
 }
 
 static int noanswer (lua_State *L, const char *id, const char *question) {
+  if (rb_vm(L)->interrupts > 0) return rb_stop(L, RB_INTERRUPT, "interrupted");
   if (rb_vm(L)->dryrun) return rb_stop(L, RB_DEFER, "needs an answer: %s", question);
   return rb_stop(L, RB_PERSON, "needs an answer: %s (run it on a terminal, or give "
                  "{\"%s\": ...} with --answers FILE)", question, id);
@@ -86,7 +89,9 @@ static int onterminal (lua_State *L, rb_Run *r, const char *question) {
     words[i] = rb_tolstring(L, -1, NULL);
   }
   words[n < 99 ? n : 99] = NULL;
+  double began = rb_person_begin(r->vm);
   int chosen = rb_ask_choice(r->vm->show, question, words);
+  rb_person_end(r->vm, began);
   lua_settop(L, choices);
   return chosen + 1;
 }

@@ -88,6 +88,10 @@ static void choose (rb_Run *r, int first, int last, int taken) {
     r->report.cases[at[pick]].taken = 1;
     return;
   }
+  if (r->vm->interrupts > 0) {
+    fail(r, RB_INTERRUPTED, "interrupted", "interrupted at the question");
+    return;
+  }
   char *all = rb_join(ids);
   snprintf(what, sizeof what, "more than one case is true: %s; choose with --case",
            all != NULL ? all : "");

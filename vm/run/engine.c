@@ -2,6 +2,7 @@
 ** engine.c - `runbook run`: everything before the first step and after the last
 */
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +94,9 @@ static int readparams (rb_Run *r, rb_Problem *p) {
   int defaults = lua_istable(r->L, -1) ? lua_gettop(r->L) : 0;
   rb_Ask ask = !r->o->json && rb_ask_terminal() ? askparam : NULL;
   if (rb_params_read(r->L, &r->outline, r->o->words, defaults, r->o->cases, ask, r,
-                     rb_push_secret, p) != 0) return p->exit;
+                     rb_push_secret, p) != 0)
+    return r->vm->interrupts == 0 ? p->exit
+      : rb_problem(p, RB_INTERRUPTED, "interrupted", "interrupted; nothing was run");
   r->report.params = rb_tojson(r->L, -1);
   grant(r);
   rb_object_new(r);
@@ -140,9 +143,14 @@ static int loadanswers (rb_Run *r, rb_Problem *p) {
   if (r->o->answers == NULL) return 0;
   r->answers = json_load_file(r->o->answers, JSON_REJECT_DUPLICATES, &e);
   if (json_is_object(r->answers)) return 0;
-  return rb_problem(p, RB_USAGE, "usage", "--answers %s: %s", r->o->answers,
-                    r->answers != NULL ? "a JSON object {\"step-id\": \"answer\"} is "
-                    "expected" : e.text);
+  if (access(r->o->answers, R_OK) != 0)
+    return rb_problem(p, RB_USAGE, "usage", "--answers: cannot read %s: %s",
+                      r->o->answers, strerror(errno));
+  if (r->answers != NULL || e.line < 1)
+    return rb_problem(p, RB_USAGE, "usage", "--answers %s: a JSON object "
+                      "{\"step-id\": \"answer\"} is expected", r->o->answers);
+  return rb_problem(p, RB_USAGE, "usage", "--answers %s:%d: %s", r->o->answers, e.line,
+                    e.text);
 }
 
 /* -- limits ---------------------------------------------------------------------------- */

@@ -79,9 +79,9 @@ static int wrong (const Reader *r, const char *where, const char *name,
                     name, why);
 }
 
-/* "there is: block (duration), tenant (identifier)" */
+/* "it takes block (duration), tenant (identifier)" */
 static void listparams (const Reader *r, rb_Buffer *b) {
-  rb_buffer_puts(b, r->o->nparams > 0 ? "there is" : "it takes none");
+  rb_buffer_puts(b, r->o->nparams > 0 ? "it takes" : "it takes none");
   for (int i = 0; i < r->o->nparams; i++) {
     const rb_Param *q = &r->o->params[i];
     if (find(r, q->name) != q) continue;
@@ -220,8 +220,7 @@ static int saymissing (const Reader *r) {
     rb_buffer_printf(&b, "%s%s (%s)%s%s", q == first ? "" : "; ", q->name,
                      q->typename, q->help != NULL ? ", " : "",
                      q->help != NULL ? q->help : "");
-  rb_buffer_printf(&b, "\n  add %s: runbook run %s", several ? "them" : "it",
-                   r->o->name);
+  rb_buffer_printf(&b, "\n  add %s to the command:", several ? "them" : "it");
   for (q = first; q != NULL; q = nextmissing(r, q->name))
     rb_buffer_printf(&b, " %s=...", q->name);
   rb_problem(r->p, RB_USAGE, "parameter", "%s", b.failed ? "out of memory"

@@ -79,9 +79,10 @@ static int manual (Step *st) {
   rb_Run *r = st->r;
   char question[700], *text = NULL;
   if (st->row->manual == NULL || !st->selected) return 1;
-  if (!r->vm->dryrun)
+  if (!r->vm->dryrun && rb_ask_terminal()
+      && json_object_get(r->answers, st->s->id) == NULL)
     rb_note(r->vm, st->s->id, st->row->manual, strlen(st->row->manual));
-  snprintf(question, sizeof question, "%s: done? (yes, or no; a note may follow)",
+  snprintf(question, sizeof question, "%s: done? (yes or no; a note may follow)",
            st->row->title);
   int got = rb_answer(r, st->s->id, question, &text);
   int done = got > 0 && (strncasecmp(text, "y", 1) == 0
@@ -100,6 +101,11 @@ static int manual (Step *st) {
   snprintf(st->end.kind, sizeof st->end.kind, "manual");
   st->end.end = RB_STOPPEDEND;
   st->end.stop = RB_PERSON;
+  if (got < 0 && r->vm->interrupts > 0) {
+    snprintf(st->end.reason, sizeof st->end.reason, "interrupted");
+    snprintf(st->end.kind, sizeof st->end.kind, "interrupted");
+    st->end.stop = RB_INTERRUPT;
+  }
   setreason(st->row, st->end.reason);
   st->failed = 1;
   return 0;
@@ -251,7 +257,7 @@ static int permitted (Step *st) {
       || (deeds && rb_confirm(r, &p) != 0)) {
     st->failed = 1;
     st->end.end = RB_STOPPEDEND;
-    st->end.stop = RB_PERSON;
+    st->end.stop = p.exit == RB_INTERRUPTED ? RB_INTERRUPT : RB_PERSON;
     snprintf(st->end.kind, sizeof st->end.kind, "%s", p.kind);
     snprintf(st->end.reason, sizeof st->end.reason, "%s", p.message);
     setreason(st->row, p.message);

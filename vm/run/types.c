@@ -184,7 +184,7 @@ static int take_date (lua_State *L, const Given *g) {
     return 0;
   int leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
   if (m < 1 || m > 12 || d < 1 || d > length[m - 1] + (m == 2 && leap))
-    return say(g, "a date that there is");
+    return say(g, "a date of the calendar");
   lua_pushlstring(L, g->s, g->n);
   return 1;
 }

@@ -21,12 +21,15 @@
 enum { CTRL_C = 3, CTRL_D = 4, BACKSPACE = 8, CTRL_U = 21, CTRL_Z = 26,
        CTRL_BACKSLASH = 28, DELETE = 127 };
 
+volatile sig_atomic_t rb_asking;
+
 int rb_ask_terminal (void) {
   return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
 
 static void say (rb_Show *s, const char *text) {
   rb_Buffer marked = {0}, b = {0};
+  rb_style_notes(s);
   rb_style_add(&marked, PLAIN, text);
   if (!marked.failed && marked.n >= 4)
     rb_buffer_add(&b, marked.s + 2, marked.n - 4);
@@ -46,10 +49,13 @@ static int readbyte (void) {
 static char *shown (void) {
   rb_Buffer b = {0};
   int c;
+  rb_asking = 1;
   while ((c = readbyte()) >= 0 && c != '\n') {
     char one = (char)c;
     rb_buffer_add(&b, &one, 1);
   }
+  rb_asking = 0;
+  if (c < 0) (void)rb_style_write(STDERR_FILENO, "\n", 1);
   if (c < 0 && b.n == 0) {
     rb_buffer_free(&b);
     return NULL;
@@ -118,7 +124,9 @@ static char *hidden (void) {
   }
   if (b.s != NULL) explicit_bzero(b.s, b.size);
   rb_buffer_free(&b);
+  rb_asking = 1;
   if (c == CTRL_C) raise(SIGINT);
+  rb_asking = 0;
   if (c == CTRL_BACKSLASH) raise(SIGQUIT);
   return NULL;
 }

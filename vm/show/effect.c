@@ -183,7 +183,8 @@ static void effectline (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
                 e->verb != NULL ? e->verb : "");
   if (system_(e) > 0)
     rb_style_addf(&s->text, DIM, "%.*s  ", system_(e), e->target);
-  rb_style_add(&s->text, style, e->summary != NULL ? e->summary : "");
+  const char *words = e->summary != NULL ? e->summary : "";
+  rb_style_add(&s->text, style, words + strspn(words, " "));
   if (e->rows >= 0 && !probe) {
     char plain[32];
     snprintf(plain, sizeof plain, "%lld", e->rows);

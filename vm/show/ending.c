@@ -40,6 +40,14 @@ static Totals totals (const rb_Report *r) {
   return t;
 }
 
+/* the first step of a dry run at which a real one would end, or NULL */
+static const rb_StepRow *obstacle (const rb_Report *r) {
+  for (int i = 0; i < r->nsteps; i++)
+    if (rb_same(r->steps[i].status, "failed") ||
+        rb_same(r->steps[i].status, "refused")) return &r->steps[i];
+  return NULL;
+}
+
 /* -- findings ------------------------------------------------------------------------ */
 
 static int shownwidth (const char *s) {
@@ -102,17 +110,30 @@ static void point (rb_Show *s, Style style, int n, const char *one,
   if (n > 0) rb_style_say(s, 2, style, rb_style_many(text, n, one, many));
 }
 
+/* what a real run would do before it came to the step "at" */
+static void wouldstop (rb_Show *s, const rb_Report *r, const rb_StepRow *at) {
+  char text[160];
+  Totals t = {0};
+  for (const rb_StepRow *step = r->steps; step < at; step++) addstep(&t, step);
+  rb_style_add(&s->text, PLAIN, " A real run would ");
+  if (t.changes + t.notices > 0)
+    rb_style_addf(&s->text, PLAIN, "%s and then ", would(text, &t));
+  rb_style_addf(&s->text, PLAIN, "fail at step %d.", at->n);
+}
+
 static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
   char text[160];
+  const rb_StepRow *at = obstacle(r);
   rb_style_add(&s->text, BOLD, "Nothing was changed.");
-  if (t->changes + t->notices > 0)
+  if (at != NULL) wouldstop(s, r, at);
+  else if (r->error.exit == 0 && t->changes + t->notices > 0)
     rb_style_addf(&s->text, PLAIN, " A real run would %s.", would(text, t));
   else if (t->deferred + t->refused + t->manual == 0 && r->exit == 0)
     rb_style_add(&s->text, PLAIN, " A real run would find nothing to do.");
   rb_style_line(s);
   point(s, RED, t->refused, "step would be refused", "steps would be refused");
-  point(s, YELLOW, t->deferred, "step rests on what has not happened yet",
-        "steps rest on what has not happened yet");
+  point(s, YELLOW, t->deferred, "step cannot be predicted",
+        "steps cannot be predicted");
   point(s, CYAN, t->manual, "step is for a person", "steps are for a person");
   if (r->exit == RB_DONE || r->exit == RB_DEFERRED)
     rb_style_say(s, 0, DIM, "To do it: the same command without --dry-run.");
@@ -171,13 +192,27 @@ static void place (rb_Show *s, const rb_Report *r) {
   rb_style_row(s, "at", PLAIN, text);
 }
 
+/* Is what failed a change, and all that the step tried? */
+static int failedchange (const rb_StepRow *at) {
+  int failed = 0;
+  for (const rb_EffectRow *e = at != NULL ? at->effects : NULL; e != NULL;
+       e = e->next) {
+    if (rb_same(e->kind, "probe")) continue;
+    if (!rb_same(e->outcome, "failed")) return 0;
+    failed = 1;
+  }
+  return failed;
+}
+
 /* how sure we are, and what had been done before */
-static void certainty (rb_Show *s, const rb_Report *r, const Totals *t) {
+static void certainty (rb_Show *s, const rb_Report *r, const Totals *t,
+                       const rb_StepRow *at) {
   char text[160];
   if (rb_same(r->certainty, "unknown") || r->exit == RB_INDOUBT)
     rb_style_row(s, "certainty", BOLDYELLOW, "It may or may not have happened: "
                  "look before you repeat it.");
-  else if (rb_same(r->certainty, "not done"))
+  else if (rb_same(r->certainty, "not done") && t->changes + t->notices > 0 &&
+           failedchange(at))
     rb_style_row(s, "certainty", PLAIN, "Nothing was changed by it.");
   if (t->changes + t->notices > 0) {
     rb_style_addf(&s->lead, DIM, "  %-10s ", "so far");
@@ -185,21 +220,31 @@ static void certainty (rb_Show *s, const rb_Report *r, const Totals *t) {
                   ", and not taken back" : "");
     rb_style_line(s);
   }
-  else if (r->exit != RB_INDOUBT && !rb_same(r->certainty, "unknown") &&
-           !rb_same(r->certainty, "not done"))
+  else if (r->exit != RB_INDOUBT && !rb_same(r->certainty, "unknown"))
     rb_style_row(s, "so far", PLAIN, "Nothing was changed.");
 }
 
+/* was its case not taken, or has nobody decided yet? */
+static int elsewhere (const rb_Report *r, const rb_StepRow *step) {
+  for (int i = 0; i < r->ncases && step->incase != NULL; i++)
+    if (rb_same(r->cases[i].id, step->incase)) return r->cases[i].taken != 1;
+  return 0;
+}
+
+static int leftout (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
+  return step->n <= s->laststep || rb_same(step->status, "unselected") ||
+         elsewhere(r, step);
+}
+
+/* before the first step that would be all of them: not worth a line */
 static void notreached (rb_Show *s, const rb_Report *r) {
   int left = 0, some = 0;
-  for (int i = 0; i < r->nsteps; i++)
-    left += r->steps[i].n > s->laststep &&
-            !rb_same(r->steps[i].status, "unselected");
-  if (left == 0) return;
+  for (int i = 0; i < r->nsteps; i++) left += !leftout(s, r, &r->steps[i]);
+  if (left == 0 || s->laststep == 0) return;
   rb_style_addf(&s->lead, DIM, "  %-10s ", "not done");
   for (int i = 0; i < r->nsteps && some < NAMED; i++) {
     const rb_StepRow *step = &r->steps[i];
-    if (step->n <= s->laststep || rb_same(step->status, "unselected")) continue;
+    if (leftout(s, r, step)) continue;
     rb_style_addf(&s->text, DIM, "%s%d %s", some++ > 0 ? ", " : "", step->n,
                   step->title != NULL ? step->title : step->id);
   }
@@ -207,17 +252,33 @@ static void notreached (rb_Show *s, const rb_Report *r) {
   rb_style_line(s);
 }
 
+/* What was done may make another case true: the one that was taken is named. */
+static void addcases (rb_Show *s, const rb_Report *r) {
+  for (int i = 0; i < r->ncases; i++)
+    if (r->cases[i].taken == 1)
+      rb_style_addf(&s->text, BOLD, " --case %s", r->cases[i].id);
+}
+
 /* what to type next; a usage error has said it in its message */
 static void whatnext (rb_Show *s, const rb_Report *r) {
   const char *what = "goes on there, once the cause is mended";
   if (r->run[0] == '\0' || r->exit == RB_USAGE || r->exit == RB_LOCKED) return;
-  if (r->exit == RB_INDOUBT) what = "--dry-run  shows how it is now: look before you repeat it";
-  else if (r->exit == RB_STOPPED) what = "goes on there, once that is settled";
-  else if (r->exit == RB_INTERRUPTED) what = "goes on there";
   rb_style_addf(&s->lead, DIM, "  %-10s ", "next");
   rb_style_add(&s->text, PLAIN, "the same command");
-  if (r->errorstep != NULL)
-    rb_style_addf(&s->text, BOLD, " with --from %s", r->errorstep);
+  if (r->errorstep != NULL) {
+    rb_style_add(&s->text, PLAIN, " with");
+    addcases(s, r);
+    rb_style_addf(&s->text, BOLD, " --from %s", r->errorstep);
+  }
+  if (r->exit == RB_INDOUBT) {
+    rb_style_add(&s->text, BOLD, " --dry-run");
+    what = "shows how it is now";
+  }
+  else if (r->errorstep == NULL) what = "begins anew";
+  else if (rb_same(r->error.kind, "manual"))
+    what = "goes on there, once it is done: say so on a terminal or with --answers";
+  else if (r->exit == RB_STOPPED || r->exit == RB_INTERRUPTED)
+    what = "goes on there";
   rb_style_addf(&s->text, DIM, " %s", what);
   rb_style_line(s);
 }
@@ -227,11 +288,9 @@ static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
   headline(s, r, at);
   if (r->error.message[0] != '\0' && !said(r, at))
     rb_style_row(s, r->error.kind, RED, r->error.message);
-  else if (r->error.kind[0] != '\0' && at != NULL)
-    rb_style_row(s, "kind", PLAIN, r->error.kind);
   place(s, r);
   if (isdry(r)) return;
-  certainty(s, r, t);
+  certainty(s, r, t, at);
   notreached(s, r);
   whatnext(s, r);
 }

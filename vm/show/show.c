@@ -13,6 +13,7 @@
 
 #define DRAWN 0.1     /* seconds between two drawings of progress */
 #define SAID 10.0     /* and between two lines of it without a terminal */
+#define HELD 1.0      /* a step's notes wait so long for its line */
 
 static double seconds (void) {
   struct timespec t;
@@ -33,6 +34,7 @@ void rb_show_close (rb_Show *s) {
   rb_buffer_free(&s->text);
   rb_buffer_free(&s->lead);
   rb_buffer_free(&s->right);
+  rb_buffer_free(&s->notes);
   free(s);
 }
 
@@ -55,6 +57,7 @@ void rb_show_case (rb_Show *s, const rb_Report *r, const rb_CaseRow *c) {
 void rb_show_end (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
   if (s == NULL || s->json) return;
   rb_style_measure(s);
+  s->began = 0;
   rb_terminal_step(s, r, step);
   rb_style_flush(s);
 }
@@ -76,6 +79,7 @@ static void document (rb_Buffer *out, char *json, int exit) {
 void rb_show_finish (rb_Show *s, const rb_Report *r) {
   if (s == NULL) return;
   rb_style_measure(s);
+  rb_style_notes(s);
   if (s->json) document(&s->out, rb_json_report(r), r->exit);
   else rb_terminal_end(s, r);
   rb_style_flush(s);
@@ -109,6 +113,7 @@ void rb_show_begin (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
   if (s == NULL) return;
   s->livetime = seconds();
   if (!s->live) return;
+  s->began = s->livetime;
   rb_style_measure(s);
   snprintf(text, sizeof text, "%3d  %s ...", step->n,
            step->title != NULL ? step->title : "");
@@ -122,6 +127,7 @@ void rb_show_progress (rb_Show *s, const rb_StepRow *step, const char *what,
   if (s == NULL || s->json ||
       now - s->livetime < (s->live ? DRAWN : SAID)) return;
   s->livetime = now;
+  if (now - s->began > HELD) rb_style_notes(s);
   rb_style_count(n, done);
   rb_style_count(of, total);
   snprintf(text, sizeof text, "%3d  %.100s: %s%s%s %.200s%s%s", step->n,
@@ -132,8 +138,24 @@ void rb_show_progress (rb_Show *s, const rb_StepRow *step, const char *what,
   else rb_show_note(s, text);
 }
 
+/* On a terminal what a step says stands below its line, unless that is long
+** in coming: then at once. */
+static void holdnote (rb_Show *s, const char *text) {
+  rb_Buffer out = s->out;
+  rb_style_measure(s);
+  s->out = s->notes;
+  rb_style_say(s, 6, PLAIN, text);
+  s->notes = s->out;
+  s->out = out;
+  if (seconds() - s->began > HELD) rb_style_notes(s);
+}
+
 void rb_show_note (rb_Show *s, const char *text) {
   rb_Buffer b = {0};
+  if (s != NULL && s->began > 0 && s->fold) {
+    holdnote(s, text);
+    return;
+  }
   rb_Show plain = {0};
   rb_Show *p = s != NULL ? s : &plain;
   rb_style_add(&p->text, PLAIN, text);

@@ -8,6 +8,8 @@
 #ifndef rb_show_h
 #define rb_show_h
 
+#include <signal.h>
+
 #include "vm/run/report.h"
 
 typedef struct rb_Show rb_Show;
@@ -49,6 +51,7 @@ int rb_show_delivered (void);
 
 /* Questions, on the terminal: 1 yes, 0 no, -1 no terminal (or its end). */
 int rb_ask_terminal (void);   /* is there one? */
+extern volatile sig_atomic_t rb_asking;  /* is a question open? */
 int rb_ask_yes (rb_Show *s, const char *question);
 /* A line (malloc'ed, without its newline); NULL: no terminal, or its end. */
 char *rb_ask_line (rb_Show *s, const char *question, int hidden);

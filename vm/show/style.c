@@ -248,6 +248,10 @@ void rb_style_error (rb_Show *s, rb_Buffer *out) {
   rb_buffer_clear(out);
 }
 
+void rb_style_notes (rb_Show *s) {
+  if (s != NULL && s->notes.n > 0) rb_style_error(s, &s->notes);
+}
+
 void rb_style_clear (rb_Show *s) {
   if (!s->liveline) return;
   (void)rb_style_write(STDERR_FILENO, "\r\33[K", 4);

@@ -29,6 +29,8 @@ struct rb_Show {
   int lastcase;     /* the last line was a case: no empty line after it */
   int laststep;     /* n of the last step that was shown */
   int broken;       /* standard output is gone */
+  double began;     /* when the step that runs now began; 0: none does */
+  rb_Buffer notes;  /* its lines for people, which follow its own line */
   rb_Buffer out, text, lead, right;  /* what is being put together */
 };
 
@@ -56,6 +58,9 @@ void rb_style_row (rb_Show *s, const char *label, Style style, const char *text)
 /* Writes s->out (or 'out', to standard error) and empties it. */
 void rb_style_flush (rb_Show *s);
 void rb_style_error (rb_Show *s, rb_Buffer *out);
+
+/* Writes the notes that are held back, for what follows belongs below them. */
+void rb_style_notes (rb_Show *s);
 
 /* Removes the line of progress. */
 void rb_style_clear (rb_Show *s);

@@ -141,8 +141,26 @@ static int quiet (const rb_StepRow *step) {
   return rb_same(step->status, "skipped") || rb_same(step->status, "unselected");
 }
 
-static void stepline (rb_Show *s, const rb_StepRow *step) {
-  const struct Status *status = statusof(step->status);
+/* ended by the person at the keyboard, not by what it did */
+static int interrupted (const rb_StepRow *step) {
+  return rb_same(step->status, "failed") && rb_same(step->reason, "interrupted");
+}
+
+/* Did a person say that it is done? */
+static int answered (const rb_Report *r, const rb_StepRow *step) {
+  return !isdry(r) && rb_same(step->status, "manual") && step->reason == NULL;
+}
+
+static const struct Status *shown (const rb_Report *r, const rb_StepRow *step) {
+  static const struct Status
+    stopped = {"failed", "interrupted", BOLDYELLOW},
+    byhand = {"manual", "done by hand", GREEN};
+  return interrupted(step) ? &stopped : answered(r, step) ? &byhand
+                           : statusof(step->status);
+}
+
+static void stepline (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
+  const struct Status *status = shown(r, step);
   char time[32];
   rb_style_addf(&s->lead, DIM, "%3d  ", step->n);
   rb_style_add(&s->text, quiet(step) ? DIM : BOLD,
@@ -172,17 +190,21 @@ static void verifywaits (rb_Show *s, const rb_Report *r,
   for (const rb_EffectRow *e = step->effects; e != NULL && !known; e = e->next)
     if (e->path != NULL && strstr(e->path, "/verify/") != NULL)
       known = rb_terminal_assumed(r, e, steps, sizeof steps);
+  int named = known && step->reason != NULL &&
+              strncmp(step->reason, "needs the outcome of", 20) == 0;
   if (!known) snprintf(steps, sizeof steps, "%d", step->n);
   rb_style_addf(&s->lead, PLAIN, "%*s", BODY, "");
   rb_style_addf(&s->text, YELLOW, "verify waits for the outcome of %s %s",
                 strchr(steps, ',') != NULL ? "steps" : "step", steps);
-  if (aboutverify(step))
+  if (aboutverify(step) && !named)
     rb_style_addf(&s->text, DIM, " (%s)", step->reason);
   rb_style_line(s);
 }
 
 static void verify (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
   if (rb_same(step->verify, "deferred")) verifywaits(s, r, step);
+  else if (rb_same(step->verify, "failed") && interrupted(step))
+    rb_style_say(s, BODY, YELLOW, "verify did not come to its end");
   else if (rb_same(step->verify, "failed"))
     rb_style_say(s, BODY, RED, isdry(r) ? "verify fails" : "verify failed");
   else if (rb_same(step->verify, "passed") && isdry(r))
@@ -196,7 +218,8 @@ static void verify (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
 /* why it is as it is, unless a line above has said it already */
 static void reason (rb_Show *s, const rb_StepRow *step) {
   const struct Status *status = statusof(step->status);
-  if (step->reason == NULL || quiet(step) || aboutverify(step)) return;
+  if (step->reason == NULL || quiet(step) || aboutverify(step) ||
+      interrupted(step)) return;
   if (step->manual != NULL && strstr(step->reason, step->manual) != NULL) return;
   Style style = status->style == BOLDRED ? RED
               : status->style == GREEN ? DIM : status->style;
@@ -209,7 +232,7 @@ static void person (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
     rb_style_addf(&s->text, CYAN, "needs the approval of: %s", step->approve);
     rb_style_line(s);
   }
-  if (step->manual == NULL) return;
+  if (step->manual == NULL || answered(r, step)) return;
   rb_style_addf(&s->lead, CYAN, "%*sto do  ", BODY, "");
   rb_style_add(&s->text, PLAIN, step->manual);
   rb_style_line(s);
@@ -217,7 +240,9 @@ static void person (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
 
 void rb_terminal_step (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
   s->laststep = step->n;
-  stepline(s, step);
+  stepline(s, r, step);
+  if (s->notes.n > 0) rb_buffer_add(&s->out, s->notes.s, s->notes.n);
+  rb_buffer_clear(&s->notes);
   if (quiet(step)) return;
   person(s, r, step);
   rb_terminal_effects(s, r, step);

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Questions of a run, on a terminal of our own: who thinks for long, and who gives up.
+. "$(dirname "$0")/lib.sh"
+me=$(id -un)
+cat > "$tmp/runbook.config.lua" <<LUA
+return { target = "local", roles = { owner = { "$me" } },
+  targets = {
+    ["local"] = { kind = "sandbox", allow = { files = { "$tmp" } } },
+    prod = { kind = "production", allow = { files = { "$tmp" } } } } }
+LUA
+export RUNBOOK_CONFIG=$tmp/runbook.config.lua TERM=xterm
+t() { printf '%s\n' "$1" > "$tmp/t.lua"; }
+
+# talk "PROMPT" SECONDS KEYS ... -- arguments: waits for each prompt, thinks, types
+cat > "$tmp/talk.py" <<'PY'
+import os, pty, sys, time
+at = sys.argv.index("--")
+turns, words = sys.argv[1:at], sys.argv[at + 1:]
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(words[0], words)
+seen, end = "", time.time() + 60
+def look():
+    global seen
+    try:
+        more = os.read(fd, 4096)
+    except OSError:
+        more = b""
+    seen += more.decode(errors="replace")
+    return more
+for i in range(0, len(turns), 3):
+    while turns[i] not in seen and time.time() < end and look():
+        pass
+    time.sleep(float(turns[i + 1]))
+    os.write(fd, turns[i + 2].encode().decode("unicode_escape").encode())
+while time.time() < end and look():
+    pass
+code = os.waitpid(pid, 0)[1]
+sys.stdout.write(seen.replace("\r", ""))
+sys.exit(os.waitstatus_to_exitcode(code) & 255)
+PY
+talk() { out=$("$python" "$tmp/talk.py" "$@" 2>&1); rc=$?; }
+
+t 'return runbook { title = "t", step "A" { timeout = "5s", probe = function (run)
+  run:finding("x", run:ask { id = "x", question = "which?" }) end } }'
+talk 'which?' 6 'that\n' -- "$runbook" run "$tmp/t.lua"
+is "who thinks for longer than a script may compute is heard" "$rc $(grep -c 'x  that' <<<"$out")" "0 1"
+talk 'which?' .1 '\x03' -- "$runbook" run "$tmp/t.lua"
+is "Ctrl-C at a question: interrupted" "$rc" 130
+has "it says so" "$out" "Interrupted at step 1"
+hasnot "nothing is under way" "$out" "stopping after"
+
+t 'return runbook { title = "t", approve = "owner", step "A" { remedy = function () file.write("'"$tmp"'/made", "x") end } }'
+talk 'y/N' .1 '\x03' -- "$runbook" run "$tmp/t.lua"
+is "Ctrl-C at the approval: interrupted, nothing done" "$rc $(test -e "$tmp/made" || echo none)" "130 none"
+talk 'y/N' .1 '\x04' -- "$runbook" run "$tmp/t.lua"
+is "Ctrl-D at the approval: stopped, nothing done" "$rc $(test -e "$tmp/made" || echo none)" "3 none"
+has "it says why" "$out" "the question was not answered"
+talk 'y/N' .1 'n\n' -- "$runbook" run "$tmp/t.lua"
+is "no at the approval: stopped, nothing done" "$rc $(test -e "$tmp/made" || echo none)" "3 none"
+
+t 'return runbook { title = "t", step "A" { remedy = function () file.write("'"$tmp"'/made", "x") end } }'
+talk 'y/N' .1 '\x03' -- "$runbook" run "$tmp/t.lua" --target prod
+is "Ctrl-C at the question of production" "$rc $(test -e "$tmp/made" || echo none)" "130 none"
+has "the plan was shown before it" "$out" "A real run would make 1 change."
+
+t 'return runbook { title = "t", params = { p = { "string", required = true } }, step "A" { probe = function () end } }'
+talk 'p (string)' .1 '\x03' -- "$runbook" run "$tmp/t.lua"
+is "Ctrl-C where a parameter is asked for" "$rc" 130
+has "it says that nothing was run" "$out" "interrupted; nothing was run"
+
+t 'return runbook { title = "t", step "A" { manual = "turn the key" },
+  step "B" { probe = function (run) run:note("the note") end } }'
+talk 'done?' .1 'yes\n' -- "$runbook" run "$tmp/t.lua"
+is "a manual step that was done" "$rc $(grep -c 'turn the key' <<<"$out")" "0 1"
+has "it says who did it" "$out" "done by hand"
+has "a note stands below the line of its step" "$(grep -A1 '2  B  ' <<<"$out")" "      the note"

@@ -5,7 +5,8 @@ me=$(id -un)
 cat > "$tmp/runbook.config.lua" <<LUA
 return { target = "local", roles = { owner = { "$me" }, cto = { "ada" } },
   targets = {
-    ["local"] = { kind = "sandbox", allow = { files = { "$tmp" } }, limits = { files = 3 } },
+    ["local"] = { kind = "sandbox", allow = { files = { "$tmp" } }, limits = { files = 3 },
+      systems = { s = { http = "http://127.0.0.1:9" } } },
     prod = { kind = "production", allow = { files = { "$tmp" } } } } }
 LUA
 export RUNBOOK_CONFIG=$tmp/runbook.config.lua
@@ -43,6 +44,22 @@ t 'local n = 0
 return runbook { title = "t", step "A" { retry = { times = 1, every = "10ms" }, verify = function () n = n + 1 return n == 3 end } }'
 rb run "$tmp/t.lua" --json
 is "and not for ever" "$rc" 1
+
+t 'local n = 0
+return runbook { title = "t", step "A" { retry = { times = 3, every = "10ms" }, verify = function (run) n = n + 1 run:finding("n", n) expect(n > 1, "more") end } }'
+rb run "$tmp/t.lua" --json
+is "a verification by expect, too, and no more often than needed" "$rc $(j '[.findings[].value] | join(",")')" "0 1,2"
+t 'return runbook { title = "t", step "A" { retry = { times = 3, every = "1m" }, verify = function () return false end } }'
+timeout 20 "$runbook" run "$tmp/t.lua" --timeout 1s >/dev/null 2>&1
+is "no nap beyond the time of the run" "$?" 1
+t 'return runbook { title = "t", params = { dir = { "string", required = true } },
+  step "A" { on_failure = "continue", probe = function (run) run:sleep "5s" end },
+  step "B" { remedy = function (run) file.write(run.dir .. "/late", "x") end } }'
+rb run "$tmp/t.lua" dir="$tmp" --timeout 200ms --json
+is "nothing starts after the time of the run" "$rc $(j '.steps[1].status') $(test -e "$tmp/late" || echo none)" "1 failed none"
+t 'return runbook { title = "t", step "A" { manual = function (run) run:wait_until("x", { within = "1s" }, function () return true end) return "turn" end } }'
+rb run "$tmp/t.lua" --dry-run --json
+is "a text cannot wait" "$rc $(j '.steps[0].status')" "0 manual"
 
 # -- cases -------------------------------------------------------------------------
 t 'local function touch (name) return { remedy = function (run) file.write(run.dir .. "/" .. name, "x") end } end
@@ -90,6 +107,11 @@ is "--limit lowers" "$(ls "$tmp" | grep -c ^many)" 1
 rm -f "$tmp"/many*
 rb run "$tmp/t.lua" dir="$tmp" --limit files=100 --json
 is "--limit cannot raise" "$(ls "$tmp" | grep -c ^many)" 3
+
+t 'local s = system "s"
+return runbook { title = "t", limits = { http_writes = 1 }, step "A" { retry = { times = 2, every = "10ms" }, remedy = function () s.http:post("/x") end } }'
+rb run "$tmp/t.lua" --json
+hasnot "what was not done has used up nothing" "$(j .error.message)" "limit"
 
 # -- people --------------------------------------------------------------------------------
 t 'return runbook { title = "t", approve = "owner", step "A" { probe = function () end } }'

@@ -115,6 +115,13 @@ holds "run:each: order, limit, failures, read-only run" '
   local sum = 0
   for _, v in ipairs(run:each(many, { limit = 100 }, function (n) return n end)) do sum = sum + v end
   assert(sum == 12502500)'
+holds "run:each: a list that raises in the middle" '
+  local list = setmetatable({}, { __len = function () return 40 end,
+    __index = function (_, i) if i == 20 then error "boom" end return i end })
+  local ok, e = pcall(run.each, run, list, function (n) run:sleep "50ms" return n end)
+  assert(not ok and e:find "boom")
+  local t = {} for i = 1, 300000 do t[i % 1000 + 1] = { i } end
+  run:sleep "100ms"'
 holds "run:wait_until and run:hold" '
   local n = 0
   assert(run:wait_until("three", { every = "1ms", within = "1s" }, function () n = n + 1 return n == 3 and "yes" end) == "yes")

@@ -209,6 +209,7 @@ static int outcome (lua_State *L, int failed, int n) {
   }
   int doubt = failed && doubtful(L, t);
   record(L, t, failed, doubt);
+  if (failed && !doubt) rb_limits_return(t);
   if (doubt) {
     clearplan(L, t);
     return rb_stop(L, RB_DOUBT, "%s", rb_error_field(L, "message"));
@@ -451,9 +452,12 @@ static int start (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   rb_Call *c = &t->call;
   if (rb_stopped(t)) return rb_stop_now(L);
+  c->grace = 0;
+  if (rb_timeleft(L) <= 0) return rb_stop(L, RB_TIMEOUT, "ran out of time");
   rb_buffer_clear(&c->path);
   rb_buffer_printf(&c->path, "%s/%d", t->path, ++t->n);
   c->pledged = c->previewing = c->keyed = 0;
+  memset(c->charged, 0, sizeof c->charged);
   c->since = -1;
   c->read = NULL;
   c->deadline = 0;

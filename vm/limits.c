@@ -34,8 +34,9 @@ lua_Integer rb_limit (lua_State *L, const char *name) {
 }
 
 /* Adds n to what was used, or says why not. */
-static int charge (rb_VM *vm, const char *name, long long n, char *why,
+static int charge (rb_Task *t, const char *name, long long n, char *why,
                    size_t size) {
+  rb_VM *vm = t->vm;
   int i = find(name);
   if (i < 0) {
     snprintf(why, size, "no limit is called '%s'", name);
@@ -48,13 +49,21 @@ static int charge (rb_VM *vm, const char *name, long long n, char *why,
              vm->limit[i]);
     return 1;
   }
-  if (!single(name)) vm->used[i] = sum;
+  if (single(name)) return 0;
+  vm->used[i] = sum;
+  t->call.charged[i] += n;
   return 0;
+}
+
+void rb_limits_return (rb_Task *t) {
+  for (int i = 0; rb_limitnames[i] != NULL; i++)
+    t->vm->used[i] -= t->call.charged[i];
+  memset(t->call.charged, 0, sizeof t->call.charged);
 }
 
 void rb_charge (lua_State *L, const char *name, lua_Integer n) {
   char why[256];
-  if (charge(rb_vm(L), name, n, why, sizeof why))
+  if (charge(rb_taskof(L), name, n, why, sizeof why))
     rb_fail(L, "limit", RB_NOTDONE, "%s", why);
 }
 
@@ -63,7 +72,8 @@ int rb_limits_charge (lua_State *L, char *why, size_t size) {
   if (lua_getfield(L, -1, "counts") == LUA_TTABLE) {
     lua_pushnil(L);
     while (!over && lua_next(L, -2) != 0) {
-      over = charge(rb_vm(L), lua_tostring(L, -2), lua_tointeger(L, -1), why, size);
+      over = charge(rb_taskof(L), lua_tostring(L, -2), lua_tointeger(L, -1), why,
+                    size);
       lua_pop(L, 1);
     }
   }

@@ -391,20 +391,30 @@ static void runready (rb_VM *vm) {
   }
 }
 
+/* The tape cannot be written. What was about to be done will not be; a deed that
+** was, and whose outcome did not get there, is in doubt. */
+static void broken (rb_VM *vm, rb_FieldRun *field, const char *why) {
+  int doubt = 0;
+  for (int i = 0; i < vm->ndeliver; i++)
+    doubt |= vm->deliver[i]->state == RB_DELIVER && vm->deliver[i]->call.pledged;
+  if (field->stop == RB_DOUBT) return;
+  if (field->stop == RB_GO || doubt)
+    snprintf(field->why, sizeof field->why, "%s%.900s", doubt ? "something was done "
+             "whose outcome is not on the tape: " : "", why);
+  field->stop = doubt ? RB_DOUBT : RB_BROKEN;
+}
+
 /* Everything queued is durable; those who waited for it go on, in order. */
 static void commit (rb_VM *vm, rb_FieldRun *field) {
   rb_Problem p = {0};
   vm->lastcommit = rb_now();
-  if (vm->tape != NULL && rb_tape_commit(vm->tape, &p) != 0) {
-    if (field->stop == RB_GO)
-      snprintf(field->why, sizeof field->why, "%s", p.message);
-    field->stop = RB_BROKEN;
-  }
+  int bad = vm->tape != NULL && rb_tape_commit(vm->tape, &p) != 0;
+  if (bad) broken(vm, field, p.message);
   int n = vm->ndeliver;
   vm->ndeliver = 0;
   for (int i = 0; i < n; i++) {
     rb_Task *t = vm->deliver[i];
-    if (field->stop == RB_BROKEN) over(t, RB_GONE);
+    if (bad || field->stop == RB_BROKEN) over(t, RB_GONE);
     else rb_task_ready(t);
   }
 }
@@ -424,6 +434,7 @@ static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
 void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
   if (vm->lastcommit == 0) vm->lastcommit = rb_now();
   for (;;) {
+    checkinterrupt(vm, field);  /* before anything starts */
     runready(vm);
     if (field->live == 0 || vm->abandoned) return;
     for (int i = 0; i < vm->nturns; i++) vm->turns[i].fn(vm->turns[i].ud);

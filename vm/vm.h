@@ -60,6 +60,7 @@ typedef struct rb_Call {
   struct rb_ResourceBox *box;
   rb_Effect effect;
   int previewing, pledged, wanted, attempt;
+  long long charged[16];  /* against the limits, by this attempt */
   int keyed;           /* predict or preview asked for a key */
   int since;           /* deeds planned up to the oldest of its keys; -1: none asked */
   const char *read;    /* "predicted", "real", "as of now", or NULL */
@@ -322,6 +323,8 @@ void rb_planned_free (rb_VM *vm);
 
 /* [-0, +0, m]  Charges the `counts` of the plan at the top: 0, or 1 and words. */
 int rb_limits_charge (lua_State *L, char *why, size_t size);
+/* What was not done has used nothing up. */
+void rb_limits_return (rb_Task *t);
 /* Lowers a limit ("--limit" and runbooks); -1 for an unknown name. */
 int rb_limits_lower (rb_VM *vm, const char *name, long long n);
 

@@ -50,6 +50,8 @@ static void begin (lua_State *L, Each *e) {
   rb_Task *b = rb_task_new(L, t, t->field, path, 1);
   b->each = e;
   b->index = i;
+  lua_pushvalue(L, STATE);  /* it lives as long as any of its branches */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, b);
   rb_assume_all(&b->assumes, &t->assumes);
   e->live++;
 }

@@ -119,6 +119,15 @@ static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
   rb_task_freeall(&f);
 }
 
+/* 0: the run has no time left for that */
+static int nap (const rb_VM *vm, double seconds) {
+  if (vm->rundeadline != 0 && rb_now() + seconds >= vm->rundeadline) return 0;
+  struct timespec t = {.tv_sec = (time_t)seconds};
+  t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
+  nanosleep(&t, NULL);
+  return 1;
+}
+
 /* Functions that only look are simply run again; the effects of others are
 ** retried one by one, by the gate. */
 void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
@@ -129,12 +138,10 @@ void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
   attempt(r, &once, spec->path, end);
   for (int i = 1; looks && i <= spec->retries; i++) {
     int failed = end->end == RB_RAISED
-                 || (end->end == RB_ENDED && !end->truthy
+                 || (end->end == RB_ENDED && !end->truthy && !end->nilresult
                      && strcmp(spec->word, "verify") == 0);
     if (!failed || r->vm->interrupts > 0 || r->vm->dryrun) return;
-    struct timespec nap = {.tv_sec = (time_t)spec->every};
-    nap.tv_nsec = (long)((spec->every - (double)nap.tv_sec) * 1e9);
-    nanosleep(&nap, NULL);
+    if (!nap(r->vm, spec->every)) return;
     rb_field_clear(end);
     snprintf(path, sizeof path, "%s~%d", spec->path, i + 1);
     attempt(r, &once, path, end);

@@ -107,8 +107,14 @@ static void showwait (lua_State *L, const Wait *w) {
   shownote(L, text);
 }
 
-static int waitfor (lua_State *L, int hold) {
+/* A title is made outside of any step: there is nothing that could wait. */
+static void checkwait (lua_State *L) {
   luaL_checkudata(L, RUN, RB_RUNTYPE);
+  if (rb_taskof(L)->field == NULL) luaL_error(L, "nothing can wait here");
+}
+
+static int waitfor (lua_State *L, int hold) {
+  checkwait(L);
   luaL_checkstring(L, WHAT);
   luaL_checktype(L, OPTS, LUA_TTABLE);
   luaL_checktype(L, FN, LUA_TFUNCTION);
@@ -135,7 +141,7 @@ static int slept (lua_State *L, int status, lua_KContext ctx) {
 
 static int run_sleep (lua_State *L) {
   double seconds;
-  luaL_checkudata(L, RUN, RB_RUNTYPE);
+  checkwait(L);
   luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING
                 && rb_duration(lua_tostring(L, 2), &seconds), 2,
                 "a duration such as \"10s\" expected");

@@ -150,7 +150,7 @@ def read(f):
             break
         name, _, value = h.partition(":")
         q["headers"][name.strip().lower()] = value.strip()
-    q["body"] = f.read(int(q["headers"].get("content-length", 0))).decode("latin-1")
+    q["body"] = f.read(int(q["headers"].get("content-length", 0))).decode("utf-8", "replace")
     q["path"] = q["target"].split("?")[0]
     q["host"] = q["headers"].get("host", "")
     return q

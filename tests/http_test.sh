@@ -20,13 +20,14 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert
   -subj /CN=localhost -addext subjectAltName=DNS:localhost >/dev/null 2>&1
 start tls --tls "$tmp/cert.pem" "$tmp/key.pem"; tls=https://localhost:$port
 
-export SECRET_TOKEN='tok-5e3f&8a/21' BASIC=http://ope%40tor:p%3Ass%2Fword@${url#http://}
+export ODD='o"d\d~!(é)/ secret' SECRET_TOKEN='tok-5e3f&8a/21' BASIC=http://ope%40tor:p%3Ass%2Fword@${url#http://}
 cat >"$tmp/runbook.config.lua" <<END
 return {
   target = "local",
   targets = { ["local"] = { kind = "sandbox", systems = {
     bad = { http = { url = "$url", headers = { ["X-Token"] = secret "SECRET_TOKEN" },
       probes = { "POST /echo", "POST /find/{what}", "POST /ok?list=1" }, timeout = "5s" } },
+    told = { http = "$url", settings = { token = secret "ODD" } },
     keyed = { http = { url = "$url", idempotency = "Idempotency-Key" } },
     gone = { http = "http://127.0.0.1:1" },
     nowhere = { http = "http://nowhere.invalid" },
@@ -85,6 +86,8 @@ finds "json()" 'h:get("/ok"):json().status' '"ok"'
 finds "integers and floats" '{ math.type(h:get("/ok"):json().n), math.type(h:get("/ok"):json().half) }' '["integer","float"]'
 finds "lists" '#h:get("/ok"):json().list' 3
 finds "a null is not absent" '{ h:get("/ok"):json().none == nil, h:get("/ok"):json().nope == nil }' '[false,true]'
+finds "an empty list stays one" 'h:post("/echo", { json = { h:get("/ok"):json().deep, {}, json.array {} } }):json().body' '"[{\"a\":[[]]},{},[]]"'
+finds "null goes back as it came" 'h:post("/echo", { json = { a = h:get("/ok"):json().none } }):json().body' '"{\"a\":null}"'
 finds "a number that is too large for an integer" 'h:get("/big-number"):json().id > 1e29' true
 finds "a gzip body" 'h:get("/gzip"):json().packed' true
 finds "HEAD has no body" '{ h:head("/ok").status, h:head("/ok").body }' '[200,""]'
@@ -296,6 +299,15 @@ hasnot "no password" "$out$err" 'ss/word'
 hasnot "... nor as it was sent" "$out$err" 'p%3Ass'
 hasnot "... nor a bearer token in a preview" "$out" abcdefgh
 hasnot "no secret header, though the server echoed it" "$out$err" "$SECRET_TOKEN"
+for way in 'json = { token = t }' 'form = { token = t }' 'query = { token = t }' 'headers = { token = t }' 'body = t'; do
+  change "local t = system('told').settings.token
+    a'told':post('/202', { $way })"
+  is "a secret as ${way%% *}: exit" "$rc" 0
+  shown=$(jq -r '.steps[0].effects[0] | .after.value, .summary' <<<"$out")
+  has "... is redacted" "$shown" '[redacted ODD]'
+  hasnot "... wholly" "$shown" secret
+done
+is "... but for the server" "$(asked '.target == "/202" and (.body | startswith("{\"token"))' | jq -r '.[-1].body | fromjson.token')" "$ODD"
 misused "the base URL is not the script's" 'h:get("/x", { url = "http://evil" })' "unknown option 'url'"
 
 # -- TLS ---------------------------------------------------------------------------------------------------------------------

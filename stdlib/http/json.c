@@ -1,9 +1,10 @@
 /*
 ** json.c - JSON as Lua values and back
 **
-** As everywhere in the stdlib: null is the light userdata NULL (json.null), an
-** array is a plain list, integers stay integers. Trees are parked in a
-** userdata, so that no error of Lua's can leak one.
+** As in the module json: null is the light userdata NULL (json.null), an array
+** is a plain list, one that is empty has the type json.array, integers stay
+** integers. Trees are parked in a userdata, so that no error of Lua's can leak
+** one.
 */
 
 #include <jansson.h>
@@ -14,6 +15,7 @@
 #include "stdlib/http/http.h"
 
 #define TREE "http.json"
+#define ARRAY "json.array"
 #define MAXDEPTH 100
 
 /* -- trees ------------------------------------------------------------------ */
@@ -67,11 +69,20 @@ static json_t *scalar (lua_State *L, Tree *tree) {
   }
 }
 
+/* is the table at the top, which has no items, a list all the same? */
+static int isemptylist (lua_State *L) {
+  int top = lua_gettop(L);
+  int is = luaL_getmetafield(L, top, "__jsonarray") != LUA_TNIL
+           || (luaL_getmetafield(L, top, "__name") == LUA_TSTRING
+               && strcmp(lua_tostring(L, -1), ARRAY) == 0);
+  lua_settop(L, top);
+  return is;
+}
+
 /* is the table at the top a list? */
 static int islist (lua_State *L) {
   size_t n = lua_rawlen(L, -1), keys = 0;
-  if (n == 0) return luaL_getmetafield(L, -1, "__jsonarray") != LUA_TNIL
-                     && (lua_pop(L, 1), 1);
+  if (n == 0) return isemptylist(L);
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) keys++;
   return keys == n;
 }
@@ -156,6 +167,7 @@ static void push (lua_State *L, const json_t *j) {
         push(L, item);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
       }
+      if (json_array_size(j) == 0) rb_settype(L, ARRAY);
       break;
     case JSON_STRING:
       lua_pushlstring(L, json_string_value(j), json_string_length(j));
@@ -168,7 +180,7 @@ static void push (lua_State *L, const json_t *j) {
 }
 
 int rb_http_fromjson (lua_State *L, const char *s, size_t n) {
-  size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+  size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
   json_error_t e;
   Tree *tree = newtree(L);
   tree->root = json_loadb(s, n, flags, &e);

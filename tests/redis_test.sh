@@ -196,6 +196,9 @@ while IFS='|' read -r call part; do refused "$call" "r:command($call)" "$part"; 
 END
 refused "keys by name" 'r:keys "*"' 'keys is refused'
 refused "set in a probe" 'r:set("s", "x")' 'redis.set is a remedy'
+refused "blocking in a list" 'r:command("XREAD", { "BLOCK", 0, "STREAMS", "x", "$" })' 'XREAD is refused'
+refused "a subcommand in a list" 'r:command("CONFIG", { "SET", "maxmemory", "1gb" })' 'is a remedy'
+refused "a name in a list" 'r:command { "SET", "s", "x" }' 'string expected, got table'
 p "XREAD that does not block is a probe" '#r:command("XREAD", "COUNT", 1, "STREAMS", "x", "0")' 1
 book remedy 'local e = err(r.command, r, "GREET", "x") find(run, e.message)'
 rb run "$tmp/t.lua" --json
@@ -274,6 +277,7 @@ r "lists as arguments" 'find(run, r:sadd("k2", { "a", "b" }) .. r:zadd("k3", { x
 r "numbers come back as they were" 'r:set("k", 0.1) r:zadd("kz", 1/3, "m") find(run, tostring(r:get "k" == "0.1") .. tostring(r:zscore("kz", "m") == 1/3)) r:del("k", "kz")' truetrue
 r "a secret in the middle" 'r:set("a b\0c", "\1\2\255") find(run, tostring(r:get "a b\0c" == "\1\2\255")) r:del "a b\0c"' true
 r "command: a remedy" 'find(run, table.concat(r:command("LPOP", "l", 2), "")) r:command("LPUSH", "l", "b", "a")' ab
+r "command: what looks, in a list, as a remedy" 'find(run, table.concat(r:command("COMMAND", { "GETKEYS", "get", "a" })))' a
 r "command: an error of the server is not done" 'local e = err(r.command, r, "LSET", "l", 99, "x") find(run, e.kind .. " " .. e.certainty)' 'server not done'
 book remedy 'r:command("EVAL", "redis.call(\"set\", \"half\", 1) error(\"x\")", 0)'
 rb run "$tmp/t.lua" --json

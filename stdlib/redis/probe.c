@@ -188,9 +188,14 @@ static int raw (lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* The gate has decided by the arguments as they came; here they are words, and
+** what is not known to look is not sent from a probe. */
 int rb_redis_command (lua_State *L) {
   rb_redis_args(L, NULL);
-  if (rb_redis_classify(L) != RB_PROBE) return rb_redis_deed(L);
+  if (rb_maychange(L)) return rb_redis_deed(L);
+  if (rb_redis_classify(L) != RB_PROBE)
+    return rb_fail(L, "refused", RB_NOTDONE, "%s: %s is not known to change "
+                   "nothing", rb_resource(L)->name, lua_tostring(L, 2));
   return send(L, raw);
 }
 

@@ -38,24 +38,38 @@ static int isbreak (const char *s, size_t n) {
 
 /* the options of `set`: an undo says exactly what stood there */
 static void readoptions (lua_State *L, Change *c) {
-  Entry e;
-  size_t n, len;
   if (lua_isnoneornil(L, 4)) return;
   luaL_checktype(L, 4, LUA_TTABLE);
   lua_getfield(L, 4, "line");
   c->line = luaL_optinteger(L, -1, 0);
   lua_getfield(L, 4, "text");
-  c->text = luaL_optlstring(L, -1, NULL, &n);
-  if (c->text == NULL) return;
-  int one = rb_env_find(c->text, n, c->name, &e) == 1 && e.start == 0 && e.end == n;
+  c->text = luaL_optstring(L, -1, NULL);
+}
+
+/* A line that was the last, and not ended, comes with the end of the line before
+** it: how long is that? */
+static size_t leading (const char *text) {
+  return text[0] == '\n' ? 1 : text[0] == '\r' && text[1] == '\n' ? 2 : 0;
+}
+
+/* the line that is given has to mean the value that is given */
+static void checktext (lua_State *L, const Change *c) {
+  Entry e;
+  size_t n = strlen(c->text), len = 0;
+  int one = rb_env_find(c->text, n, c->name, &e) == 1 && e.start == leading(c->text)
+            && e.end == n;
   const char *value = one ? rb_env_pushvalue(L, c->text, &e, &len) : NULL;
   luaL_argcheck(L, one && len == c->len && memcmp(value, c->value, len) == 0, 4,
                 "text is no line that sets this name to this value");
 }
 
 static void wantset (lua_State *L, Change *c) {
-  c->value = rb_env_checkvalue(L, 3, &c->len);
   readoptions(L, c);
+  if (c->text == NULL) c->value = rb_env_checkvalue(L, 3, &c->len);
+  else {
+    c->value = luaL_checklstring(L, 3, &c->len);  /* newlines, too, if they were there */
+    checktext(L, c);
+  }
   size_t n = c->text != NULL ? strlen(c->text) : 0;
   if (c->there && c->len == c->oldlen && memcmp(c->value, c->old, c->len) == 0
       && (c->text == NULL || (n == c->e.end - c->e.start
@@ -144,7 +158,7 @@ static void pushreplaced (lua_State *L, const Change *c) {
   size_t from = e->value, to = e->value + e->valuelen;
   if (c->text != NULL) { from = e->start; to = e->end; }
   lua_pushlstring(L, c->s, from);
-  if (c->text != NULL) lua_pushstring(L, c->text);
+  if (c->text != NULL) lua_pushstring(L, c->text + leading(c->text));
   else {
     char *room = lua_newuserdatauv(L, 2 * c->len + 2, 0);
     lua_pushlstring(L, room, rb_env_encode(c->value, c->len, e, room));
@@ -170,9 +184,10 @@ static void pushinserted (lua_State *L, const Change *c) {
   const char *end = first != NULL && first > c->s && first[-1] == '\r' ? "\r\n" : "\n";
   size_t at = offset(c);
   int open = at == c->n && c->n > 0 && !isbreak(c->s, c->n);
+  size_t lead = c->text != NULL ? leading(c->text) : 0;
   lua_pushlstring(L, c->s, at);
-  lua_pushstring(L, open ? end : "");
-  if (c->text != NULL) lua_pushstring(L, c->text);
+  lua_pushstring(L, open && lead == 0 ? end : "");
+  if (c->text != NULL) lua_pushstring(L, c->text + (open ? 0 : lead));
   else pushassignment(L, c);
   int ended = c->text != NULL && isbreak(c->text, strlen(c->text));
   int whole = c->text != NULL && at == c->n;  /* exactly as it stood there */
@@ -182,15 +197,19 @@ static void pushinserted (lua_State *L, const Change *c) {
   lua_concat(L, 4);
 }
 
-/* [-0, +1, m]  without the line; the last one that is not ended takes the end of
-** the line before it along */
+/* where the line begins that is to be removed: the last one that is not ended
+** takes the end of the line before it along */
+static size_t removedfrom (const Change *c) {
+  size_t from = c->e.start;
+  if (c->e.end < c->n || isbreak(c->s, c->n) || from == 0) return from;
+  from--;
+  return from > 0 && c->s[from - 1] == '\r' ? from - 1 : from;
+}
+
+/* [-0, +1, m] */
 static void pushremoved (lua_State *L, const Change *c) {
-  size_t from = c->e.start, to = c->e.end;
-  if (to == c->n && !isbreak(c->s, c->n) && from > 0) {
-    from--;
-    if (from > 0 && c->s[from - 1] == '\r') from--;
-  }
-  lua_pushlstring(L, c->s, from);
+  size_t to = c->e.end;
+  lua_pushlstring(L, c->s, removedfrom(c));
   lua_pushlstring(L, c->s + to, c->n - to);
   lua_concat(L, 2);
 }
@@ -288,23 +307,43 @@ static void pushsummary (lua_State *L, const Change *c) {
   }
 }
 
+/* Does taking the item out of the new text give the old text, to the byte? (Not
+** when the item brought quotes with it.) */
+static int removes (lua_State *L, const Change *c, const char *new, size_t n) {
+  Change r = {.verb = REMOVE, .name = c->name, .s = new, .n = n, .item = c->item,
+              .itemlen = c->itemlen};
+  int top = lua_gettop(L);
+  size_t len;
+  r.there = rb_env_find(new, n, r.name, &r.e);
+  r.old = rb_env_pushvalue(L, new, &r.e, &r.oldlen);
+  pushwithout(L, &r);
+  r.value = lua_tolstring(L, -1, &r.len);
+  pushreplaced(L, &r);
+  const char *back = lua_tolstring(L, -1, &len);
+  int same = len == c->n && memcmp(back, c->s, len) == 0;
+  lua_settop(L, top);
+  return same;
+}
+
 /* [-0, +0, m]  what brings back exactly what stood there. Where nothing stood the
 ** name is unset; an item that was added is removed, so that others that come
 ** later stay. */
-static void setinverse (lua_State *L, const Change *c) {
+static void setinverse (lua_State *L, const Change *c, const char *new, size_t n) {
+  int item = c->there && c->verb == ADD && removes(L, c, new, n);
   lua_createtable(L, 4, 0);
-  lua_pushstring(L, !c->there ? "unset" : c->verb == ADD ? "remove" : "set");
+  lua_pushstring(L, !c->there ? "unset" : item ? "remove" : "set");
   lua_rawseti(L, -2, 1);
   lua_pushstring(L, c->name);
   lua_rawseti(L, -2, 2);
   if (c->there) {
-    if (c->verb == ADD) lua_pushlstring(L, c->item, c->itemlen);
+    if (item) lua_pushlstring(L, c->item, c->itemlen);
     else lua_pushlstring(L, c->old, c->oldlen);
     lua_rawseti(L, -2, 3);
   }
-  if (c->there && c->verb != ADD) {
+  if (c->there && !item) {
+    size_t from = c->verb == UNSET ? removedfrom(c) : c->e.start;
     lua_createtable(L, 0, 2);
-    lua_pushlstring(L, c->s + c->e.start, c->e.end - c->e.start);
+    lua_pushlstring(L, c->s + from, c->e.end - from);
     lua_setfield(L, -2, "text");
     lua_pushinteger(L, c->e.line);
     lua_setfield(L, -2, "line");
@@ -372,7 +411,7 @@ static int preview (lua_State *L, Verb verb) {
   }
   setguard(L, p);
   setshown(L, &c, p->path, new, newlen);
-  setinverse(L, &c);
+  setinverse(L, &c, new, newlen);
   setwrites(L, p->path, new, newlen);
   return 1;
 }

@@ -229,6 +229,7 @@ dry "not a number" 'r:incr "s"' '.[0].reason' '"s.redis: s holds \"hello\", whic
 dry "a command of which only the keys are known" 'r:command("LPOP", "l")' '.[0] | [.verdict, .before.value, .after.type, .guarded, .undo]' '["would do",["a","b","c"],"unknown",true,"automatic"]'
 dry "a script" 'r:command("EVAL", "return 1", 0)' '.[0] | [.verdict, .guarded, .undo]' '["would do",false,"irreversible: what it changes is not known beforehand"]'
 dry "how much FLUSHDB removes" 'r:command "FLUSHDB"' '.[0].summary' '"FLUSHDB removes 7 keys"'
+dry "characters are not cut in two" 'r:set("s", ("ä"):rep(100))' '.[0].summary | contains("ä...")' true
 dry "too few arguments" 'r:command("LPUSH", "l")' '.[0].verdict' '"would refuse"'
 dry "an unknown command" 'r:command("GREET", "x")' '.[0].verdict' '"would refuse"'
 dry "no right" 'r:command("FLUSHALL")' '.[0].verdict' '"would refuse"'
@@ -355,6 +356,9 @@ bad proxy "$port" WATCH do SET s theirs; with "$(url owner "$badport")" "$(url w
 r "somebody else was there after the preview" 'local e = err(r.set, r, "s", "ours") find(run, e.kind .. " " .. e.certainty) find(run, e.message)' \
   'drift not done s.redis: s has changed since it was looked at (its value): expected "hello" without an expiry, found "theirs" without an expiry; nothing was changed'
 is "theirs stays" "$(admin get s)" theirs
+admin set s hello >/dev/null
+bad proxy "$port" WATCH do SET s theirs; with "$(url owner "$badport")" "$(url watcher)"
+r "nothing is watched afterwards" 'err(r.set, r, "s", "ours") r:command("EVAL", "redis.call(\"set\", \"s\", \"mine\")", 0) find(run, r:set("w", "1") .. r:del "w")' OK1
 bad proxy "$port" MULTI do SET s later; with "$(url owner "$badport")" "$(url watcher)"
 r "somebody else was there after the second look" 'local e = err(r.set, r, "s", "ours") find(run, e.kind .. " " .. e.certainty)' 'drift not done'
 is "theirs stays then, too" "$(admin get s)" later

@@ -82,6 +82,14 @@ rb run "$tmp/t.lua" dir="$tmp" --case asked --json
 is "an asked case is taken by --case" "$rc $(test -e "$tmp/third" && echo yes)" "0 yes"
 is "--case skips what only diagnoses" "$(j '.steps[0].status')" skipped
 
+t 'return runbook { title = "t", case "one" { title = "One", when = function (run) return run:ask { id = "q", question = "?" } == "y" end, step "S" { probe = function () end } } }'
+rb run "$tmp/t.lua" --json; is "a when that asks, without a terminal: exit 3" "$rc $(j .status)" "3 stopped"
+t 'return runbook { title = "t", case "one" { title = "One", when = function () while true do end end, step "S" { probe = function () end } } }'
+rb run "$tmp/t.lua" --json; is "a when that never ends: a mistake of the script, exit 2" "$rc" 2
+t 'return runbook { title = "t", case "one" { title = "One", when = function (run) run:fail "no" end, step "S" { probe = function () end } }, step "Later" { probe = function () end } }'
+rb run "$tmp/t.lua" --json; is "a when that fails: exit 1" "$rc $(j '.steps[1].status')" "1 skipped"
+rb run "$tmp/t.lua" --dry-run --json; is "and a dry run goes on" "$rc $(j '.steps[1].status')" "1 done"
+
 # -- selection ------------------------------------------------------------------------
 t 'local function touch (name) return function (run) file.write(run.dir .. "/" .. name, "x") end end
 return runbook { title = "t", params = { dir = { "string", required = true } },
@@ -150,10 +158,13 @@ t 'return runbook { title = "t", lock = "x:{a}", params = { a = { "string", defa
 sleep 0.6
 rb run "$tmp/t.lua" --json; is "a lock that is held: exit 5" "$rc" 5
 has "it says who holds it" "$(j .error.message)" "$me"
-rb run "$tmp/t.lua" --dry-run --json; is "a dry run says so, too" "$rc" 5
+rb run "$tmp/t.lua" --dry-run --json; is "a dry run says so, too, and goes on" "$rc $(j '.steps[0].status')" "5 done"
 rb run "$tmp/t.lua" a=2 --dry-run --json; is "another lock is free" "$rc" 0
 wait $holder
 rb run "$tmp/t.lua" --dry-run --json; is "and free once the holder has gone" "$rc" 0
+
+t 'return runbook { title = "t", lock = "x", case "one" { title = "One", lock = "x", when = function () return true end, step "A" { probe = function () end } } }'
+rb run "$tmp/t.lua" --json; is "a runbook and its case with the same lock" "$rc" 0
 
 # -- what follows from a planned deed ------------------------------------------------------------
 t 'return runbook { title = "t", params = { dir = { "string", required = true } },

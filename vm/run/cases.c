@@ -37,6 +37,21 @@ static void setevidence (rb_CaseRow *row, const char *why) {
   row->evidence = *why != '\0' ? strdup(why) : NULL;
 }
 
+/* A `when` that failed ends the run; a dry run never stops early: 1. */
+static int failed (rb_Run *r, const rb_FieldEnd *end, const char *why) {
+  rb_Problem *p = &r->report.error;
+  int exit = rb_field_exit(r, end), first = p->exit == 0;
+  r->failed++;
+  if (first) {
+    rb_problem(p, exit, end->kind, "%s", why);
+    snprintf(p->file, sizeof p->file, "%s", end->file);
+    p->line = end->line;
+  }
+  if (r->vm->dryrun && exit != RB_INTERRUPTED) return 1;
+  r->stop = exit;
+  return 0;
+}
+
 /* evaluates the `when` of one case; 0: the run cannot go on */
 static int evaluate (rb_Run *r, int i) {
   const rb_Case *c = &r->outline.cases[i];
@@ -60,11 +75,9 @@ static int evaluate (rb_Run *r, int i) {
                 sizeof why) : end.reason);
   } else {
     snprintf(why, sizeof why, "case %.60s: %.500s", c->id, end.reason);
-    fail(r, end.stop == RB_INTERRUPT ? RB_INTERRUPTED : strcmp(end.kind, "script")
-         == 0 && !r->started ? RB_USAGE : RB_FAILED, end.kind, why);
-    snprintf(r->report.error.file, sizeof r->report.error.file, "%s", end.file);
-    r->report.error.line = end.line;
-    goes = 0;
+    goes = failed(r, &end, why);
+    row->taken = -1;
+    setevidence(row, end.reason);
   }
   rb_field_clear(&end);
   return goes;
@@ -122,8 +135,8 @@ static void enter (rb_Run *r, int i) {
   char *lock = rb_words_render(r, &c->lock);
   if (rb_approve(r, c->approve, what, &p) != 0
       || (lock != NULL && rb_lock(r, lock, &p) != 0)) {
-    r->report.error = p;
-    r->stop = p.exit;
+    if (r->report.error.exit == 0) r->report.error = p;
+    if (!r->vm->dryrun || p.exit != RB_LOCKED) r->stop = p.exit;
   }
   free(lock);
   if (c->limitsref != RB_NOREF) {
@@ -141,13 +154,16 @@ static void enter (rb_Run *r, int i) {
 
 /* decides a group and enters what was taken */
 static void group (rb_Run *r, int first) {
-  int last = first, taken = 0;
+  int last = first, taken = 0, open = 0;
   while (last + 1 < r->outline.ncases
          && r->outline.cases[last + 1].group == r->outline.cases[first].group) last++;
   if (!chosen(r, first, last))
     for (int i = first; i <= last; i++)
       if (!evaluate(r, i)) return;
-  for (int i = first; i <= last; i++) taken += r->report.cases[i].taken == 1;
+  for (int i = first; i <= last; i++) {
+    taken += r->report.cases[i].taken == 1;
+    open += r->report.cases[i].taken == -1;
+  }
   choose(r, first, last, taken);
   if (r->stop != 0) return;
   for (int i = first; i <= last; i++) {
@@ -157,7 +173,7 @@ static void group (rb_Run *r, int first) {
       rb_show_case(r->vm->show, &r->report, row);
     if (r->stop != 0) return;
   }
-  if (taken == 0) saynone(r, first, last);
+  if (taken == 0 && open == 0) saynone(r, first, last);
 }
 
 /* -- selection --------------------------------------------------------------------- */

@@ -512,6 +512,7 @@ static void execute (rb_Run *r) {
   showplan(r);
   rb_show_start(vm->show, rep);
   r->stop = enter(r);
+  if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
   rb_steps_run(r);
   conclude(r);
   if (vm->dryrun) setdigest(r);
@@ -549,7 +550,8 @@ static void cleanup (rb_Run *r) {
   json_decref(r->answers);
   rb_state_free(r->L);
   rb_config_free(config);
-  if (r->lockfd > 0) close(r->lockfd);
+  for (int i = 0; i < r->nlocks; i++) close(r->locks[i]);
+  free(r->locks);
   if (nested == 0) rb_redact_free();
 }
 

@@ -148,6 +148,22 @@ void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
   }
 }
 
+/* a mistake of the script's, not of the world's */
+static int mistaken (const rb_FieldEnd *end) {
+  static const char *const kinds[] = {"script", "runaway", "memory", NULL};
+  for (const char *const *k = kinds; *k != NULL; k++)
+    if (strcmp(end->kind, *k) == 0) return 1;
+  return 0;
+}
+
+int rb_field_exit (const rb_Run *r, const rb_FieldEnd *end) {
+  if (end->end == RB_STOPPEDEND && end->stop == RB_DOUBT) return RB_INDOUBT;
+  if (end->end == RB_STOPPEDEND && end->stop == RB_INTERRUPT) return RB_INTERRUPTED;
+  if (end->end == RB_STOPPEDEND && end->stop == RB_PERSON) return RB_STOPPED;
+  if (strcmp(end->kind, "drift") == 0) return RB_STALE;
+  return mistaken(end) && !r->started ? RB_USAGE : RB_FAILED;
+}
+
 void rb_field_clear (rb_FieldEnd *end) {
   free(end->assumes.n);
   end->assumes = (rb_Assumes){0};

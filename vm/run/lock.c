@@ -48,8 +48,32 @@ static int heldby (int fd, const char *name, rb_Problem *p) {
                     "%s", name, who[0] != '\0' ? who : "it does not say which");
 }
 
+/* a runbook and its case may name the same lock */
+static int ours (const rb_Run *r, int fd) {
+  struct stat st, held;
+  if (fstat(fd, &st) != 0) return 0;
+  for (int i = 0; i < r->nlocks; i++)
+    if (fstat(r->locks[i], &held) == 0 && held.st_ino == st.st_ino
+        && held.st_dev == st.st_dev) return 1;
+  return 0;
+}
+
+/* says in the file who holds it, and keeps it */
+static int keep (rb_Run *r, int fd) {
+  char line[300], host[64] = "";
+  gethostname(host, sizeof host - 1);
+  int n = snprintf(line, sizeof line, "run %s by %.60s on %s (process %ld) since %s\n",
+                   r->report.run, r->who, host, (long)getpid(), r->report.started);
+  int *list = realloc(r->locks, ((size_t)r->nlocks + 1) * sizeof *list);
+  if (list == NULL) return -1;
+  r->locks = list;
+  if (ftruncate(fd, 0) != 0 || write(fd, line, (size_t)n) != n) return -1;
+  r->locks[r->nlocks++] = fd;
+  return 0;
+}
+
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
-  char dir[4096], file[256], path[4400], line[300], host[64] = "";
+  char dir[4096], file[256], path[4400];
   if (!folder(dir, sizeof dir))
     return rb_problem(p, RB_USAGE, "lock", "cannot make the folder of locks: %s",
                       strerror(errno));
@@ -59,23 +83,20 @@ int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
   if (fd < 0)
     return rb_problem(p, RB_USAGE, "lock", "cannot open the lock %s: %s", path,
                       strerror(errno));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  int mine = ours(r, fd), dry = r->vm->dryrun;  /* that looks, and holds nothing */
+  if (!mine && flock(fd, (dry ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
     heldby(fd, name, p);
     close(fd);
     return p->exit;
   }
-  if (r->vm->dryrun) {  /* it looked; it holds nothing */
+  if (mine || dry) {
     close(fd);
     return 0;
   }
-  gethostname(host, sizeof host - 1);
-  int n = snprintf(line, sizeof line, "run %s by %s on %s (process %ld) since %s\n",
-                   r->report.run, r->who, host, (long)getpid(), r->report.started);
-  if (ftruncate(fd, 0) != 0 || write(fd, line, (size_t)n) != n) {
+  if (keep(r, fd) != 0) {
     close(fd);
     return rb_problem(p, RB_USAGE, "lock", "cannot write the lock %s: %s", path,
                       strerror(errno));
   }
-  r->lockfd = fd;
   return 0;
 }

@@ -183,7 +183,8 @@ static int run_evidence (lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
   luaL_checkany(L, 3);
   rb_record(rb_vm(L), "evidence", rb_taskof(L)->path,
-            json_pack("{s:s,s:o}", "name", name, "value", rb_tojson(L, 3)));
+            json_pack("{s:o,s:o}", "name", rb_jsontext(name, strlen(name)),
+                      "value", rb_tojson(L, 3)));
   return 0;
 }
 

@@ -115,6 +115,6 @@ void rb_report_finding (rb_Run *r, lua_State *L, const char *name, int idx,
   if (list == NULL) { luaL_error(L, "not enough memory"); return; }
   rep->findings = list;
   list[rep->nfindings++] = (rb_Finding){copy(name), rb_tojson(L, idx), status};
-  rb_record(r->vm, "finding", rb_taskof(L)->path, json_pack("{s:s,s:o,s:s?}",
-            "name", name, "value", rb_tojson(L, idx), "status", status));
+  rb_record(r->vm, "finding", rb_taskof(L)->path, json_pack("{s:o,s:o,s:s?}",
+            "name", rb_jsontext(name, strlen(name)), "value", rb_tojson(L, idx), "status", status));
 }

@@ -25,7 +25,7 @@ struct rb_Run {
   char deferwhy[1200];
   int failed, warned, refused, undecided, planned;  /* steps so far */
   int started;           /* a deed was begun */
-  int lockfd;
+  int *locks, nlocks;    /* descriptors of those that are held */
   int stop;              /* exit code that ends the run; 0: goes on */
   int production;        /* confirmed, or not asked for */
 };
@@ -64,6 +64,8 @@ typedef struct rb_FieldSpec {
 
 void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end);
 void rb_field_clear (rb_FieldEnd *end);
+/* the exit code of a run that a field ended so */
+int rb_field_exit (const rb_Run *r, const rb_FieldEnd *end);
 
 /* -- step.c, cases.c ------------------------------------------------------------- */
 

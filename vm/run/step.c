@@ -171,7 +171,7 @@ static const char *drystatus (const Step *st) {
   return deeds > 0 ? "unchanged" : "done";
 }
 
-static int exitof (const Step *st);
+static int exitof (const Step *st) { return rb_field_exit(st->r, &st->end); }
 
 static const char *realstatus (const Step *st) {
   int changed = 0, deeds = 0;
@@ -200,24 +200,6 @@ static void seterror (Step *st, int exit) {
   snprintf(rep->certainty, sizeof rep->certainty, "%s", st->end.certainty);
   free(rep->errorstep);
   rep->errorstep = strdup(st->s->id);
-}
-
-/* a mistake of the script's, not of the world's */
-static int mistaken (const Step *st) {
-  static const char *const kinds[] = {"script", "runaway", "memory", NULL};
-  for (const char *const *k = kinds; *k != NULL; k++)
-    if (strcmp(st->end.kind, *k) == 0) return 1;
-  return 0;
-}
-
-static int exitof (const Step *st) {
-  if (st->doubt) return RB_INDOUBT;
-  if (st->end.end == RB_STOPPEDEND && st->end.stop == RB_INTERRUPT)
-    return RB_INTERRUPTED;
-  if (st->end.end == RB_STOPPEDEND && st->end.stop == RB_PERSON)
-    return RB_STOPPED;
-  if (strcmp(st->end.kind, "drift") == 0) return RB_STALE;
-  return mistaken(st) && !st->r->started ? RB_USAGE : RB_FAILED;
 }
 
 static void remember (Step *st) {

@@ -224,7 +224,7 @@ static int iscut (const Pattern *q, const Text *t, size_t i, size_t k) {
   const char *scheme = strstr(q->text, "://");
   size_t least = scheme != NULL ? (size_t)(scheme + 3 - q->text) + MINIMUM : MINIMUM;
   size_t left = t->n - i;
-  return k >= least && (left == 0 || (left < 3 && isescape(t->s[i]))
+  return k >= least && (left == 0 || (left < 3 && (isescape(t->s[i]) || isescape(t->s[i - 1])))
                         || (left >= 3 && memcmp(t->s + i, "...", 3) == 0));
 }
 

@@ -1,7 +1,7 @@
 -- Put up a maintenance page, and take it down again.
 --
 -- The web server of this example shows a page as long as its file exists. The
--- dry run shows the file as it would be; undo takes it away by itself.
+-- dry run shows the file as it would be.
 --
 --   runbook run examples/maintenance_page.lua page=/srv/www/maintenance.html -n
 

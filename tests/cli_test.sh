@@ -45,6 +45,7 @@ fails "a word too many" "does not take 'x'" version x
 fails "an option of another command" "version has no option --target" version --target t
 fails "a number that is none" "--last takes a number" history --last none
 fails "a number too small" "--last takes a number" history --last 0
+fails "an approval without its person" "--approved-by takes ROLE=WHO:NOTE" run x --approved-by cto
 
 cat > "$tmp/runbook.config.lua" <<'LUA'
 return { runbooks = { "." }, target = "a", targets = { a = { kind = "sandbox" }, b = { kind = "sandbox" } } }

@@ -383,6 +383,9 @@ static int system_new (lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   if (vm->target != NULL && rb_target_resources(vm->target, name) == NULL) {
     const char *near = rb_nearest(name, rb_target_systems(vm->target));
+    if (vm->config != NULL && rb_config_file(vm->config) == NULL)
+      return luaL_error(L, "no system '%s': there is no configuration that names one "
+                        "(write ./runbook.config.lua, or give --config)", name);
     return luaL_error(L, near != NULL ? "no system '%s' on target '%s' (did you "
                       "mean '%s'?)" : "no system '%s' on target '%s'", name,
                       rb_target_name(vm->target), near);

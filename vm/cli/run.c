@@ -73,12 +73,28 @@ static const char **joinwords (const rb_Arguments *a, const char *const *set) {
   return words;
 }
 
+/* --approved-by that names no role would never count: better said at once */
+static int checkapproved (const char *const *given, rb_Problem *p) {
+  for (; *given != NULL; given++) {
+    const char *eq = strchr(*given, '=');
+    if (eq == NULL || eq == *given || eq[1] == '\0' || eq[1] == ':')
+      return rb_problem(p, RB_USAGE, "usage", "--approved-by takes ROLE=WHO:NOTE, such "
+                        "as cto=ada:\"phone 03:12\", not '%s'", *given);
+  }
+  return 0;
+}
+
 int rb_cmd_run (int argc, char **argv) {
   Line line = {0};
   rb_Arguments a;
   rb_Problem p = {0};
   int status = rb_options_read(&rb_command_run, argc, argv, &line, &a);
   if (status != 0) return status;
+  if (checkapproved(line.o.approved_by, &p) != 0) {
+    rb_show_problem(&p, a.json);
+    rb_options_free(&a);
+    return p.exit;
+  }
   const char **words = joinwords(&a, line.set);
   if (words != NULL) {
     line.o.file = a.words[0];

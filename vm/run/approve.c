@@ -107,8 +107,7 @@ int rb_confirm (rb_Run *r, rb_Problem *p) {
       return rb_problem(p, RB_STOPPED, "confirmation", "%s is production: confirm on a "
                         "terminal, or with --yes", rb_target_name(r->vm->target));
     if (yes == 0)
-      return rb_problem(p, RB_STOPPED, "confirmation", "not confirmed; nothing was "
-                        "changed");
+      return rb_problem(p, RB_STOPPED, "confirmation", "not confirmed");
   }
   r->production = 1;
   return 0;

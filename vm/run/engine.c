@@ -324,6 +324,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   rb_Report *rep = &r->report;
   rb_ulid(rep->run);
   rep->mode = vm->dryrun ? "dry-run" : "run";
+  rep->before = nested > 0;
   rep->target = strdup(rb_target_name(vm->target));
   rep->kind = strdup(rb_target_kind(vm->target));
   if (rb_report_open(r, p) != 0) return p->exit;

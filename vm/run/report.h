@@ -88,6 +88,7 @@ typedef struct rb_Report {
   rb_Problem error;               /* exit 0: none */
   char certainty[12];             /* "not done", "unknown", or "" */
   char *errorstep;                /* id, or NULL */
+  int before;                     /* the plan that a real run shows first */
 } rb_Report;
 
 #endif

@@ -135,7 +135,8 @@ static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
   point(s, YELLOW, t->deferred, "step cannot be predicted",
         "steps cannot be predicted");
   point(s, CYAN, t->manual, "step is for a person", "steps are for a person");
-  if (r->exit == RB_DONE || r->exit == RB_DEFERRED)
+  if (r->before) rb_buffer_puts(&s->out, "\n");
+  else if (r->exit == RB_DONE || r->exit == RB_DEFERRED)
     rb_style_say(s, 0, DIM, "To do it: the same command without --dry-run.");
 }
 

@@ -146,6 +146,13 @@ static int interrupted (const rb_StepRow *step) {
   return rb_same(step->status, "failed") && rb_same(step->reason, "interrupted");
 }
 
+/* Did the run stop here for a person? What ended it was no failure. */
+static int stopped (const rb_Report *r, const rb_StepRow *step) {
+  return rb_same(step->status, "failed") &&
+         (r->error.exit == RB_STOPPED || r->error.exit == RB_INTERRUPTED) &&
+         rb_same(r->errorstep, step->id);
+}
+
 /* Did a person say that it is done? */
 static int answered (const rb_Report *r, const rb_StepRow *step) {
   return !isdry(r) && rb_same(step->status, "manual") && step->reason == NULL;
@@ -153,10 +160,11 @@ static int answered (const rb_Report *r, const rb_StepRow *step) {
 
 static const struct Status *shown (const rb_Report *r, const rb_StepRow *step) {
   static const struct Status
-    stopped = {"failed", "interrupted", BOLDYELLOW},
+    ended = {"failed", "interrupted", BOLDYELLOW},
+    waits = {"failed", "stopped", BOLDYELLOW},
     byhand = {"manual", "done by hand", GREEN};
-  return interrupted(step) ? &stopped : answered(r, step) ? &byhand
-                           : statusof(step->status);
+  return interrupted(step) ? &ended : stopped(r, step) ? &waits
+       : answered(r, step) ? &byhand : statusof(step->status);
 }
 
 static void stepline (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
@@ -216,12 +224,13 @@ static void verify (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
 }
 
 /* why it is as it is, unless a line above has said it already */
-static void reason (rb_Show *s, const rb_StepRow *step) {
-  const struct Status *status = statusof(step->status);
+static void reason (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
+  const struct Status *status = shown(r, step);
   if (step->reason == NULL || quiet(step) || aboutverify(step) ||
       interrupted(step)) return;
   if (step->manual != NULL && strstr(step->reason, step->manual) != NULL) return;
   Style style = status->style == BOLDRED ? RED
+              : status->style == BOLDYELLOW ? YELLOW
               : status->style == GREEN ? DIM : status->style;
   rb_style_say(s, BODY, style, step->reason);
 }
@@ -247,5 +256,5 @@ void rb_terminal_step (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
   person(s, r, step);
   rb_terminal_effects(s, r, step);
   verify(s, r, step);
-  reason(s, step);
+  reason(s, r, step);
 }

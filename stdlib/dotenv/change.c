@@ -168,13 +168,15 @@ static void pushreplaced (lua_State *L, const Change *c) {
   lua_concat(L, 3);
 }
 
-static size_t offset (const Change *c) {
+/* where a new line goes; *line is the one that begins there */
+static size_t offset (const Change *c, lua_Integer *line) {
   size_t at = 0;
-  for (lua_Integer line = 1; line < c->line && at < c->n; line++) {
+  for (*line = 1; (c->line == 0 || *line < c->line) && at < c->n; ) {
     const char *nl = memchr(c->s + at, '\n', c->n - at);
     at = nl != NULL ? (size_t)(nl - c->s) + 1 : c->n;
+    *line += nl != NULL;
   }
-  return c->line > 0 ? at : c->n;
+  return at;
 }
 
 /* [-0, +1, m]  a new line, at its place or at the end. A file whose last line is
@@ -182,12 +184,13 @@ static size_t offset (const Change *c) {
 static void pushinserted (lua_State *L, const Change *c) {
   const char *first = memchr(c->s, '\n', c->n);
   const char *end = first != NULL && first > c->s && first[-1] == '\r' ? "\r\n" : "\n";
-  size_t at = offset(c);
+  lua_Integer line;
+  size_t at = offset(c, &line), lead = c->text != NULL ? leading(c->text) : 0;
   int open = at == c->n && c->n > 0 && !isbreak(c->s, c->n);
-  size_t lead = c->text != NULL ? leading(c->text) : 0;
+  int early = line < c->line;  /* the break before it is missing, too */
   lua_pushlstring(L, c->s, at);
   lua_pushstring(L, open && lead == 0 ? end : "");
-  if (c->text != NULL) lua_pushstring(L, c->text + (open ? 0 : lead));
+  if (c->text != NULL) lua_pushstring(L, c->text + (open || early ? 0 : lead));
   else pushassignment(L, c);
   int ended = c->text != NULL && isbreak(c->text, strlen(c->text));
   int whole = c->text != NULL && at == c->n;  /* exactly as it stood there */

@@ -5,7 +5,7 @@ me=$(id -un)
 cat > "$tmp/runbook.config.lua" <<LUA
 return { target = "local", roles = { owner = { "$me" } },
   targets = {
-    ["local"] = { kind = "sandbox", allow = { files = { "$tmp" } } },
+    ["local"] = { kind = "sandbox", allow = { files = { "$tmp" }, programs = { "sleep" } } },
     prod = { kind = "production", allow = { files = { "$tmp" } } } } }
 LUA
 export RUNBOOK_CONFIG=$tmp/runbook.config.lua TERM=xterm
@@ -75,3 +75,9 @@ talk 'done?' .1 'yes\n' -- "$runbook" run "$tmp/t.lua"
 is "a manual step that was done" "$rc $(grep -c 'turn the key' <<<"$out")" "0 1"
 has "it says who did it" "$out" "done by hand"
 has "a note stands below the line of its step" "$(grep -A1 '2  B  ' <<<"$out")" "      the note"
+
+t 'return runbook { title = "t", step "A" { remedy = function () exec.run { "sleep", "20" } end } }'
+talk 'A ...' .5 '\x03' 'stopping after' .1 '\x03' -- "$runbook" run "$tmp/t.lua"
+is "Ctrl-C twice in the middle of a deed: in doubt" "$rc" 6
+has "it says which deed" "$out" "exec.run    run sleep 20"
+has "and what to type" "$out" "with --from a --dry-run"

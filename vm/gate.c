@@ -543,6 +543,10 @@ void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs) {
 }
 
 void rb_call_abandon (rb_Task *t) {
+  if (t->call.pledged && lua_checkstack(t->L, 20)) {  /* say what is in doubt */
+    rb_EffectRow *row = rb_record_row(t, 1);
+    if (row != NULL) row->outcome = "in-doubt";
+  }
   rb_record_event(t, "outcome", t->call.pledged ? "\"outcome\":\"in-doubt\""
                   : "\"outcome\":\"failed\"", NULL);
   lua_pushnil(t->vm->L);

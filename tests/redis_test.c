@@ -1,6 +1,7 @@
 /*
-** redismemory_test.c - memory that runs out at each allocation of a redis call: no
-** connection is left over, none is used twice, and the next call works
+** redis_test.c - what a script cannot ask for: memory that runs out at each
+** allocation of a redis call (no connection is left over, none is used twice, and
+** the next call works), and what became of a deed without an outcome
 */
 
 #include <dirent.h>
@@ -139,6 +140,58 @@ static void pure (void **state) {
     "text.render('{a}', { a = 1 }) text.wrap('a b c', 2) text.similarity('abc', 'abd')");
 }
 
+/* -- deeds in doubt -------------------------------------------------------------------- */
+
+/* the answer of settle for the facts that the Lua code returns */
+static void settles (lua_State *L, const char *prepare, const char *facts,
+                     const char *expected) {
+  rb_VM *vm = rb_vm(L);
+  rb_FieldRun f = {.word = "probe", .may = RB_MAYPROBE};
+  attempt(L, prepare, MAXTRIES * 100L);
+  lua_pushcfunction(L, rb_module_load(L, "redis")->settle);
+  rb_ResourceBox *box = rb_push_resource(L, "s", "redis");
+  if (luaL_dostring(L, facts) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
+  rb_Task *t = rb_task_new(L, NULL, &f, "t", 2);
+  t->call.box = box;
+  t->call.effect = RB_PROBE;
+  t->calling = 1;
+  rb_loop_run(vm, &f);
+  t->calling = 0;
+  if (t->status != LUA_OK) fail_msg("%s", luaL_tolstring(t->L, -1, NULL));
+  const char *got = luaL_tolstring(t->L, -1, NULL);
+  if (strcmp(got, expected) != 0) fail_msg("%s: %s, not %s", facts, got, expected);
+  rb_task_free(t);
+}
+
+#define NOW "local r = system('s').redis "
+#define STRING(v) "{ type = 'string', value = '" v "' }"
+#define BEFORE "image = { { key = 'k', type = 'string', packed = 'old' } }, "
+
+static void settle (void **state) {
+  (void)state;
+  lua_State *L = openstate();
+  settles(L, NOW "r:set('k', 'old')", "return { " BEFORE "leaves = { " STRING("new")
+          " }, at = 0 }", "not done");
+  settles(L, NOW "r:set('k', 'new')", "return { " BEFORE "leaves = { " STRING("new")
+          " }, at = 0 }", "done");
+  settles(L, NOW "r:set('k', 'other')", "return { " BEFORE "leaves = { " STRING("new")
+          " }, at = 0 }", "nil");
+  settles(L, NOW "r:set('k', 'new', { ex = '1h' })", "return { " BEFORE "leaves = { "
+          STRING("new") " }, at = 0 }", "nil");
+  settles(L, NOW "r:set('k', 'old')", "return { " BEFORE "at = 0 }", "not done");
+  settles(L, NOW "r:del('k')", "return { " BEFORE "leaves = { { type = 'none' } }, "
+          "at = 0 }", "done");
+  settles(L, NOW "r:del('k')", "return { image = { { key = 'k', type = 'none' } }, leaves "
+          "= { { type = 'string', value = 'x', ttl = 1 } }, at = 0 }", "nil");
+  settles(L, NOW "r:del('h') r:hset('h', { a = 1, b = 2 })", "return { image = { { key = "
+          "'h', type = 'none' } }, leaves = { { type = 'hash', value = { a = '1', b = '2' } "
+          "} }, at = 0 }", "done");
+  settles(L, NOW "r:ping()", "return { at = 0 }", "nil");
+  rb_Config *config = rb_vm(L)->config;
+  rb_state_free(L);
+  rb_config_free(config);
+}
+
 /* -- around ------------------------------------------------------------------------ */
 
 static void writeconfig (void) {
@@ -192,7 +245,7 @@ static int teardown (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(probes), cmocka_unit_test(remedies), cmocka_unit_test(restore),
-    cmocka_unit_test(lost), cmocka_unit_test(pure)
+    cmocka_unit_test(lost), cmocka_unit_test(pure), cmocka_unit_test(settle)
   };
   signal(SIGPIPE, SIG_IGN);
   return cmocka_run_group_tests(tests, setup, teardown);

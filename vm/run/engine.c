@@ -483,7 +483,8 @@ static const char **wordsof (rb_Run *r) {
   return words;
 }
 
-/* On production a person confirms with the plan on the screen. */
+/* On production a person confirms with the plan on the screen; a Ctrl-C there
+** is one for the run. */
 static void showplan (rb_Run *r) {
   rb_RunOptions dry = *r->o;
   if (r->vm->dryrun || r->o->yes || r->o->json || !rb_ask_terminal()
@@ -494,7 +495,7 @@ static void showplan (rb_Run *r) {
   dry.words = words;
   rb_stop_close(r->vm);
   nested++;
-  rb_run(&dry);
+  if (rb_run(&dry) == RB_INTERRUPTED) r->stop = RB_INTERRUPTED;
   nested--;
   rb_stop_open(r->vm);
   for (const char **w = words; *w != NULL; w++) free((char *)*w);
@@ -512,7 +513,7 @@ static void execute (rb_Run *r) {
   setnames(r);
   showplan(r);
   rb_show_start(vm->show, rep);
-  r->stop = enter(r);
+  if (r->stop == 0) r->stop = enter(r);
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
   rb_steps_run(r);
   conclude(r);

@@ -16,6 +16,7 @@
 
 #include "vm/redact.h"
 
+#define SHORTEST 100  /* no message is cut to less */
 #define MINIMUM 6           /* bytes of a secret that can be replaced safely */
 #define HEAD 4              /* bytes that are hashed; every pattern is longer */
 #define HEADS (1u << 13)
@@ -219,13 +220,16 @@ static int same (const Pattern *q, unsigned char want, int got, int raw, Reading
 }
 
 /* Messages are cut to a length, before they come here: was a secret cut off at i,
-** after k bytes? That the text ends as a URL begins says nothing yet. */
+** after k bytes? That the text ends as a URL begins says nothing yet, and nothing
+** is cut to less than SHORTEST bytes: a short word that a secret begins with is a word. */
 static int iscut (const Pattern *q, const Text *t, size_t i, size_t k) {
   const char *scheme = strstr(q->text, "://");
   size_t least = scheme != NULL ? (size_t)(scheme + 3 - q->text) + MINIMUM : MINIMUM;
   size_t left = t->n - i;
-  return k >= least && (left == 0 || (left < 3 && (isescape(t->s[i]) || isescape(t->s[i - 1])))
-                        || (left >= 3 && memcmp(t->s + i, "...", 3) == 0));
+  if (k < least) return 0;
+  if (left == 0) return t->n >= SHORTEST;
+  if (left < 3) return isescape(t->s[i]) || isescape(t->s[i - 1]);
+  return memcmp(t->s + i, "...", 3) == 0;
 }
 
 static int isblank_ (int c) { return c > 0 && c <= ' '; }

@@ -125,7 +125,7 @@ INSERT INTO roles VALUES (1, 'admin'), (2, 'principal'), (3, 'teacher'),
 -- the office, the principal, the teachers, the students; one password for all
 INSERT INTO users (email, name, role_id, salt, password_hash, created_at)
 SELECT email, name, role_id, md5(email),
-       encode(sha256(convert_to(md5(email) || 'sandbox-pass', 'UTF8')), 'hex'),
+       encode(sha256(convert_to(md5(email) || 'open-sesame-42', 'UTF8')), 'hex'),
        :'seeded'::timestamptz - interval '30 days'
 FROM (
   SELECT 0 AS n, 'office@' || :'domain' AS email, 'School Office' AS name, 1 AS role_id

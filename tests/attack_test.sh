@@ -269,9 +269,10 @@ lies "a planned key does not outlive FLUSHDB" "planned planned/deferred" 'step "
 lies "a planned file does not outlive a command" "planned planned/deferred" 'step "S" { remedy = function () file.write(dir .. "/new", "x") end }, step "T" { remedy = function () exec.run { "true" } end, verify = function () return file.read(dir .. "/new") == "x" end }'
 lies "... one planned after it does" "planned planned/passed" 'step "S" { remedy = function () exec.run { "true" } end }, step "T" { remedy = function () file.write(dir .. "/new", "x") end, verify = function () return file.read(dir .. "/new") == "x" end }'
 lies "nothing to do, as of now, is no plan" "planned deferred" 'step "S" { remedy = function () erp.redis:command "FLUSHDB" end }, step "T" { remedy = function () erp.redis:set("victim", "alive", { keepttl = true }) end }'
-lies "the rest of a deferred remedy is unknown" "deferred done/deferred" 'step "S" { remedy = function () local r = erp.http:post("/x", { json = {} }) erp.redis:set("job", r.body) end }, step "T" { verify = function () return erp.redis:get "job" == nil end }'
-lies "... and a case that is undecided" "planned deferred done/deferred" "step 'S' { $post }, case 'c' { title = 'C', when = function () return erp.http:get('/health').status == 200 end, step 'X' { remedy = function () erp.redis:set('job', '1') end } },
-  step 'T' { verify = function () return erp.redis:get 'job' == nil end }"
+lies "the rest of a deferred remedy is unknown" "deferred done/deferred" 'step "S" { remedy = function (run) local a = run.answers.x erp.redis:set("job", a) end }, step "T" { verify = function () return erp.redis:get "job" == nil end }'
+lies "... and of a step whose when is" "deferred done/deferred" 'step "S" { when = function (run) return run.answers.x end, remedy = function (run) erp.redis:set("job", "1") end }, step "T" { verify = function () return erp.redis:get "job" == nil end }'
+lies "... and a case that is undecided" "deferred done/deferred" 'case "c" { title = "C", when = function (run) return run.answers.x end, step "X" { remedy = function () erp.redis:set("job", "1") end } },
+  step "T" { verify = function () return erp.redis:get "job" == nil end }'
 lies "a field carries what it rests on" "planned done done/deferred" "step 'S' { $post }, step 'P' { probe = function (run) run.h = erp.http:get('/health').status end }, step 'V' { verify = function (run) return run.h == 200 end }"
 lies "a manual step has not happened" "manual/deferred" 'step "S" { manual = "turn the key", verify = function () return true end }'
 echo '{ "s": "done" }' > "$tmp/answers.json"

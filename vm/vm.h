@@ -257,9 +257,22 @@ int rb_module_path (const char *name, char *path, size_t size);
 void rb_warm (rb_VM *vm, const char *const *names);
 void rb_warm_end (rb_VM *vm);
 
+/* -- systems.c ------------------------------------------------------------- */
+
+void rb_systems_open (lua_State *L);
+/* The box of that name, made where there is none yet; NULL: out of memory. */
+rb_ResourceBox *rb_box (rb_VM *vm, const char *name, const char *system,
+                        const char *kind);
 /* [-0, +1, v] Pushes a resource of the target. */
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
                                   const char *kind);
+/* [-0, +1, m] The folder's schema.lua, under the configuration's own: a copy. */
+void rb_push_schema (lua_State *L, const char *system);
+
+/* -- secret.c -------------------------------------------------------------- */
+
+#define RB_SECRETTYPE "rb.secret"
+
 /* [-0, +1, m] Pushes the opaque value of a secret. */
 void rb_push_secret (lua_State *L, const char *name, const char *text,
                      size_t len);

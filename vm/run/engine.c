@@ -2,7 +2,6 @@
 ** engine.c - `runbook run`: everything before the first step and after the last
 */
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,270 +56,17 @@ static int checkkind (rb_Run *r, rb_Problem *p) {
   return p->exit;
 }
 
-static char *askparam (void *ud, const rb_Param *q, const char *wrong) {
-  rb_Run *r = ud;
-  char question[300];
-  if (wrong != NULL) rb_show_note(r->vm->show, wrong);
-  snprintf(question, sizeof question, "%s (%s%s%s):", q->name, q->typename,
-           q->help != NULL ? ": " : "", q->help != NULL ? q->help : "");
-  return rb_ask_line(r->vm->show, question, q->type == RB_SECRET);
-}
-
-/* [-0, +1]  the target's defaults for this runbook, or nil */
-static void pushdefaults (rb_Run *r) {
-  rb_target_part(r->vm->target, r->L, "defaults", rb_push_secret);
-  if (!lua_istable(r->L, -1)) return;
-  lua_getfield(r->L, -1, r->outline.name);
-  lua_remove(r->L, -2);
-}
-
-/* parameters (a table at the top) of type `path` grant reading that file */
-static void grant (rb_Run *r) {
-  rb_VM *vm = r->vm;
-  vm->granted = calloc((size_t)r->outline.nparams + 1, sizeof *vm->granted);
-  for (int i = 0; vm->granted != NULL && i < r->outline.nparams; i++) {
-    if (r->outline.params[i].type != RB_PATH) continue;
-    if (lua_getfield(r->L, -1, r->outline.params[i].name) == LUA_TSTRING) {
-      char *real = realpath(lua_tostring(r->L, -1), NULL);
-      vm->granted[vm->ngranted++] = real != NULL ? real
-                                    : strdup(lua_tostring(r->L, -1));
-    }
-    lua_pop(r->L, 1);
-  }
-}
-
-static int readparams (rb_Run *r, rb_Problem *p) {
-  pushdefaults(r);
-  int defaults = lua_istable(r->L, -1) ? lua_gettop(r->L) : 0;
-  rb_Ask ask = !r->o->json && rb_ask_terminal() ? askparam : NULL;
-  if (rb_params_read(r->L, &r->outline, r->o->words, defaults, r->o->cases, ask, r,
-                     rb_push_secret, p) != 0)
-    return r->vm->interrupts == 0 ? p->exit
-      : rb_problem(p, RB_INTERRUPTED, "interrupted", "interrupted; nothing was run");
-  r->report.params = rb_tojson(r->L, -1);
-  grant(r);
-  rb_object_new(r);
-  return 0;
-}
-
-static int checkids (rb_Run *r, rb_Problem *p) {
-  const rb_RunOptions *o = r->o;
-  const char *const given[] = {o->only, o->from, o->to};
-  const char *words[300];
-  int n = 0;
-  for (int i = 0; i < r->outline.nsteps && n < 299; i++)
-    words[n++] = r->outline.steps[i].id;
-  words[n] = NULL;
-  for (int i = 0; i < 3; i++) {
-    int found = given[i] == NULL;
-    for (int k = 0; k < n && !found; k++) found = strcmp(words[k], given[i]) == 0;
-    if (found) continue;
-    const char *near = rb_nearest(given[i], words);
-    return rb_problem(p, RB_USAGE, "usage", near != NULL ? "no step '%s' (did you "
-                      "mean '%s'?)" : "no step '%s' (runbook show lists them)",
-                      given[i], near);
-  }
-  for (const char *const *c = o->cases; *c != NULL; c++) {
-    int found = 0;
-    for (n = 0; n < r->outline.ncases && n < 299; n++) {
-      words[n] = r->outline.cases[n].id;
-      found |= strcmp(words[n], *c) == 0;
-    }
-    words[n] = NULL;
-    if (found) continue;
-    char *all = rb_join(words);
-    rb_problem(p, RB_USAGE, "usage", "no case '%s' in %s; there %s: %s", *c,
-               r->outline.name, n == 1 ? "is" : n == 0 ? "are" : "are",
-               all != NULL ? all : "none");
-    free(all);
-    return p->exit;
-  }
-  return 0;
-}
-
-static int loadanswers (rb_Run *r, rb_Problem *p) {
-  json_error_t e;
-  if (r->o->answers == NULL) return 0;
-  r->answers = json_load_file(r->o->answers, JSON_REJECT_DUPLICATES, &e);
-  if (json_is_object(r->answers)) return 0;
-  if (access(r->o->answers, R_OK) != 0)
-    return rb_problem(p, RB_USAGE, "usage", "--answers: cannot read %s: %s",
-                      r->o->answers, strerror(errno));
-  if (r->answers != NULL || e.line < 1)
-    return rb_problem(p, RB_USAGE, "usage", "--answers %s: a JSON object "
-                      "{\"step-id\": \"answer\"} is expected", r->o->answers);
-  return rb_problem(p, RB_USAGE, "usage", "--answers %s:%d: %s", r->o->answers, e.line,
-                    e.text);
-}
-
-/* -- limits ---------------------------------------------------------------------------- */
-
-/* [-1, +0]  {name = n} at the top */
-static void lower (rb_Run *r) {
-  if (lua_istable(r->L, -1)) {
-    lua_pushnil(r->L);
-    while (lua_next(r->L, -2) != 0) {
-      rb_limits_lower(r->vm, lua_tostring(r->L, -2), lua_tointeger(r->L, -1));
-      lua_pop(r->L, 1);
-    }
-  }
-  lua_pop(r->L, 1);
-}
-
-static int setlimits (rb_Run *r, rb_Problem *p) {
-  for (int i = 0; rb_limitnames[i] != NULL; i++) {
-    long long n = rb_target_limit(r->vm->target, rb_limitnames[i]);
-    if (n >= 0) rb_limits_lower(r->vm, rb_limitnames[i], n);
-  }
-  if (r->outline.limitsref != RB_NOREF) {
-    lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->outline.limitsref);
-    lower(r);
-  }
-  for (const char *const *l = r->o->limits; *l != NULL; l++) {
-    char name[64], *end;
-    size_t n = strcspn(*l, "=");
-    snprintf(name, sizeof name, "%.*s", (int)n, *l);
-    long long value = (*l)[n] == '=' ? strtoll(*l + n + 1, &end, 10) : -1;
-    if (value < 0 || *end != '\0' || rb_limits_lower(r->vm, name, value) < 0)
-      return rb_problem(p, RB_USAGE, "usage", "--limit takes NAME=NUMBER with a name "
-                        "such as pg_rows or redis_keys, not '%s'", *l);
-  }
-  return 0;
-}
-
-/* -- what holds here ----------------------------------------------------------------------- */
-
-static const char *const guarded[] = {"http", "pg", "redis", NULL};
-
-/* asks each module whether the protocol layer holds, by the configuration */
-static void protocol (rb_Run *r, const char *system, const char *kind) {
-  const char *why = NULL;
-  rb_ResourceBox *box = rb_push_resource(r->L, system, kind);
-  lua_pop(r->L, 1);
-  if (box->module == NULL) box->module = rb_module_load(r->L, kind);
-  if (box->module->layer == NULL) return;
-  if (box->module->layer(r->L, &box->r, &why)) {
-    json_array_append_new(r->report.protocol, json_string(kind));
-    return;
-  }
-  rb_Buffer b = {0};
-  if (r->report.protocolwhy != NULL)
-    rb_buffer_printf(&b, "%s; ", r->report.protocolwhy);
-  rb_buffer_printf(&b, "%s: %s", kind, why != NULL ? why : "not held");
-  free(r->report.protocolwhy);
-  r->report.protocolwhy = b.s;
-}
-
-static void layers (rb_Run *r) {
-  rb_Report *rep = &r->report;
-  const char *why = NULL;
-  rep->script = rep->gate = 1;
-  rep->protocol = json_array();
-  if (!r->vm->dryrun) return;  /* trying the kernel's out takes 2.5 ms */
-  rep->kernel = rb_kernellayer(&why);
-  if (!rep->kernel && why != NULL) rep->kernelwhy = strdup(why);
-  if (r->outline.system == NULL) return;
-  const char *const *have = rb_target_resources(r->vm->target, r->outline.system);
-  for (const char *const *k = guarded; have != NULL && *k != NULL; k++)
-    for (const char *const *h = have; *h != NULL; h++)
-      if (strcmp(*h, *k) == 0) protocol(r, r->outline.system, *k);
-}
-
-static int checklayers (rb_Run *r, rb_Problem *p) {
-  const rb_Report *rep = &r->report;
-  if (!r->o->require_layers || !r->vm->dryrun) return 0;
-  if (rep->kernel && rep->protocolwhy == NULL) return 0;
-  return rb_problem(p, RB_USAGE, "layers", "--require-layers: not all layers hold here: "
-                    "%s%s%s", rep->kernel ? "" : rep->kernelwhy,
-                    rep->kernel || rep->protocolwhy == NULL ? "" : "; ",
-                    rep->protocolwhy != NULL ? rep->protocolwhy : "");
-}
-
-/* -- the tape -------------------------------------------------------------------------------- */
-
-static void addfile (void *ud, const char *path, const char *text, size_t n) {
-  char hash[65];
-  rb_sha256(text, n, hash);
-  json_object_set_new(ud, path, json_string(hash));
-}
-
-static void tapestart (rb_Run *r) {
-  json_t *files = json_object();
-  rb_state_files(r->L, addfile, files);
-  rb_record(r->vm, "start", NULL, json_pack("{s:s,s:s,s:s,s:o}", "file",
-            r->outline.file, "target", r->report.target, "kind", r->report.kind,
-            "files", files));
-}
-
-static int opentape (rb_Run *r, rb_Problem *p) {
-  char file[4096], host[64] = "";
-  rb_VM *vm = r->vm;
-  struct timespec now;
-  if (!rb_tape_file(file, sizeof file))
-    return rb_problem(p, RB_USAGE, "tape", "there is no place for the tape: set HOME "
-                      "or XDG_STATE_HOME");
-  vm->tape = rb_tape_open(file, p);
-  if (vm->tape == NULL) return p->exit;
-  gethostname(host, sizeof host - 1);
-  clock_gettime(CLOCK_REALTIME, &now);
-  char *params = json_dumps(r->report.params, JSON_COMPACT);
-  rb_TapeRun run = {.runbook = r->report.runbook, .target = r->report.target,
-                    .mode = r->report.mode, .who = r->who, .host = host,
-                    .version = RB_VERSION, .params = params,
-                    .started = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000};
-  snprintf(run.id, sizeof run.id, "%s", r->report.run);
-  int status = rb_tape_begin(vm->tape, &run, p);
-  free(params);
-  if (status != 0) return p->exit;
-  tapestart(r);
-  return rb_tape_commit(vm->tape, p);
-}
-
-/* -- the modules that it will need ------------------------------------------------------------ */
-
-typedef struct Named {
-  const char *kinds[16];
-  int named[16];
-} Named;
-
-/* does a file of the script say ".pg"? */
-static void look (void *ud, const char *path, const char *text, size_t n) {
-  Named *all = ud;
-  char word[40];
-  (void)path;
-  for (int i = 0; all->kinds[i] != NULL; i++) {
-    int len = snprintf(word, sizeof word, ".%s", all->kinds[i]);
-    if (memmem(text, n, word, (size_t)len) != NULL) all->named[i] = 1;
-  }
-}
-
-/* Loading client libraries overlaps with opening the tape. */
-static void warm (rb_Run *r) {
-  const char *const *have = r->outline.system == NULL ? NULL
-    : rb_target_resources(r->vm->target, r->outline.system);
-  const char *names[17];
-  Named all = {0};
-  int n = 0;
-  for (int i = 0; have != NULL && have[i] != NULL && i < 15; i++)
-    all.kinds[i] = have[i];
-  rb_state_files(r->L, look, &all);
-  for (int i = 0; all.kinds[i] != NULL; i++)
-    if (all.named[i]) names[n++] = all.kinds[i];
-  names[n] = NULL;
-  if (n > 0) rb_warm(r->vm, names);
-}
-
 /* -- the whole ------------------------------------------------------------------------------- */
 
 static int prepare (rb_Run *r, rb_Problem *p) {
   rb_VM *vm = r->vm;
   double seconds;
   if (openconfig(r, p) != 0 || loadfile(r, p) != 0 || checkkind(r, p) != 0
-      || checkids(r, p) != 0 || loadanswers(r, p) != 0) return p->exit;
+      || rb_given_ids(r, p) != 0 || rb_given_answers(r, p) != 0) return p->exit;
   if (r->o->timeout != NULL && !rb_duration(r->o->timeout, &seconds))
     return rb_problem(p, RB_USAGE, "usage", "--timeout takes a duration such as 10m, "
                       "not '%s'", r->o->timeout);
-  if (readparams(r, p) != 0 || setlimits(r, p) != 0) return p->exit;
+  if (rb_given_params(r, p) != 0 || rb_given_limits(r, p) != 0) return p->exit;
   rb_Report *rep = &r->report;
   rb_ulid(rep->run);
   rep->mode = vm->dryrun ? "dry-run" : "run";
@@ -330,10 +76,10 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (rb_report_open(r, p) != 0) return p->exit;
   vm->report = rep;
   vm->loading = 0;
-  warm(r);
-  if (opentape(r, p) != 0) return p->exit;
-  layers(r);
-  if (checklayers(r, p) != 0) {
+  rb_ahead(r);
+  if (rb_taped_begin(r, p) != 0) return p->exit;
+  rb_layers_look(r);
+  if (rb_layers_check(r, p) != 0) {
     rb_Problem q;
     rb_tape_end(vm->tape, "failed", p->exit, &q);
     return p->exit;
@@ -404,41 +150,6 @@ static void conclude (rb_Run *r) {
                 "interrupted" : exit == RB_STOPPED ? "stopped"
                 : exit != RB_DONE && exit != RB_DEFERRED ? "failed"
                 : r->vm->dryrun ? "planned" : "done";
-}
-
-/* [-0, +0]  the URLs of the runbook's system, without their passwords */
-static void addurls (rb_Run *r, rb_Buffer *b) {
-  const char *const *k = r->outline.system != NULL ?
-    rb_target_resources(r->vm->target, r->outline.system) : NULL;
-  for (; k != NULL && *k != NULL; k++) {
-    rb_target_resource(r->vm->target, r->L, r->outline.system, *k, "url", NULL);
-    size_t n;
-    const char *url = lua_tolstring(r->L, -1, &n);
-    rb_buffer_printf(b, "%s ", *k);
-    if (url != NULL) rb_redact(b, url, n);
-    rb_buffer_puts(b, "\n");
-    lua_pop(r->L, 1);
-  }
-}
-
-/* What was planned, for what, with which files: one digest. */
-static void setdigest (rb_Run *r) {
-  char hash[65], *digest = NULL;
-  json_t *files = json_object();
-  rb_Buffer b = {0};
-  rb_state_files(r->L, addfile, files);
-  char *names = json_dumps(files, JSON_SORT_KEYS);
-  char *params = json_dumps(r->report.params, JSON_SORT_KEYS);
-  rb_buffer_printf(&b, "%s\n%s\n%s\n%s %s\n", r->outline.file, names, params,
-                   r->report.target, r->report.kind);
-  addurls(r, &b);
-  rb_buffer_add(&b, r->vm->plan.s, r->vm->plan.n);
-  rb_sha256(b.s, b.n, hash);
-  if (asprintf(&digest, "sha256:%s", hash) > 0) r->report.digest = digest;
-  rb_buffer_free(&b);
-  free(names);
-  free(params);
-  json_decref(files);
 }
 
 /* what a run that is ended in the middle of a field has come to */
@@ -517,7 +228,7 @@ static void execute (rb_Run *r) {
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
   rb_steps_run(r);
   conclude(r);
-  if (vm->dryrun) setdigest(r);
+  if (vm->dryrun) rb_taped_digest(r);
   rep->ms = (rb_now() - before) * 1000;
   if (rb_tape_end(vm->tape, rep->status, rep->exit, &p) != 0 && rep->exit == 0) {
     rep->error = p;

@@ -108,6 +108,33 @@ char *rb_join (const char *const *words);  /* "a, b"; NULL for none */
 /* 0 and the lock is held until the process ends, or RB_LOCKED and who holds it. */
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p);
 
+/* -- given.c: what the operator gave; 0, or the exit code of the problem ----------------- */
+
+/* The parameters: into the report and `run`; a table stays at the top. */
+int rb_given_params (rb_Run *r, rb_Problem *p);
+/* --only, --from, --to and --case name what is there. */
+int rb_given_ids (rb_Run *r, rb_Problem *p);
+int rb_given_answers (rb_Run *r, rb_Problem *p);
+int rb_given_limits (rb_Run *r, rb_Problem *p);
+
+/* -- layers.c ------------------------------------------------------------------------------ */
+
+/* Which layers of the dry run hold: into the report. */
+void rb_layers_look (rb_Run *r);
+int rb_layers_check (rb_Run *r, rb_Problem *p);  /* --require-layers */
+
+/* -- ahead.c ------------------------------------------------------------------------------- */
+
+/* Begins to load the modules that the script names. */
+void rb_ahead (rb_Run *r);
+
+/* -- taped.c ------------------------------------------------------------------------------- */
+
+/* Opens the tape and makes the run durable on it. */
+int rb_taped_begin (rb_Run *r, rb_Problem *p);
+/* What was planned, for what, with which files: one digest, into the report. */
+void rb_taped_digest (rb_Run *r);
+
 /* -- report.c ---------------------------------------------------------------------------- */
 
 int rb_report_open (rb_Run *r, rb_Problem *p);

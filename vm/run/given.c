@@ -1,0 +1,147 @@
+/*
+** given.c - what the operator gave: parameters, steps and cases by name,
+** answers, limits
+*/
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vm/run/run.h"
+
+/* -- parameters ---------------------------------------------------------------- */
+
+static char *askparam (void *ud, const rb_Param *q, const char *wrong) {
+  rb_Run *r = ud;
+  char question[300];
+  if (wrong != NULL) rb_show_note(r->vm->show, wrong);
+  snprintf(question, sizeof question, "%s (%s%s%s):", q->name, q->typename,
+           q->help != NULL ? ": " : "", q->help != NULL ? q->help : "");
+  return rb_ask_line(r->vm->show, question, q->type == RB_SECRET);
+}
+
+/* [-0, +1]  the target's defaults for this runbook, or nil */
+static void pushdefaults (rb_Run *r) {
+  rb_target_part(r->vm->target, r->L, "defaults", rb_push_secret);
+  if (!lua_istable(r->L, -1)) return;
+  lua_getfield(r->L, -1, r->outline.name);
+  lua_remove(r->L, -2);
+}
+
+/* parameters (a table at the top) of type `path` grant reading that file */
+static void grant (rb_Run *r) {
+  rb_VM *vm = r->vm;
+  vm->granted = calloc((size_t)r->outline.nparams + 1, sizeof *vm->granted);
+  for (int i = 0; vm->granted != NULL && i < r->outline.nparams; i++) {
+    if (r->outline.params[i].type != RB_PATH) continue;
+    if (lua_getfield(r->L, -1, r->outline.params[i].name) == LUA_TSTRING) {
+      char *real = realpath(lua_tostring(r->L, -1), NULL);
+      vm->granted[vm->ngranted++] = real != NULL ? real
+                                    : strdup(lua_tostring(r->L, -1));
+    }
+    lua_pop(r->L, 1);
+  }
+}
+
+int rb_given_params (rb_Run *r, rb_Problem *p) {
+  pushdefaults(r);
+  int defaults = lua_istable(r->L, -1) ? lua_gettop(r->L) : 0;
+  rb_Ask ask = !r->o->json && rb_ask_terminal() ? askparam : NULL;
+  if (rb_params_read(r->L, &r->outline, r->o->words, defaults, r->o->cases, ask, r,
+                     rb_push_secret, p) != 0)
+    return r->vm->interrupts == 0 ? p->exit
+      : rb_problem(p, RB_INTERRUPTED, "interrupted", "interrupted; nothing was run");
+  r->report.params = rb_tojson(r->L, -1);
+  grant(r);
+  rb_object_new(r);
+  return 0;
+}
+
+/* -- steps, cases, answers ------------------------------------------------------ */
+
+int rb_given_ids (rb_Run *r, rb_Problem *p) {
+  const rb_RunOptions *o = r->o;
+  const char *const given[] = {o->only, o->from, o->to};
+  const char *words[300];
+  int n = 0;
+  for (int i = 0; i < r->outline.nsteps && n < 299; i++)
+    words[n++] = r->outline.steps[i].id;
+  words[n] = NULL;
+  for (int i = 0; i < 3; i++) {
+    int found = given[i] == NULL;
+    for (int k = 0; k < n && !found; k++) found = strcmp(words[k], given[i]) == 0;
+    if (found) continue;
+    const char *near = rb_nearest(given[i], words);
+    return rb_problem(p, RB_USAGE, "usage", near != NULL ? "no step '%s' (did you "
+                      "mean '%s'?)" : "no step '%s' (runbook show lists them)",
+                      given[i], near);
+  }
+  for (const char *const *c = o->cases; *c != NULL; c++) {
+    int found = 0;
+    for (n = 0; n < r->outline.ncases && n < 299; n++) {
+      words[n] = r->outline.cases[n].id;
+      found |= strcmp(words[n], *c) == 0;
+    }
+    words[n] = NULL;
+    if (found) continue;
+    char *all = rb_join(words);
+    rb_problem(p, RB_USAGE, "usage", "no case '%s' in %s; there %s: %s", *c,
+               r->outline.name, n == 1 ? "is" : n == 0 ? "are" : "are",
+               all != NULL ? all : "none");
+    free(all);
+    return p->exit;
+  }
+  return 0;
+}
+
+int rb_given_answers (rb_Run *r, rb_Problem *p) {
+  json_error_t e;
+  if (r->o->answers == NULL) return 0;
+  r->answers = json_load_file(r->o->answers, JSON_REJECT_DUPLICATES, &e);
+  if (json_is_object(r->answers)) return 0;
+  if (access(r->o->answers, R_OK) != 0)
+    return rb_problem(p, RB_USAGE, "usage", "--answers: cannot read %s: %s",
+                      r->o->answers, strerror(errno));
+  if (r->answers != NULL || e.line < 1)
+    return rb_problem(p, RB_USAGE, "usage", "--answers %s: a JSON object "
+                      "{\"step-id\": \"answer\"} is expected", r->o->answers);
+  return rb_problem(p, RB_USAGE, "usage", "--answers %s:%d: %s", r->o->answers, e.line,
+                    e.text);
+}
+
+/* -- limits ---------------------------------------------------------------------------- */
+
+/* [-1, +0]  {name = n} at the top */
+static void lower (rb_Run *r) {
+  if (lua_istable(r->L, -1)) {
+    lua_pushnil(r->L);
+    while (lua_next(r->L, -2) != 0) {
+      rb_limits_lower(r->vm, lua_tostring(r->L, -2), lua_tointeger(r->L, -1));
+      lua_pop(r->L, 1);
+    }
+  }
+  lua_pop(r->L, 1);
+}
+
+int rb_given_limits (rb_Run *r, rb_Problem *p) {
+  for (int i = 0; rb_limitnames[i] != NULL; i++) {
+    long long n = rb_target_limit(r->vm->target, rb_limitnames[i]);
+    if (n >= 0) rb_limits_lower(r->vm, rb_limitnames[i], n);
+  }
+  if (r->outline.limitsref != RB_NOREF) {
+    lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->outline.limitsref);
+    lower(r);
+  }
+  for (const char *const *l = r->o->limits; *l != NULL; l++) {
+    char name[64], *end;
+    size_t n = strcspn(*l, "=");
+    snprintf(name, sizeof name, "%.*s", (int)n, *l);
+    long long value = (*l)[n] == '=' ? strtoll(*l + n + 1, &end, 10) : -1;
+    if (value < 0 || *end != '\0' || rb_limits_lower(r->vm, name, value) < 0)
+      return rb_problem(p, RB_USAGE, "usage", "--limit takes NAME=NUMBER with a name "
+                        "such as pg_rows or redis_keys, not '%s'", *l);
+  }
+  return 0;
+}

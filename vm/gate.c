@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "vm/base.h"
 #include "vm/redact.h"
@@ -104,46 +103,19 @@ static int delivered (lua_State *L, int status, lua_KContext failed) {
   return failed ? lua_error(L) : 1;
 }
 
-/* Waits for the commit that makes the task's last event durable. */
-static int enqueue (lua_State *L, rb_TaskState state, lua_KContext ctx,
-                    lua_KFunction k) {
-  rb_Task *t = rb_taskof(L);
-  rb_VM *vm = t->vm;
-  if (vm->ndeliver == vm->sizedeliver) {
-    int size = vm->sizedeliver > 0 ? vm->sizedeliver * 2 : 64;
-    rb_Task **list = realloc(vm->deliver, (size_t)size * sizeof *list);
-    if (list == NULL) return luaL_error(L, "not enough memory");
-    vm->deliver = list;
-    vm->sizedeliver = size;
-  }
-  vm->deliver[vm->ndeliver++] = t;
-  return rb_waitstate(L, state, ctx, k);
-}
-
-static double clockseconds (void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void clearplan (lua_State *L, rb_Task *t) {
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
   t->calling = 0;
 }
 
-/* The outcome is on its way to the tape. A probe's answer may be given at once
-** unless an earlier outcome still waits: then it waits behind it. */
+/* The outcome is on its way to the tape; the loop gives it to the script when its
+** turn comes. */
 static int deliver (lua_State *L, int failed) {
   rb_Task *t = rb_taskof(L);
   clearplan(L, t);
   atomic_store(&t->vm->slice, rb_now());  /* the module's time is not the script's */
-  t->vm->lastdelivered = clockseconds();
-  if (t->vm->tape == NULL
-      || (t->call.effect == RB_PROBE && t->vm->ndeliver == 0)
-      || (t->vm->dryrun && t->vm->ndeliver == 0))
-    return delivered(L, LUA_OK, failed);
-  return enqueue(L, RB_DELIVER, failed, delivered);
+  return rb_enqueue(L, RB_DELIVER, failed, delivered);
 }
 
 static int again (lua_State *L, int status, lua_KContext n) {
@@ -257,7 +229,7 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   rb_record_event(t, "intent", "", secret);
   t->call.pledged = 1;
   t->field->deeds++;
-  return enqueue(L, RB_COMMIT, ctx, k);
+  return rb_enqueue(L, RB_COMMIT, ctx, k);
 }
 
 static int performed (lua_State *L, int status, lua_KContext n) {

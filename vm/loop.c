@@ -15,6 +15,7 @@
 #include "vm/vm.h"
 
 #define FLUSHSECONDS 0.25  /* events that nobody waits for */
+#define POLLSECONDS 0.01   /* others are looked at, even if one never waits */
 
 double rb_now (void) {
   struct timespec t;
@@ -146,6 +147,21 @@ int rb_waitstate (lua_State *L, rb_TaskState state, lua_KContext ctx,
                   lua_KFunction k) {
   rb_taskof(L)->state = state;
   return lua_yieldk(L, 0, ctx, k);
+}
+
+int rb_enqueue (lua_State *L, rb_TaskState state, lua_KContext ctx,
+                lua_KFunction k) {
+  rb_Task *t = rb_taskof(L);
+  rb_VM *vm = t->vm;
+  if (vm->ndeliver == vm->sizedeliver) {
+    int size = vm->sizedeliver > 0 ? vm->sizedeliver * 2 : 64;
+    rb_Task **list = realloc(vm->deliver, (size_t)size * sizeof *list);
+    if (list == NULL) return luaL_error(L, "not enough memory");
+    vm->deliver = list;
+    vm->sizedeliver = size;
+  }
+  vm->deliver[vm->ndeliver++] = t;
+  return rb_waitstate(L, state, ctx, k);
 }
 
 static double nearer (double a, double b) {
@@ -325,18 +341,19 @@ static void dispatch (rb_VM *vm, unsigned n) {
   }
 }
 
-static void pollonce (rb_VM *vm) {
+/* busy: somebody has more to do, so nothing is waited for */
+static void pollonce (rb_VM *vm, int busy) {
   unsigned n = 0;
   if (!growfds(vm)) return;
   for (rb_Watch *w = vm->watches.next; w != &vm->watches; w = w->next, n++) {
     vm->fds[n] = (struct pollfd){.fd = w->fd, .events = w->events};
     vm->fdwatch[n] = w;
   }
-  int ms = milliseconds(vm);
+  int ms = busy ? 0 : milliseconds(vm);
   int got = vm->poller != NULL ? vm->poller(vm->pollerud, vm->fds, n, ms)
                                : poll(vm->fds, n, ms);
   if (got > 0) dispatch(vm, n);
-  double now = rb_now();
+  double now = vm->lastpoll = rb_now();
   for (rb_Task *t = vm->waiting, *after; t != NULL; t = after) {
     after = t->after;
     if (t->wake != 0 && t->wake <= now) rb_wake(t);
@@ -404,19 +421,40 @@ static void broken (rb_VM *vm, rb_FieldRun *field, const char *why) {
   field->stop = doubt ? RB_DOUBT : RB_BROKEN;
 }
 
-/* Everything queued is durable; those who waited for it go on, in order. */
-static void commit (rb_VM *vm, rb_FieldRun *field) {
+/* everything queued becomes durable; 0: it did not */
+static int commit (rb_VM *vm, rb_FieldRun *field) {
   rb_Problem p = {0};
   vm->lastcommit = rb_now();
-  int bad = vm->tape != NULL && rb_tape_commit(vm->tape, &p) != 0;
-  if (bad) broken(vm, field, p.message);
+  if (vm->tape == NULL || rb_tape_commit(vm->tape, &p) == 0) return 1;
+  broken(vm, field, p.message);
+  return 0;
+}
+
+/* must somebody's last event be durable before he goes on? */
+static int awaited (const rb_VM *vm) {
+  if (vm->dryrun) return 0;
+  for (int i = 0; i < vm->ndeliver; i++)
+    if (vm->deliver[i]->state == RB_COMMIT
+        || vm->deliver[i]->call.effect != RB_PROBE) return 1;
+  return 0;
+}
+
+/* Those who are in the queue go on one after the other, in the order of the tape,
+** and all Lua that can run runs in between: so will a replay. */
+static void deliver (rb_VM *vm, rb_FieldRun *field) {
   int n = vm->ndeliver;
-  vm->ndeliver = 0;
   for (int i = 0; i < n; i++) {
     rb_Task *t = vm->deliver[i];
-    if (bad || field->stop == RB_BROKEN) over(t, RB_GONE);
-    else rb_task_ready(t);
+    if (field->stop == RB_BROKEN) {
+      over(t, RB_GONE);
+      continue;
+    }
+    if (t->state == RB_DELIVER) vm->lastdelivered = t->call.at;
+    rb_task_ready(t);
+    runready(vm);
   }
+  vm->ndeliver -= n;
+  memmove(vm->deliver, vm->deliver + n, (size_t)vm->ndeliver * sizeof *vm->deliver);
 }
 
 static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
@@ -431,6 +469,12 @@ static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
   }
 }
 
+/* events that nobody waits for are written all the same */
+static int overdue (const rb_VM *vm) {
+  return vm->tape != NULL && rb_tape_waiting(vm->tape) > 0
+         && rb_now() - vm->lastcommit > FLUSHSECONDS;
+}
+
 void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
   if (vm->lastcommit == 0) vm->lastcommit = rb_now();
   for (;;) {
@@ -439,14 +483,12 @@ void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
     if (field->live == 0 || vm->abandoned) return;
     for (int i = 0; i < vm->nturns; i++) vm->turns[i].fn(vm->turns[i].ud);
     if (vm->ready != NULL) continue;
-    if (vm->ndeliver > 0 || (vm->tape != NULL && rb_tape_waiting(vm->tape) > 0
-                             && rb_now() - vm->lastcommit > FLUSHSECONDS)) {
-      commit(vm, field);
-      if (vm->ready != NULL) continue;
-      if (field->live == 0) return;
-    }
+    if (awaited(vm) || overdue(vm)) commit(vm, field);
+    int busy = vm->ndeliver > 0;
+    if (busy) deliver(vm, field);
+    if (field->live == 0) return;
+    if (busy && rb_now() - vm->lastpoll < POLLSECONDS) continue;
     checkinterrupt(vm, field);
-    if (vm->ready != NULL) continue;
-    pollonce(vm);
+    if (vm->ready == NULL) pollonce(vm, busy);
   }
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "vm/redact.h"
 #include "vm/vm.h"
@@ -113,11 +114,20 @@ rb_EffectRow *rb_record_row (rb_Task *t, int failed) {
 
 /* -- the tape ------------------------------------------------------------------------- */
 
+/* milliseconds since 1970 */
+static int64_t now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 int64_t rb_record_event (rb_Task *t, const char *kind, const char *extra,
                          const rb_Buffer *secret) {
   rb_VM *vm = t->vm;
   rb_Call *c = &t->call;
   char name[128];
+  int64_t at = now();
+  c->at = (double)at / 1000;
   if (vm->tape == NULL || vm->hushed) return 0;
   rb_Buffer *b = &vm->text, summary = {0};
   rb_buffer_clear(b);
@@ -131,7 +141,8 @@ int64_t rb_record_event (rb_Task *t, const char *kind, const char *extra,
   rb_buffer_printf(b, ",\"fingerprint\":\"%s\",\"ms\":%ld.%03ld%s%s}",
                    c->fingerprint, us / 1000, us % 1000, *extra ? "," : "", extra);
   snprintf(name, sizeof name, "%s.%s", c->module->name, c->reg->name);
-  rb_TapeEvent e = {.kind = kind, .path = c->path.s, .verb = name, .text = b->s};
+  rb_TapeEvent e = {.kind = kind, .path = c->path.s, .verb = name, .text = b->s,
+                    .at = at};
   if (secret != NULL && secret->n > 0) {
     e.secret = secret->s;
     e.secretlen = secret->n;

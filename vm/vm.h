@@ -34,7 +34,7 @@ typedef enum rb_TaskState {
   RB_RUNNING,
   RB_WAITING,  /* for a descriptor, a time, or to be woken */
   RB_COMMIT,   /* for its intent to be durable */
-  RB_DELIVER,  /* for its outcome to be durable, then in order */
+  RB_DELIVER,  /* for its outcome to be given to it, in the order of the tape */
   RB_JOINING,  /* for its branches */
   RB_GONE,     /* ended by a stop; never resumed */
   RB_OVER      /* returned or raised */
@@ -65,6 +65,7 @@ typedef struct rb_Call {
   int since;           /* deeds planned up to the oldest of its keys; -1: none asked */
   const char *read;    /* "predicted", "real", "as of now", or NULL */
   double started, deadline;
+  double at;           /* of its last event, seconds since 1970 */
   double grace;        /* rb_grace: goes before every deadline; 0: none */
   rb_Buffer path, summary;  /* kept from call to call */
   char fingerprint[65];
@@ -168,7 +169,7 @@ typedef struct rb_VM {
   rb_Task *ready, **readylast, *free, *waiting, *running;
   rb_Task **deliver; int ndeliver, sizedeliver;
   int tocommit;        /* tasks that wait for the tape */
-  double lastcommit;
+  double lastcommit, lastpoll;
   rb_Watch watches;    /* head of a ring */
   int nwatches;
   rb_Turn turns[16]; int nturns;
@@ -221,6 +222,11 @@ void rb_loop_run (rb_VM *vm, rb_FieldRun *field);
 void rb_loop_free (rb_VM *vm);
 int rb_waitstate (lua_State *L, rb_TaskState state, lua_KContext ctx,
                   lua_KFunction k);
+
+/* The task's last event is on its way to the tape. RB_COMMIT: it goes on once that is
+** durable. RB_DELIVER: once its turn comes, in the order of the tape. */
+int rb_enqueue (lua_State *L, rb_TaskState state, lua_KContext ctx,
+                lua_KFunction k);
 
 /* -- stop.c -------------------------------------------------------------- */
 

@@ -239,6 +239,90 @@ static void test_full (void **state) {
   assert_int_equal(seen(id).n, 102);
 }
 
+/* -- by the thread of the tape ------------------------------------------------------- */
+
+static void pause_ (void) { nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); }
+
+/* events that nobody waits for: in order, whole, and before the next commit's */
+static void test_flush (void **state) {
+  char id[RB_RUNID], text[400];
+  (void)state;
+  rb_Tape *t = open_tape();
+  begin_run(t, id);
+  memset(text, 'x', sizeof text - 1);
+  text[sizeof text - 1] = '\0';
+  rb_TapeEvent e = {.kind = "note", .text = text, .secret = SECRET,
+                    .secretlen = strlen(SECRET)};
+  for (int i = 1; i <= 20000; i++) {
+    assert_int_equal(rb_tape_append(t, &e), i);
+    fine(rb_tape_flush(t, i % 3000 == 0, &problem));
+    if (i % 7000 == 0) fine(rb_tape_commit(t, &problem));
+    assert_true(rb_tape_waiting(t) < 8000);  /* it does not pile up */
+  }
+  assert_true(t->writer.running);
+  fine(rb_tape_flush(t, 1, &problem));
+  for (int i = 0; i < 2000 && rb_tape_waiting(t) > 0; i++) {
+    fine(rb_tape_flush(t, 1, &problem));
+    pause_();
+  }
+  assert_int_equal(rb_tape_waiting(t), 0);
+  add(t, "intent", SECRET);
+  fine(rb_tape_end(t, "done", 0, &problem));
+  fine(rb_tape_verify(t, NULL, &problem));
+  rb_tape_close(t);
+  Seen s = seen(id);
+  assert_int_equal(s.n, 20002);
+  assert_int_equal(s.secrets, 20001);
+}
+
+/* what the thread could not write is told, waits, and is written later */
+static void test_flush_fails (void **state) {
+  sqlite3 *other;
+  char id[RB_RUNID];
+  int rc = 0;
+  (void)state;
+  rb_Tape *t = open_tape();
+  sqlite3_busy_timeout(t->db, 20);
+  begin_run(t, id);
+  assert_int_equal(sqlite3_open(file, &other), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", 0, 0, 0), SQLITE_OK);
+  for (int i = 0; i < 200; i++) add(t, "note", SECRET);
+  for (int i = 0; i < 2000 && rc == 0; i++) {
+    rc = rb_tape_flush(t, 1, &problem);
+    pause_();
+  }
+  assert_int_equal(rc, RB_USAGE);
+  says("is locked by another process");
+  assert_int_equal(rb_tape_waiting(t), 200);
+  add(t, "intent", SECRET);
+  assert_int_equal(rb_tape_commit(t, &problem), RB_USAGE);
+  assert_int_equal(sqlite3_exec(other, "ROLLBACK", 0, 0, 0), SQLITE_OK);
+  sqlite3_close(other);
+  fine(rb_tape_commit(t, &problem));
+  assert_int_equal(rb_tape_waiting(t), 0);
+  fine(rb_tape_end(t, "done", 0, &problem));
+  fine(rb_tape_verify(t, NULL, &problem));
+  rb_tape_close(t);
+  assert_int_equal(seen(id).n, 202);
+}
+
+/* the last words come while the thread writes: all before them is there */
+static void test_flush_rescued (void **state) {
+  char id[RB_RUNID];
+  (void)state;
+  rb_Tape *t = open_tape();
+  begin_run(t, id);
+  for (int i = 0; i < 3000; i++) add(t, "note", SECRET);
+  fine(rb_tape_flush(t, 1, &problem));
+  for (int i = 0; i < 1000; i++) add(t, "note", NULL);
+  fine(rb_tape_rescue(t, "interrupted", 130));
+  assert_int_equal(add(t, "note", NULL), 0);
+  assert_int_equal(rb_tape_flush(t, 1, &problem), 0);
+  rb_tape_close(t);
+  fine(verify());
+  assert_int_equal(seen(id).n, 4001);
+}
+
 /* -- crashes --------------------------------------------------------------------------- */
 
 /* the files as a crash leaves them, without the last 'lost' bytes of the log */
@@ -455,6 +539,7 @@ int main (void) {
     test(test_reads_back), test(test_only_mine), test(test_sealed),
     test(test_secret_cannot_move), test(test_derived), test(test_continues),
     test(test_names), test(test_prune), test(test_locked), test(test_full),
+    test(test_flush), test(test_flush_fails), test(test_flush_rescued),
     test(test_torn_tail), test(test_killed), test(test_many_at_once),
     test(test_two_go_on), test(test_rescue), test(test_memory),
     test(test_sha256)

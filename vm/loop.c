@@ -3,7 +3,8 @@
 **
 ** A turn of the loop: all Lua that can run runs to its next wait; what was
 ** queued is written out; events that somebody waits for are made durable in
-** one commit; then one poll over all descriptors and the nearest time.
+** one commit (others are left to a thread of the tape); then one poll over all
+** descriptors and the nearest time.
 */
 
 #include <errno.h>
@@ -421,13 +422,12 @@ static void broken (rb_VM *vm, rb_FieldRun *field, const char *why) {
   field->stop = doubt ? RB_DOUBT : RB_BROKEN;
 }
 
-/* everything queued becomes durable; 0: it did not */
-static int commit (rb_VM *vm, rb_FieldRun *field) {
+/* everything queued becomes durable */
+static void commit (rb_VM *vm, rb_FieldRun *field) {
   rb_Problem p = {0};
   vm->lastcommit = rb_now();
-  if (vm->tape == NULL || rb_tape_commit(vm->tape, &p) == 0) return 1;
-  broken(vm, field, p.message);
-  return 0;
+  if (vm->tape != NULL && rb_tape_commit(vm->tape, &p) != 0)
+    broken(vm, field, p.message);
 }
 
 /* must somebody's last event be durable before he goes on? */
@@ -457,6 +457,16 @@ static void deliver (rb_VM *vm, rb_FieldRun *field) {
   memmove(vm->deliver, vm->deliver + n, (size_t)vm->ndeliver * sizeof *vm->deliver);
 }
 
+/* Events that nobody waits for are written when they are many, or old. */
+static void flush (rb_VM *vm, rb_FieldRun *field) {
+  rb_Problem p = {0};
+  double now = rb_now();
+  int due = now - vm->lastcommit > FLUSHSECONDS;
+  if (vm->tape == NULL) return;
+  if (due) vm->lastcommit = now;
+  if (rb_tape_flush(vm->tape, due, &p) != 0) broken(vm, field, p.message);
+}
+
 static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
   if (vm->interrupts > 1) vm->abandoned = 1;
   if (vm->interrupts > 0 && field->stop == RB_GO) {
@@ -469,12 +479,6 @@ static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
   }
 }
 
-/* events that nobody waits for are written all the same */
-static int overdue (const rb_VM *vm) {
-  return vm->tape != NULL && rb_tape_waiting(vm->tape) > 0
-         && rb_now() - vm->lastcommit > FLUSHSECONDS;
-}
-
 void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
   if (vm->lastcommit == 0) vm->lastcommit = rb_now();
   for (;;) {
@@ -483,7 +487,8 @@ void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
     if (field->live == 0 || vm->abandoned) return;
     for (int i = 0; i < vm->nturns; i++) vm->turns[i].fn(vm->turns[i].ud);
     if (vm->ready != NULL) continue;
-    if (awaited(vm) || overdue(vm)) commit(vm, field);
+    if (awaited(vm)) commit(vm, field);
+    else flush(vm, field);
     int busy = vm->ndeliver > 0;
     if (busy) deliver(vm, field);
     if (field->live == 0) return;

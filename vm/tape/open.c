@@ -18,14 +18,14 @@
 
 #include "vm/tape/store.h"
 
-#define FORMAT 1
+#define FORMAT 2
 #define PROGRAM 0x72627470  /* "rbtp" */
 #define BUSY 5000           /* milliseconds to wait for another process */
 
 static const char schema[] =  /* synced as a whole, before it gets its name */
   "PRAGMA synchronous = OFF;"
   "PRAGMA application_id = 0x72627470;"
-  "PRAGMA user_version = 1;"
+  "PRAGMA user_version = 2;"
   "BEGIN;"
   "CREATE TABLE run (id TEXT NOT NULL PRIMARY KEY, runbook TEXT, target TEXT,"
   "  mode TEXT, who TEXT, host TEXT, version TEXT, params TEXT,"
@@ -234,10 +234,12 @@ static int marks (rb_Tape *t, rb_Problem *p) {
   if (big32(head + 68) != PROGRAM)
     return rb_problem(p, RB_USAGE, "tape", "%.400s is the database of another "
                       "program, not a tape: move it away", t->file);
-  if (big32(head + 60) != FORMAT)
+  unsigned long format = big32(head + 60);
+  if (format != FORMAT)
     return rb_problem(p, RB_USAGE, "tape", "the tape %.400s has format %lu, "
-                      "and this version of runbook reads %d: use the newer "
-                      "one", t->file, big32(head + 60), FORMAT);
+                      "and this version of runbook reads %d: use the %s one",
+                      t->file, format, FORMAT,
+                      format > FORMAT ? "newer" : "older");
   return 0;
 }
 
@@ -271,7 +273,8 @@ static rb_Tape *zeroed (const char *file) {
   if (t == NULL) return NULL;
   t->keyfd = -1;
   t->file = strdup(file);
-  if (t->file == NULL || pthread_mutex_init(&t->lock, NULL) != 0) {
+  if (t->file == NULL || pthread_mutex_init(&t->lock, NULL) != 0 ||
+      pthread_mutex_init(&t->door, NULL) != 0) {
     free(t->file);
     free(t);
     return NULL;
@@ -318,17 +321,24 @@ int rb_tape_file (char *file, size_t size) {
   return n > 0 && (size_t)n < size;
 }
 
+static void batch_free (Batch *b) {
+  rb_buffer_free(&b->bytes);
+  free(b->waiting);
+}
+
 void rb_tape_close (rb_Tape *t) {
   if (t == NULL) return;
+  rb_writer_stop(t);
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(t->stmt[i]);
   sqlite3_close(t->db);
   if (t->isnew) rb_seal_shred(t, t->run);  /* a run that never was */
   if (t->keyfd >= 0) close(t->keyfd);
   for (int i = 0; i < RUNTEXTS; i++) free(t->row[i]);
   sodium_memzero(&t->keys, sizeof t->keys);
-  rb_buffer_free(&t->bytes);
-  free(t->waiting);
+  batch_free(&t->front);
+  batch_free(&t->back);
   pthread_mutex_destroy(&t->lock);
+  pthread_mutex_destroy(&t->door);
   free(t->file);
   free(t);
 }

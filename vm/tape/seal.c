@@ -19,11 +19,7 @@
 #include "vm/tape/store.h"
 
 #define CONTEXT "rbtape_1"
-enum {
-  NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
-  TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
-  PLACE = RB_RUNID - 1 + 8
-};
+enum { PLACE = RB_RUNID - 1 + 8 };
 
 /* -- keys ------------------------------------------------------------------ */
 
@@ -130,32 +126,30 @@ static void place (unsigned char out[PLACE], const char *run, int64_t seq) {
     out[RB_RUNID - 1 + i] = (unsigned char)((uint64_t)seq >> 8 * i);
 }
 
-size_t rb_seal_size (size_t n) { return NONCE + n + TAG; }
-
 /* Nonces count from a random one (192 bits: no two processes come near each
 ** other): a random one for each would be a system call for each. */
-void rb_seal (Keys *keys, const char *run, int64_t seq,
-              const void *secret, size_t n, unsigned char *out) {
+void rb_seal (Keys *keys, const char *run, int64_t seq, unsigned char *s,
+              size_t n) {
   unsigned char where[PLACE];
   place(where, run, seq);
   sodium_increment(keys->nonce, sizeof keys->nonce);
-  memcpy(out, keys->nonce, NONCE);
-  crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE, NULL, secret, n,
-                                             where, PLACE, NULL, out,
-                                             keys->seal);
+  memcpy(s, keys->nonce, SEALHEAD);
+  crypto_aead_xchacha20poly1305_ietf_encrypt(s + SEALHEAD, NULL, s + SEALHEAD,
+                                             n - SEALHEAD - SEALTAIL, where,
+                                             PLACE, NULL, s, keys->seal);
 }
 
 void *rb_seal_open (const Keys *keys, const char *run, int64_t seq,
                     const void *sealed, size_t n, size_t *len) {
   const unsigned char *s = sealed;
   unsigned char where[PLACE];
-  if (!keys->known || n < NONCE + TAG) return NULL;
-  *len = n - NONCE - TAG;
+  if (!keys->known || n < SEALHEAD + SEALTAIL) return NULL;
+  *len = n - SEALHEAD - SEALTAIL;
   unsigned char *out = malloc(*len + 1);
   if (out == NULL) return NULL;
   place(where, run, seq);
-  if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, s + NONCE,
-          n - NONCE, where, PLACE, s, keys->seal) != 0) {
+  if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, s + SEALHEAD,
+          n - SEALHEAD, where, PLACE, s, keys->seal) != 0) {
     free(out);
     return NULL;
   }

@@ -12,7 +12,7 @@
 #include "vm/buffer.h"
 #include "vm/tape/tape.h"
 
-enum { HASH = crypto_hash_sha256_BYTES };
+enum { HASH = crypto_generichash_BYTES };
 
 /* the texts of an event, in the order in which they are hashed and stored */
 enum { KIND, PATH, VERB, TEXT, SEALED, FIELDS };
@@ -25,14 +25,24 @@ typedef struct Fields {
   uint64_t len[FIELDS];  /* ABSENT: NULL */
 } Fields;
 
-/* An event that waits: sealed and hashed already; its texts lie in 'bytes'
-** of the tape one after the other, from 'from' on. */
+/* An event that waits. Its texts lie in 'bytes' of its batch one after the
+** other, from 'from' on; of what is to be sealed also the room for it. */
 typedef struct Waiting {
   int64_t seq, at;
   size_t from;
   uint64_t len[FIELDS];
-  unsigned char hash[HASH];
+  unsigned char hash[HASH];  /* once it is in the chain */
 } Waiting;
+
+/* events that become durable together */
+typedef struct Batch {
+  rb_Buffer bytes;
+  Waiting *waiting;
+  size_t n, size;
+  size_t chained;        /* of these so many are sealed and hashed */
+  int deed;              /* has an intent: what it seals must outlive us */
+  int64_t ended;         /* when its last event, an "end", came; else 0 */
+} Batch;
 
 /* the texts of a run's row, in order */
 enum { RUNBOOK, TARGET, MODE, WHO, HOST, VERSION, PARAMS, RUNTEXTS };
@@ -48,10 +58,19 @@ typedef struct Keys {
 
 enum { BEGIN, COMMIT, ADDRUN, ADDEVENT, SETRUN, STATEMENTS };
 
+/* the thread that writes what nobody waits for */
+typedef struct Writer {
+  int running, asked, quit, failed;
+  pthread_t thread;
+  pthread_cond_t bell;
+  rb_Problem problem;    /* of the last batch, if it failed */
+} Writer;
+
 struct rb_Tape {
   sqlite3 *db;
   char *file;
-  pthread_mutex_t lock;  /* over all below, and over db */
+  pthread_mutex_t lock;  /* over db and all below, but for what 'door' guards */
+  pthread_mutex_t door;  /* never held for long; the lock, if both, comes first */
   sqlite3_stmt *stmt[STATEMENTS];
   int frames;            /* in the write-ahead log */
   /* the run under way */
@@ -60,23 +79,31 @@ struct rb_Tape {
   int64_t started;
   int isnew;             /* its row is not written yet */
   int keyfd;             /* its key is not durable yet; else -1 */
-  int deed;              /* from here on what it seals must outlive us */
   Keys keys;
   unsigned char head[HASH];
-  int64_t seq;
-  int64_t ended;
+  int64_t chained;       /* the event that it is the hash of */
   char status[32];
   int exit;
+  Batch back;            /* being written; or it could not be */
+  /* behind the door */
+  Batch front;           /* what has come since */
+  size_t unwritten;      /* events of both */
+  int64_t seq;           /* of the last one */
+  int64_t ended;         /* when it came, if it is an "end"; else 0 */
   int rescued;
-  /* its events that wait */
-  rb_Buffer bytes;
-  Waiting *waiting;
-  size_t nwaiting, size;
+  Writer writer;
 };
 
 /* open.c: says in words what SQLite complains about; returns the exit code */
 int rb_tape_complain (rb_Tape *t, rb_Problem *p);
 int rb_tape_nomemory (rb_Problem *p);
+
+/* tape.c: writes a batch: what could not be written, else what has come since;
+** under the lock */
+int rb_tape_write (rb_Tape *t, rb_Problem *p);
+
+/* writer.c */
+void rb_writer_stop (rb_Tape *t);
 
 /* chain.c */
 void rb_chain_start (unsigned char hash[HASH], const char *run,
@@ -94,10 +121,14 @@ int rb_seal_sync (rb_Tape *t, rb_Problem *p);    /* makes the key durable */
 void rb_seal_shred (rb_Tape *t, const char *run);
 /* 1; 0: the key is gone or not a key of ours. */
 int rb_seal_load (rb_Tape *t, const char *run, Keys *keys);
-/* Bytes that the sealed form of n bytes needs. */
-size_t rb_seal_size (size_t n);
-void rb_seal (Keys *keys, const char *run, int64_t seq,
-              const void *secret, size_t n, unsigned char *out);
+/* what stands before and after sealed bytes */
+enum {
+  SEALHEAD = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+  SEALTAIL = crypto_aead_xchacha20poly1305_ietf_ABYTES
+};
+/* Seals in place the n bytes at s, but for the room at both ends. */
+void rb_seal (Keys *keys, const char *run, int64_t seq, unsigned char *s,
+              size_t n);
 /* malloc'ed, with a NUL after it; NULL: not the key, or not these bytes. */
 void *rb_seal_open (const Keys *keys, const char *run, int64_t seq,
                     const void *sealed, size_t n, size_t *len);

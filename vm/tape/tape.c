@@ -1,8 +1,9 @@
 /*
 ** tape.c - writing: events wait in memory, and are made durable together
 **
-** An event is sealed and hashed once, when it is appended; a commit only
-** writes. One that fails writes nothing, and all of it still waits.
+** Events are appended to the front batch; whoever writes takes that as the
+** back batch, seals and hashes each of its events once, and writes them in one
+** transaction. One that fails writes nothing, and all of it still waits.
 */
 
 #include <stdio.h>
@@ -13,7 +14,8 @@
 
 #include "vm/tape/store.h"
 
-#define LOGMAX 8192       /* frames (32 MB): then the log is emptied at once */
+#define LOGMAX 1000       /* frames (4 MB): then the log is begun anew, since a */
+                          /* write in place needs no new length on the disk */
 #define LONGLOG 200       /* frames: then it is emptied at the end of a run, */
                           /* since the next one to open reads all of it */
 #define KEEP (1 << 20)    /* bytes that are kept for the next events */
@@ -59,10 +61,8 @@ static int addrun (rb_Tape *t) {
   return perform(s);
 }
 
-static int addevent (rb_Tape *t, const Waiting *w) {
-  sqlite3_stmt *s = statement(t, ADDEVENT);
-  const char *bytes = t->bytes.s + w->from;
-  if (s == NULL) return 0;
+static int addevent (sqlite3_stmt *s, const Batch *b, const Waiting *w) {
+  const char *bytes = b->bytes.s + w->from;
   sqlite3_bind_int64(s, 2, w->seq);
   sqlite3_bind_int64(s, 3, w->at);
   for (int i = 0; i < FIELDS; i++) {
@@ -78,24 +78,24 @@ static int addevent (rb_Tape *t, const Waiting *w) {
   return perform(s);
 }
 
-static int setrun (rb_Tape *t) {
+static int setrun (rb_Tape *t, const Batch *b) {
   sqlite3_stmt *s = statement(t, SETRUN);
   if (s == NULL) return 0;
   sqlite3_bind_text(s, 1, t->run, -1, SQLITE_STATIC);
   sqlite3_bind_blob(s, 2, t->head, HASH, SQLITE_STATIC);
-  sqlite3_bind_int64(s, 3, t->seq);
-  sqlite3_bind_int64(s, 4, t->ended);
-  sqlite3_bind_text(s, 5, t->ended != 0 ? t->status : NULL, -1, SQLITE_STATIC);
-  sqlite3_bind_int(s, 6, t->exit);
+  sqlite3_bind_int64(s, 3, t->chained);
+  sqlite3_bind_int64(s, 4, b->ended);
+  sqlite3_bind_text(s, 5, b->ended != 0 ? t->status : NULL, -1, SQLITE_STATIC);
+  sqlite3_bind_int(s, 6, b->ended != 0 ? t->exit : 0);
   return perform(s);
 }
 
-static int addevents (rb_Tape *t) {
+static int addevents (rb_Tape *t, const Batch *b) {
   sqlite3_stmt *s = statement(t, ADDEVENT);
   if (s == NULL) return 0;
   sqlite3_bind_text(s, 1, t->run, -1, SQLITE_STATIC);
-  for (size_t i = 0; i < t->nwaiting; i++)
-    if (!addevent(t, &t->waiting[i])) return 0;
+  for (size_t i = 0; i < b->n; i++)
+    if (!addevent(s, b, &b->waiting[i])) return 0;
   return 1;
 }
 
@@ -110,8 +110,8 @@ static void forget (rb_Tape *t) {
   t->run[0] = '\0';
   if (t->keyfd >= 0) close(t->keyfd);
   t->keyfd = -1;
-  t->isnew = t->deed = 0;
-  t->seq = t->ended = 0;
+  t->isnew = 0;
+  t->seq = t->chained = t->ended = 0;
   t->exit = 0;
 }
 
@@ -150,7 +150,7 @@ static int resume (rb_Tape *t, const char *run, rb_Problem *p) {
   int rc = sqlite3_step(s), found = 0;
   if (rc == SQLITE_ROW && sqlite3_column_bytes(s, 0) == HASH) {
     memcpy(t->head, sqlite3_column_blob(s, 0), HASH);
-    t->seq = sqlite3_column_int64(s, 1);
+    t->seq = t->chained = sqlite3_column_int64(s, 1);
     t->started = sqlite3_column_int64(s, 2);
     found = 1;
   }
@@ -178,34 +178,30 @@ int rb_tape_continue (rb_Tape *t, const char *run, rb_Problem *p) {
 
 /* -- events ------------------------------------------------------------------------- */
 
-static int roomforone (rb_Tape *t) {
-  if (t->nwaiting < t->size) return 1;
-  size_t size = t->size < 64 ? 64 : t->size * 2;
-  Waiting *w = realloc(t->waiting, size * sizeof *w);
+static int roomforone (Batch *b) {
+  if (b->n < b->size) return 1;
+  size_t size = b->size < 64 ? 64 : b->size * 2;
+  Waiting *w = realloc(b->waiting, size * sizeof *w);
   if (w == NULL) return 0;
-  t->waiting = w;
-  t->size = size;
+  b->waiting = w;
+  b->size = size;
   return 1;
 }
 
 /* queues the bytes of an event; 0: no memory, and nothing was queued */
-static int queue (rb_Tape *t, const rb_TapeEvent *e, Waiting *w) {
+static int queue (rb_Buffer *b, const rb_TapeEvent *e, Waiting *w) {
+  static const unsigned char room[SEALHEAD + SEALTAIL];
   const char *text[SEALED] = {e->kind, e->path, e->verb, e->text};
-  rb_Buffer *b = &t->bytes;
   w->from = b->n;
   for (int i = 0; i < SEALED; i++) {
     w->len[i] = text[i] != NULL ? strlen(text[i]) : ABSENT;
     if (text[i] != NULL) rb_buffer_add(b, text[i], w->len[i]);
   }
-  w->len[SEALED] = e->secret != NULL ? rb_seal_size(e->secretlen) : ABSENT;
+  w->len[SEALED] = e->secret != NULL ? SEALHEAD + e->secretlen + SEALTAIL : ABSENT;
   if (e->secret != NULL) {
-    size_t at = b->n, need = w->len[SEALED] - e->secretlen;
-    static const unsigned char room[64];
-    rb_buffer_add(b, e->secret, e->secretlen);  /* overwritten at once */
-    rb_buffer_add(b, room, need);
-    if (!b->failed)
-      rb_seal(&t->keys, t->run, w->seq, e->secret, e->secretlen,
-              (unsigned char *)b->s + at);
+    rb_buffer_add(b, room, SEALHEAD);
+    rb_buffer_add(b, e->secret, e->secretlen);
+    rb_buffer_add(b, room, SEALTAIL);
   }
   if (!b->failed) return 1;
   b->n = w->from;
@@ -213,9 +209,49 @@ static int queue (rb_Tape *t, const rb_TapeEvent *e, Waiting *w) {
   return 0;
 }
 
-static void chain (rb_Tape *t, Waiting *w) {
+static int64_t append (rb_Tape *t, const rb_TapeEvent *e) {
+  Batch *b = &t->front;
+  if (t->run[0] == '\0' || t->rescued || !roomforone(b)) return 0;
+  Waiting *w = &b->waiting[b->n];
+  w->seq = t->seq + 1;
+  w->at = e->at != 0 ? e->at : now();
+  if (!queue(&b->bytes, e, w)) return 0;
+  b->n++;
+  b->deed |= strcmp(e->kind, "intent") == 0;
+  t->ended = b->ended = strcmp(e->kind, "end") == 0 ? w->at : 0;
+  t->unwritten++;
+  return t->seq = w->seq;
+}
+
+int64_t rb_tape_append (rb_Tape *t, const rb_TapeEvent *e) {
+  pthread_mutex_lock(&t->door);
+  int64_t seq = append(t, e);
+  pthread_mutex_unlock(&t->door);
+  return seq;
+}
+
+size_t rb_tape_waiting (const rb_Tape *t) {
+  pthread_mutex_t *door = (pthread_mutex_t *)&t->door;
+  pthread_mutex_lock(door);
+  size_t n = t->unwritten;
+  pthread_mutex_unlock(door);
+  return n;
+}
+
+/* -- the chain ------------------------------------------------------------------------ */
+
+static void seal (rb_Tape *t, Batch *b, const Waiting *w) {
+  size_t at = w->from;
+  if (w->len[SEALED] == ABSENT) return;
+  for (int i = 0; i < SEALED; i++)
+    if (w->len[i] != ABSENT) at += w->len[i];
+  rb_seal(&t->keys, t->run, w->seq, (unsigned char *)b->bytes.s + at,
+          w->len[SEALED]);
+}
+
+static void chain (rb_Tape *t, const Batch *b, Waiting *w) {
   Fields f = {.seq = w->seq, .at = w->at};
-  const char *s = t->bytes.s + w->from;
+  const char *s = b->bytes.s + w->from;
   for (int i = 0; i < FIELDS; i++) {
     f.len[i] = w->len[i];
     f.s[i] = s;
@@ -223,34 +259,23 @@ static void chain (rb_Tape *t, Waiting *w) {
   }
   rb_chain_next(t->head, &f);
   memcpy(w->hash, t->head, HASH);
+  t->chained = w->seq;
 }
 
-static int64_t append (rb_Tape *t, const rb_TapeEvent *e) {
-  if (t->run[0] == '\0' || t->rescued || !roomforone(t)) return 0;
-  Waiting *w = &t->waiting[t->nwaiting];
-  w->seq = t->seq + 1;
-  w->at = e->at != 0 ? e->at : now();
-  if (!queue(t, e, w)) return 0;
-  chain(t, w);
-  t->nwaiting++;
-  if (strcmp(e->kind, "intent") == 0) t->deed = 1;
-  t->ended = 0;
-  return t->seq = w->seq;
-}
-
-int64_t rb_tape_append (rb_Tape *t, const rb_TapeEvent *e) {
-  pthread_mutex_lock(&t->lock);
-  int64_t seq = append(t, e);
-  pthread_mutex_unlock(&t->lock);
-  return seq;
-}
-
-size_t rb_tape_waiting (const rb_Tape *t) {
-  pthread_mutex_t *lock = (pthread_mutex_t *)&t->lock;
-  pthread_mutex_lock(lock);
-  size_t n = t->nwaiting;
-  pthread_mutex_unlock(lock);
-  return n;
+/* What has come becomes what is written; 0: there is nothing. */
+static int take (rb_Tape *t) {
+  if (t->back.n == 0) {
+    Batch empty = t->back;
+    pthread_mutex_lock(&t->door);
+    t->back = t->front;
+    t->front = empty;
+    pthread_mutex_unlock(&t->door);
+  }
+  for (Batch *b = &t->back; b->chained < b->n; b->chained++) {
+    seal(t, b, &b->waiting[b->chained]);
+    chain(t, b, &b->waiting[b->chained]);
+  }
+  return t->back.n > 0 || t->isnew;
 }
 
 /* -- commit --------------------------------------------------------------------------- */
@@ -263,24 +288,31 @@ static void shorten (rb_Tape *t, int longest) {
 }
 
 static void written (rb_Tape *t) {
+  Batch *b = &t->back;
   for (int i = 0; i < RUNTEXTS; i++) {
     free(t->row[i]);
     t->row[i] = NULL;
   }
   t->isnew = 0;
-  t->nwaiting = 0;
-  if (t->bytes.size > KEEP) rb_buffer_free(&t->bytes);
-  else rb_buffer_clear(&t->bytes);
+  pthread_mutex_lock(&t->door);
+  t->unwritten -= b->n;
+  pthread_mutex_unlock(&t->door);
+  if (b->bytes.size > KEEP) rb_buffer_free(&b->bytes);
+  else rb_buffer_clear(&b->bytes);
+  b->n = b->chained = 0;
+  b->deed = 0;
+  b->ended = 0;
   shorten(t, LOGMAX);
 }
 
-static int commit (rb_Tape *t, rb_Problem *p) {
-  if (t->nwaiting == 0 && !t->isnew) return 0;
+int rb_tape_write (rb_Tape *t, rb_Problem *p) {
+  if (!take(t)) return 0;
   if (t->rescued)
     return rb_problem(p, RB_USAGE, "tape", "the run has been ended");
-  if (t->deed && rb_seal_sync(t, p) != 0) return p->exit;
+  if (t->back.deed && rb_seal_sync(t, p) != 0) return p->exit;
   if (perform(statement(t, BEGIN)) && (!t->isnew || addrun(t)) &&
-      addevents(t) && setrun(t) && perform(statement(t, COMMIT))) {
+      addevents(t, &t->back) && setrun(t, &t->back) &&
+      perform(statement(t, COMMIT))) {
     written(t);
     return 0;
   }
@@ -291,9 +323,19 @@ static int commit (rb_Tape *t, rb_Problem *p) {
   return p->exit;
 }
 
+/* twice where a batch is left that could not be written before */
+static int commit (rb_Tape *t, rb_Problem *p) {
+  int old = t->back.n > 0;
+  int rc = rb_tape_write(t, p);
+  return old && rc == 0 ? rb_tape_write(t, p) : rc;
+}
+
 int rb_tape_commit (rb_Tape *t, rb_Problem *p) {
   pthread_mutex_lock(&t->lock);
   int rc = commit(t, p);
+  pthread_mutex_lock(&t->door);
+  t->writer.failed = 0;  /* that was tried again just now */
+  pthread_mutex_unlock(&t->door);
   pthread_mutex_unlock(&t->lock);
   return rc;
 }
@@ -304,16 +346,14 @@ int rb_tape_commit (rb_Tape *t, rb_Problem *p) {
 ** disk does not end the run twice */
 static int end (rb_Tape *t, const char *status, int code, rb_Problem *p) {
   char text[80];
-  int64_t at = now();
   if (t->rescued)
     return rb_problem(p, RB_USAGE, "tape", "the run has been ended");
   if (t->ended == 0) {
     snprintf(t->status, sizeof t->status, "%s", status);
-    rb_chain_end(text, sizeof text, t->status, code);
-    rb_TapeEvent e = {.kind = "end", .text = text, .at = at};
-    if (append(t, &e) == 0) return rb_tape_nomemory(p);
     t->exit = code;
-    t->ended = at;
+    rb_chain_end(text, sizeof text, t->status, code);
+    rb_TapeEvent e = {.kind = "end", .text = text};
+    if (rb_tape_append(t, &e) == 0) return rb_tape_nomemory(p);
     shorten(t, LONGLOG);
   }
   return commit(t, p);
@@ -334,7 +374,9 @@ int rb_tape_rescue (rb_Tape *t, const char *status, int exit) {
   if (pthread_mutex_timedlock(&t->lock, &until) != 0) return RB_USAGE;
   sqlite3_busy_timeout(t->db, 1000);
   int rc = t->run[0] != '\0' ? end(t, status, exit, &p) : 0;
+  pthread_mutex_lock(&t->door);
   t->rescued = 1;
+  pthread_mutex_unlock(&t->door);
   pthread_mutex_unlock(&t->lock);
   return rc;
 }

@@ -1,10 +1,10 @@
 /*
 ** tape.h - the durable, append-only, hash-chained record of runs
 **
-** Events wait in memory until rb_tape_commit, which writes them in one
-** transaction. Nothing on the tape is ever updated; a run's row caches the
-** head of its chain, its status and its end. hash = sha256(previous || digest of
-** the event).
+** Events wait in memory until they are written, many in one transaction:
+** by rb_tape_commit, or by a thread of the tape (rb_tape_flush). Nothing on
+** the tape is ever updated; a run's row caches the head of its chain, its
+** status and its end. hash = BLAKE2b(previous || event).
 ** What must be read again by us and by nobody else is sealed (XChaCha20-
 ** Poly1305, a key per run beside the tape in keys/RUN, mode 0600).
 */
@@ -75,12 +75,18 @@ int rb_tape_continue (rb_Tape *t, const char *run, rb_Problem *p);
 ** 1 for the first; 0 when memory ran out. */
 int64_t rb_tape_append (rb_Tape *t, const rb_TapeEvent *e);
 
-/* How many events wait. */
+/* How many events are not durable yet. */
 size_t rb_tape_waiting (const rb_Tape *t);
 
 /* Makes all that waits durable: 0, or an exit code and *p ("disk full",
 ** ...). What could not be written still waits. */
 int rb_tape_commit (rb_Tape *t, rb_Problem *p);
+
+/* Has what waits written by a thread of the tape, and returns at once: for
+** events that nobody waits for. 'due' 0: only when they are many. What failed
+** meanwhile is told by the next call, and still waits. Where the thread cannot
+** keep up, it is a commit. */
+int rb_tape_flush (rb_Tape *t, int due, rb_Problem *p);
 
 /* Appends "end", commits, and closes the run's row. */
 int rb_tape_end (rb_Tape *t, const char *status, int exit, rb_Problem *p);

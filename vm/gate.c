@@ -164,7 +164,7 @@ static void record (lua_State *L, rb_Task *t, int failed, int doubt) {
     if (rb_value_encode(L, -1, &t->vm->value) != NULL)
       rb_buffer_clear(&t->vm->value);
   }
-  rb_record_event(t, "outcome", doubt ? "\"outcome\":\"in-doubt\"" : failed ?
+  rb_record_event(t, row, "outcome", doubt ? "\"outcome\":\"in-doubt\"" : failed ?
                   "\"outcome\":\"failed\"" : "\"outcome\":\"done\"",
                   &t->vm->value);
 }
@@ -226,7 +226,7 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   const char *bad = rb_value_encode(L, -1, secret);
   lua_pop(L, 2);
   if (bad != NULL) return luaL_error(L, "an intent cannot hold %s", bad);
-  rb_record_event(t, "intent", "", secret);
+  rb_record_event(t, NULL, "intent", "", secret);
   t->call.pledged = 1;
   t->field->deeds++;
   return rb_enqueue(L, RB_COMMIT, ctx, k);
@@ -290,7 +290,7 @@ static int refused (lua_State *L, int n) {
     row->verdict = "would refuse";
     setreason(L, row);
   }
-  rb_record_event(t, "outcome", "\"verdict\":\"would refuse\"", NULL);
+  rb_record_event(t, row, "outcome", "\"verdict\":\"would refuse\"", NULL);
   clearplan(L, t);
   return rb_stop(L, RB_REFUSE, "%s", rb_error_field(L, "message"));
 }
@@ -320,7 +320,7 @@ static int plan (lua_State *L, const char *said) {
     if (said != verdicts[1]) rb_planned_add(L, t, row->n);
   }
   snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);
-  rb_record_event(t, "outcome", extra, NULL);
+  rb_record_event(t, row, "outcome", extra, NULL);
   if (planflag(L, "exact") == 1) {
     lua_getfield(L, -1, "result");
     return deliver(L, 0);
@@ -338,7 +338,7 @@ static int unchanged (lua_State *L) {
     row->outcome = "done";
     row->unchanged = 1;
   }
-  rb_record_event(t, "outcome", "\"outcome\":\"done\",\"unchanged\":true", NULL);
+  rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"unchanged\":true", NULL);
   lua_getfield(L, -1, "result");
   return deliver(L, 0);
 }
@@ -515,11 +515,12 @@ void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs) {
 }
 
 void rb_call_abandon (rb_Task *t) {
+  rb_EffectRow *row = NULL;
   if (t->call.pledged && lua_checkstack(t->L, 20)) {  /* say what is in doubt */
-    rb_EffectRow *row = rb_record_row(t, 1);
+    row = rb_record_row(t, 1);
     if (row != NULL) row->outcome = "in-doubt";
   }
-  rb_record_event(t, "outcome", t->call.pledged ? "\"outcome\":\"in-doubt\""
+  rb_record_event(t, row, "outcome", t->call.pledged ? "\"outcome\":\"in-doubt\""
                   : "\"outcome\":\"failed\"", NULL);
   lua_pushnil(t->vm->L);
   lua_rawsetp(t->vm->L, LUA_REGISTRYINDEX, &t->call);

@@ -121,8 +121,37 @@ static int64_t now (void) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int64_t rb_record_event (rb_Task *t, const char *kind, const char *extra,
-                         const rb_Buffer *secret) {
+static void puttext (rb_Buffer *b, const char *name, const char *s) {
+  if (s == NULL) return;
+  rb_buffer_printf(b, ",\"%s\":", name);
+  rb_json_escape(b, s, strlen(s));
+}
+
+static void putjson (rb_Buffer *b, const char *name, const json_t *j) {
+  char *s = j != NULL ? json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+  if (s != NULL) rb_buffer_printf(b, ",\"%s\":%s", name, s);
+  free(s);
+}
+
+/* what the row knows and the event does not, so that a report can be made of the
+** tape alone: for most probes that is their number */
+static void putrow (rb_Buffer *b, const rb_EffectRow *row) {
+  rb_buffer_printf(b, ",\"n\":%d", row->n);
+  puttext(b, "read", row->read);
+  puttext(b, "reason", row->reason);
+  putjson(b, "before", row->before);
+  putjson(b, "after", row->after);
+  if (row->rows >= 0) rb_buffer_printf(b, ",\"rows\":%lld", row->rows);
+  if (row->guarded >= 0)
+    rb_buffer_printf(b, ",\"guarded\":%s", row->guarded ? "true" : "false");
+  for (int i = 0; i < row->nassumes; i++)
+    rb_buffer_printf(b, "%s%d", i == 0 ? ",\"assumes\":[" : ",", row->assumes[i]);
+  if (row->nassumes > 0) rb_buffer_puts(b, "]");
+  puttext(b, "undo", row->undo);
+}
+
+int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
+                         const char *extra, const rb_Buffer *secret) {
   rb_VM *vm = t->vm;
   rb_Call *c = &t->call;
   char name[128];
@@ -138,8 +167,10 @@ int64_t rb_record_event (rb_Task *t, const char *kind, const char *extra,
   rb_json_escape(b, summary.s != NULL ? summary.s : "", summary.n);
   rb_buffer_free(&summary);
   long us = (long)((rb_now() - c->started) * 1e6);  /* %f is the slowest of all */
-  rb_buffer_printf(b, ",\"fingerprint\":\"%s\",\"ms\":%ld.%03ld%s%s}",
+  rb_buffer_printf(b, ",\"fingerprint\":\"%s\",\"ms\":%ld.%03ld%s%s",
                    c->fingerprint, us / 1000, us % 1000, *extra ? "," : "", extra);
+  if (row != NULL) putrow(b, row);
+  rb_buffer_puts(b, "}");
   snprintf(name, sizeof name, "%s.%s", c->module->name, c->reg->name);
   rb_TapeEvent e = {.kind = kind, .path = c->path.s, .verb = name, .text = b->s,
                     .at = at};

@@ -311,10 +311,11 @@ void rb_arguments_fix (lua_State *L, const rb_Call *c, int n);
 /* A row for the call under way, appended to its step; NULL when the step keeps
 ** no more (a probe among thousands) or there is none. */
 rb_EffectRow *rb_record_row (rb_Task *t, int failed);
-/* An event about the call under way. 'extra' is JSON without braces (or "");
-** 'secret' is sealed. Returns its number, 0 without a tape. */
-int64_t rb_record_event (rb_Task *t, const char *kind, const char *extra,
-                         const rb_Buffer *secret);
+/* An event about the call under way, with what its row knows (NULL: none). 'extra'
+** is JSON without braces (or ""); 'secret' is sealed. Returns its number, 0 without
+** a tape. */
+int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
+                         const char *extra, const rb_Buffer *secret);
 /* Any other event: text is JSON, redacted. */
 void rb_record (rb_VM *vm, const char *kind, const char *path, json_t *text);
 void rb_json_escape (rb_Buffer *b, const char *s, size_t n);

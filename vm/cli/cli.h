@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "vm/problem.h"
+#include "vm/tape/tape.h"
 
 /* what an option leaves in the command's own struct, at offset 'at' */
 typedef enum rb_OptionType {
@@ -69,17 +70,29 @@ const rb_Command *rb_command_find (const char *name, rb_Problem *p);
 /* The program: argv as main has it; returns the exit code. */
 int rb_cli (int argc, char **argv);
 
+/* pick.c: the tape that is there, and the run that is meant on it: a ULID or a
+** unique ending of one; NULL: the operator's last real run. */
+rb_Tape *rb_pick_tape (rb_Problem *p);
+int rb_pick_run (rb_Tape *t, const char *name, char id[RB_RUNID], rb_Problem *p);
+
+/* report.c: --report FILE, looked at before the run and written after it */
+int rb_report_check (const char *file, rb_Problem *p);
+int rb_report_write (const char *id, const char *file, rb_Problem *p);
+
 int rb_cmd_run (int argc, char **argv);
 int rb_cmd_list (int argc, char **argv);
 int rb_cmd_show (int argc, char **argv);
 int rb_cmd_check (int argc, char **argv);
 int rb_cmd_history (int argc, char **argv);
+int rb_cmd_report (int argc, char **argv);
+int rb_cmd_verify (int argc, char **argv);
+int rb_cmd_tape (int argc, char **argv);
 int rb_cmd_doctor (int argc, char **argv);
 int rb_cmd_version (int argc, char **argv);
 int rb_cmd_help (int argc, char **argv);
 
 extern const rb_Command rb_command_run, rb_command_list, rb_command_show,
-  rb_command_check, rb_command_history, rb_command_doctor, rb_command_version,
-  rb_command_help;
+  rb_command_check, rb_command_history, rb_command_report, rb_command_verify,
+  rb_command_tape, rb_command_doctor, rb_command_version, rb_command_help;
 
 #endif

@@ -13,16 +13,25 @@
 
 #include "vm/buffer.h"
 #include "vm/cli/cli.h"
+#include "vm/module.h"
 #include "vm/show/show.h"
 #include "vm/tape/tape.h"
 
 typedef struct Options {
   int json;
-  const char *last;
+  const char *last, *runbook, *target, *status, *since;
 } Options;
 
 static const rb_Option options[] = {
-  {"last", 0, RB_VALUE, "N", "only the N newest", offsetof(Options, last)},
+  {"last", 'n', RB_VALUE, "N", "only the N newest", offsetof(Options, last)},
+  {"runbook", 'r', RB_VALUE, "NAME", "only runs of this runbook",
+   offsetof(Options, runbook)},
+  {"target", 't', RB_VALUE, "TARGET", "only runs on this target",
+   offsetof(Options, target)},
+  {"status", 's', RB_VALUE, "STATUS", "only those that ended so: done, failed, ...",
+   offsetof(Options, status)},
+  {"since", 0, RB_VALUE, "WHEN", "only those that began since then: 2h, 7d, 2026-05-04",
+   offsetof(Options, since)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output",
    offsetof(Options, json)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
@@ -31,8 +40,11 @@ static const rb_Option options[] = {
 const rb_Command rb_command_history = {
   .name = "history", .takes = "", .summary = "list the runs on the tape, newest first",
   .about = "Every run of this user on this machine, dry runs included. An unfinished\n"
-           "one is still running, or was ended from outside.",
-  .example = "runbook history --last 10\n"
+           "one is still running, or was ended from outside. --since takes how long ago,\n"
+           "or a local time: 2026-05-04, \"2026-05-04 03:12\". --status takes done, planned\n"
+           "(a dry run), failed, stopped, interrupted, in-doubt or unfinished.",
+  .example = "runbook history -n 10\n"
+             "runbook history --runbook tenant_isolation --status failed --since 7d\n"
              "runbook history --json | jq '.[] | select(.status == \"failed\")'",
   .options = options, .max = 0, .main = rb_cmd_history
 };
@@ -40,6 +52,8 @@ const rb_Command rb_command_history = {
 /* -- reading --------------------------------------------------------------- */
 
 typedef struct List {
+  const Options *o;
+  int64_t since;   /* milliseconds since 1970 */
   json_t *rows;
   long long left;  /* how many more are wanted */
 } List;
@@ -47,18 +61,21 @@ typedef struct List {
 /* ISO 8601 in UTC, or null */
 static json_t *timestamp (int64_t ms) {
   char text[40];
-  time_t s = (time_t)(ms / 1000);
-  struct tm tm;
-  if (ms == 0 || gmtime_r(&s, &tm) == NULL) return json_null();
-  size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-  snprintf(text + n, sizeof text - n, ".%03dZ", (int)(ms % 1000));
-  return json_string(text);
+  rb_report_stamp(ms, text, sizeof text);
+  return *text != '\0' ? json_string(text) : json_null();
+}
+
+static int differs (const char *wanted, const char *s) {
+  return wanted != NULL && (s == NULL || strcmp(wanted, s) != 0);
 }
 
 /* The tape's own words; the keys are those of the design. */
 static int add (void *ud, const rb_TapeRun *run) {
   List *list = ud;
   int ended = run->ended != 0;
+  if (differs(list->o->runbook, run->runbook) || differs(list->o->target, run->target)
+      || differs(list->o->status, ended ? run->status : "unfinished")) return 0;
+  if (run->started < list->since) return 1;  /* all that follow are older */
   json_t *params = run->params != NULL ? json_loads(run->params, 0, NULL) : NULL;
   json_t *row = json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:o, s:s?, s:o, s:o, s:o}",
       "run", run->id, "runbook", run->runbook, "target", run->target,
@@ -170,21 +187,57 @@ static int readlast (const Options *o, List *list, rb_Problem *p) {
                     o->last);
 }
 
+static int checkstatus (const Options *o, rb_Problem *p) {
+  static const char *const words[] = {"done", "planned", "failed", "stopped",
+    "interrupted", "in-doubt", "unfinished", NULL};
+  const char *const *w = words;
+  while (o->status != NULL && *w != NULL && strcmp(*w, o->status) != 0) w++;
+  if (o->status == NULL || *w != NULL) return 0;
+  const char *near = rb_nearest(o->status, words);
+  return rb_problem(p, RB_USAGE, "usage", near != NULL ? "--status '%s': did you mean "
+                    "'%s'?" : "--status takes done, planned, failed, stopped, "
+                    "interrupted, in-doubt or unfinished, not '%s'", o->status, near);
+}
+
+/* "2h", or a date, with or without a time of day */
+static int readsince (const Options *o, List *list, rb_Problem *p) {
+  static const char *const forms[] = {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", NULL};
+  double seconds;
+  if (o->since == NULL) return 0;
+  if (rb_duration(o->since, &seconds)) {
+    list->since = (int64_t)((double)time(NULL) - seconds) * 1000;
+    return 0;
+  }
+  for (const char *const *f = forms; *f != NULL; f++) {
+    struct tm tm = {.tm_isdst = -1};
+    const char *end = strptime(o->since, *f, &tm);
+    if (end == NULL || *end != '\0') continue;
+    list->since = (int64_t)mktime(&tm) * 1000;
+    return 0;
+  }
+  return rb_problem(p, RB_USAGE, "usage", "--since takes how long ago (2h, 7d) or when "
+                    "(2026-05-04, \"2026-05-04 03:12\"), not '%s'", o->since);
+}
+
 int rb_cmd_history (int argc, char **argv) {
   Options o = {0};
   rb_Arguments a;
   rb_Problem p = {0};
   int status = rb_options_read(&rb_command_history, argc, argv, &o, &a);
   if (status != 0) return status;
-  List list = {.rows = json_array(), .left = -1};
-  if (readlast(&o, &list, &p) != 0 || collect(&list, &p) != 0)
+  List list = {.o = &o, .rows = json_array(), .left = -1};
+  if (readlast(&o, &list, &p) != 0 || checkstatus(&o, &p) != 0
+      || readsince(&o, &list, &p) != 0 || collect(&list, &p) != 0)
     rb_show_problem(&p, o.json);
   else if (o.json) {
     json_dumpf(list.rows, stdout, JSON_INDENT(2));
     putchar('\n');
   }
   else if (json_array_size(list.rows) > 0) print(list.rows);
-  else fprintf(stderr, "nothing has been run yet\n");
+  else fprintf(stderr, o.runbook != NULL || o.target != NULL || o.status != NULL
+               || o.since != NULL ? "no run is like that\n"
+               : "nothing has been run yet\n");
   json_decref(list.rows);
   rb_options_free(&a);
   return p.exit;

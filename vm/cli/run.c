@@ -13,6 +13,7 @@
 typedef struct Line {
   rb_RunOptions o;
   const char *const *set;
+  const char *report;
 } Line;
 
 #define at(field) offsetof(Line, field)
@@ -42,6 +43,8 @@ static const rb_Option options[] = {
    at(o.require_layers)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
    at(o.json)},
+  {"report", 0, RB_VALUE, "FILE", "write a report at the end: .txt, .json, .md or .html",
+   at(report)},
   {"no-color", 0, RB_SWITCH, NULL, "no colour (also: NO_COLOR)", at(o.nocolor)},
   {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)", at(o.config)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
@@ -84,13 +87,24 @@ static int checkapproved (const char *const *given, rb_Problem *p) {
   return 0;
 }
 
+/* A run that went well is not told from one whose report was lost. */
+static int writereport (const Line *line, const char *id, int status) {
+  rb_Problem p = {0};
+  if (line->report == NULL || *id == '\0') return status;
+  if (rb_report_write(id, line->report, &p) == 0) return status;
+  rb_show_problem(&p, 0);
+  return status == RB_DONE ? RB_FAILED : status;
+}
+
 int rb_cmd_run (int argc, char **argv) {
-  Line line = {0};
+  char id[RB_RUNID] = "";
+  Line line = {.o.id = id};
   rb_Arguments a;
   rb_Problem p = {0};
   int status = rb_options_read(&rb_command_run, argc, argv, &line, &a);
   if (status != 0) return status;
-  if (checkapproved(line.o.approved_by, &p) != 0) {
+  if (checkapproved(line.o.approved_by, &p) != 0
+      || (line.report != NULL && rb_report_check(line.report, &p) != 0)) {
     rb_show_problem(&p, a.json);
     rb_options_free(&a);
     return p.exit;
@@ -99,7 +113,7 @@ int rb_cmd_run (int argc, char **argv) {
   if (words != NULL) {
     line.o.file = a.words[0];
     line.o.words = words;
-    status = rb_run(&line.o);
+    status = writereport(&line, id, rb_run(&line.o));
   } else {
     status = rb_problem(&p, RB_USAGE, "memory", "not enough memory");
     rb_show_problem(&p, a.json);

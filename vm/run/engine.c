@@ -81,6 +81,8 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   rb_layers_look(r);
   if (rb_layers_check(r, p) != 0) {
     rb_Problem q;
+    rep->error = *p;
+    rb_taped_result(r);
     rb_tape_end(vm->tape, "failed", p->exit, &q);
     return p->exit;
   }
@@ -203,6 +205,7 @@ static void showplan (rb_Run *r) {
   const char **words = wordsof(r);
   if (words == NULL) return;
   dry.dry_run = 1;
+  dry.id = NULL;
   dry.words = words;
   rb_stop_close(r->vm);
   nested++;
@@ -230,6 +233,7 @@ static void execute (rb_Run *r) {
   conclude(r);
   if (vm->dryrun) rb_taped_digest(r);
   rep->ms = (rb_now() - before) * 1000;
+  rb_taped_result(r);
   if (rb_tape_end(vm->tape, rep->status, rep->exit, &p) != 0 && rep->exit == 0) {
     rep->error = p;
     rep->exit = r->started ? RB_INDOUBT : RB_FAILED;

@@ -18,6 +18,8 @@ typedef struct rb_RunOptions {
   const char *const *limits;     /* k=n */
   const char *timeout;           /* a duration */
   const char *config;
+  char *id;                      /* room for the run's name (RB_RUNID), once it is on
+                                 ** the tape; NULL: not wanted */
 } rb_RunOptions;
 
 /* Runs it, prints it, and returns the exit code of design section 5. */

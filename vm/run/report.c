@@ -22,13 +22,18 @@ static char *copy (const char *s) {
   return s != NULL ? rb_redacted(s, strlen(s)) : NULL;
 }
 
-static void stamp (char *out, size_t size) {
-  struct timespec now;
+void rb_report_stamp (int64_t ms, char *out, size_t size) {
+  time_t s = (time_t)(ms / 1000);
   struct tm tm;
-  clock_gettime(CLOCK_REALTIME, &now);
-  gmtime_r(&now.tv_sec, &tm);
+  if (ms == 0 || gmtime_r(&s, &tm) == NULL) { *out = '\0'; return; }
   size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
-  snprintf(out + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
+  snprintf(out + n, size - n, ".%03dZ", (int)(ms % 1000));
+}
+
+static int64_t now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void fillsteps (rb_Run *r, rb_Report *rep) {
@@ -65,9 +70,19 @@ int rb_report_open (rb_Run *r, rb_Problem *p) {
   rep->cases = calloc((size_t)o->ncases + 1, sizeof *rep->cases);
   if (rep->steps == NULL || rep->cases == NULL)
     return rb_problem(p, RB_USAGE, "memory", "not enough memory");
-  stamp(rep->started, sizeof rep->started);
+  rep->startedms = now();
+  rb_report_stamp(rep->startedms, rep->started, sizeof rep->started);
   fillsteps(r, rep);
   return 0;
+}
+
+void rb_report_irreversible (rb_StepRow *row, const char *why) {
+  for (rb_EffectRow *e = row->effects; e != NULL; e = e->next)
+    if (strcmp(e->kind, "remedy") == 0 && (e->undo == NULL
+        || strcmp(e->undo, "automatic") != 0)) {
+      free(e->undo);
+      if (asprintf(&e->undo, "irreversible: %s", why) < 0) e->undo = NULL;
+    }
 }
 
 static void freeeffects (rb_EffectRow *e) {
@@ -80,6 +95,16 @@ static void freeeffects (rb_EffectRow *e) {
     free(e);
     e = next;
   }
+}
+
+static void freerecorded (rb_Recorded *rec) {
+  if (rec == NULL) return;
+  free(rec->who); free(rec->host); free(rec->version);
+  json_decref(rec->evidence);
+  json_decref(rec->notes);
+  json_decref(rec->approvals);
+  json_decref(rec->answers);
+  free(rec);
 }
 
 void rb_report_close (rb_Report *rep) {
@@ -104,6 +129,7 @@ void rb_report_close (rb_Report *rep) {
   free(rep->lockscope); free(rep->errorstep);
   json_decref(rep->protocol);
   json_decref(rep->params);
+  freerecorded(rep->recorded);
   *rep = (rb_Report){0};
 }
 

@@ -49,6 +49,7 @@ typedef struct rb_StepRow {
   int neffects;          /* all; only the first RB_KEEP are kept as rows, with
                          ** every remedy and notice */
   int kept;
+  int ran;               /* it was begun */
 } rb_StepRow;
 
 enum { RB_KEEP = 1000 };
@@ -65,6 +66,17 @@ typedef struct rb_CaseRow {
   char *evidence;        /* what its `when` returned beside true, or NULL */
 } rb_CaseRow;
 
+/* what the tape knows of a run beside all this; the lists hold {at, step, ...} */
+typedef struct rb_Recorded {
+  char *who, *host, *version;
+  char ended[32];        /* "": it has not */
+  json_t *evidence;      /* name, value */
+  json_t *notes;         /* text */
+  json_t *approvals;     /* role, who, note, attested */
+  json_t *answers;       /* id, text */
+  int whole;             /* it came to its end, and wrote down what it was */
+} rb_Recorded;
+
 typedef struct rb_Report {
   char run[27];
   char *runbook, *title, *use_when, *impact, *approve, *severity;
@@ -80,6 +92,7 @@ typedef struct rb_Report {
   char *lockscope;                /* "this machine only", or NULL */
   json_t *params;                 /* redacted */
   char started[32];               /* ISO 8601 UTC */
+  int64_t startedms;              /* the same, in milliseconds since 1970 */
   double ms;
   rb_CaseRow *cases; int ncases;
   rb_Finding *findings; int nfindings;
@@ -89,6 +102,11 @@ typedef struct rb_Report {
   char certainty[12];             /* "not done", "unknown", or "" */
   char *errorstep;                /* id, or NULL */
   int before;                     /* the plan that a real run shows first */
+  rb_Recorded *recorded;          /* NULL, unless it was read from the tape */
 } rb_Report;
+
+void rb_report_close (rb_Report *r);
+/* Milliseconds since 1970 as ISO 8601 in UTC; "" for 0. */
+void rb_report_stamp (int64_t ms, char *out, size_t size);
 
 #endif

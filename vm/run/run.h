@@ -132,13 +132,19 @@ void rb_ahead (rb_Run *r);
 
 /* Opens the tape and makes the run durable on it. */
 int rb_taped_begin (rb_Run *r, rb_Problem *p);
+/* What a report of the tape alone needs: a step begins and ends (its words for what
+** cannot be taken back, or NULL), the run ends. */
+void rb_taped_step (rb_Run *r, const rb_StepRow *row);
+void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible);
+void rb_taped_result (rb_Run *r);
 /* What was planned, for what, with which files: one digest, into the report. */
 void rb_taped_digest (rb_Run *r);
 
 /* -- report.c ---------------------------------------------------------------------------- */
 
 int rb_report_open (rb_Run *r, rb_Problem *p);
-void rb_report_close (rb_Report *r);
+/* The remedies of a step that have no inverse of their own cannot be taken back. */
+void rb_report_irreversible (rb_StepRow *row, const char *why);
 /* [-0, +0, m]  A finding: the value at idx. */
 void rb_report_finding (rb_Run *r, lua_State *L, const char *name, int idx,
                         const char *status);

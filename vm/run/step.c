@@ -282,7 +282,8 @@ void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   row->title = rb_words_render(r, &s->title);
   row->manual = rb_words_render(r, &s->manual);
   if (r->vm->show != NULL) rb_show_begin(r->vm->show, &r->report, row);
-  rb_record(r->vm, "step", s->id, json_pack("{s:i}", "n", row->n));
+  row->ran = 1;
+  rb_taped_step(r, row);
   fields(&st);
   if (st.deferred && st.selected && !st.remedied) rb_step_unknown(r, s, row);
   row->ms = (rb_now() - before) * 1000;
@@ -290,15 +291,9 @@ void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   else if (row->status == NULL)
     row->status = r->vm->dryrun ? drystatus(&st) : realstatus(&st);
   remember(&st);
-  if (s->irreversible.text != NULL || s->irreversible.ref != RB_NOREF) {
-    char *why = rb_words_render(r, &s->irreversible);
-    for (rb_EffectRow *e = row->effects; e != NULL && why != NULL; e = e->next)
-      if (strcmp(e->kind, "remedy") == 0 && (e->undo == NULL
-          || strcmp(e->undo, "automatic") != 0)) {
-        free(e->undo);
-        if (asprintf(&e->undo, "irreversible: %s", why) < 0) e->undo = NULL;
-      }
-    free(why);
-  }
+  char *why = rb_words_render(r, &s->irreversible);
+  if (why != NULL) rb_report_irreversible(row, why);
+  rb_taped_stepped(r, row, why);
+  free(why);
   if (r->vm->show != NULL) rb_show_end(r->vm->show, &r->report, row);
 }

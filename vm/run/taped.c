@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vm/redact.h"
@@ -18,36 +17,115 @@ static void addfile (void *ud, const char *path, const char *text, size_t n) {
   json_object_set_new(ud, path, json_string(hash));
 }
 
+/* a text that is redacted already */
+static json_t *text (const char *s) {
+  json_t *j = s != NULL ? json_string(s) : NULL;
+  return j != NULL ? j : s != NULL ? rb_jsontext(s, strlen(s)) : json_null();
+}
+
+/* the page that a report begins with, and what it lists although it was not run */
+static json_t *outline (const rb_Report *rep) {
+  json_t *steps = json_array(), *cases = json_array();
+  for (int i = 0; i < rep->nsteps; i++) {
+    const rb_StepRow *s = &rep->steps[i];
+    json_array_append_new(steps, json_pack("{s:o,s:o,s:o,s:o}", "id", text(s->id),
+        "title", text(s->title), "case", text(s->incase), "approve", text(s->approve)));
+  }
+  for (int i = 0; i < rep->ncases; i++)
+    json_array_append_new(cases, json_pack("{s:o,s:o}", "id", text(rep->cases[i].id),
+                                           "title", text(rep->cases[i].title)));
+  return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "title", text(rep->title),
+                   "use_when", text(rep->use_when), "impact", text(rep->impact),
+                   "severity", text(rep->severity), "approve", text(rep->approve),
+                   "cases", cases, "steps", steps);
+}
+
 static void tapestart (rb_Run *r) {
   json_t *files = json_object();
   rb_state_files(r->L, addfile, files);
-  rb_record(r->vm, "start", NULL, json_pack("{s:s,s:s,s:s,s:o}", "file",
+  rb_record(r->vm, "start", NULL, json_pack("{s:s,s:s,s:s,s:o,s:o}", "file",
             r->outline.file, "target", r->report.target, "kind", r->report.kind,
-            "files", files));
+            "files", files, "outline", outline(&r->report)));
 }
 
 int rb_taped_begin (rb_Run *r, rb_Problem *p) {
   char file[4096], host[64] = "";
   rb_VM *vm = r->vm;
-  struct timespec now;
   if (!rb_tape_file(file, sizeof file))
     return rb_problem(p, RB_USAGE, "tape", "there is no place for the tape: set HOME "
                       "or XDG_STATE_HOME");
   vm->tape = rb_tape_open(file, p);
   if (vm->tape == NULL) return p->exit;
   gethostname(host, sizeof host - 1);
-  clock_gettime(CLOCK_REALTIME, &now);
   char *params = json_dumps(r->report.params, JSON_COMPACT);
   rb_TapeRun run = {.runbook = r->report.runbook, .target = r->report.target,
                     .mode = r->report.mode, .who = r->who, .host = host,
                     .version = RB_VERSION, .params = params,
-                    .started = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000};
+                    .started = r->report.startedms};
   snprintf(run.id, sizeof run.id, "%s", r->report.run);
   int status = rb_tape_begin(vm->tape, &run, p);
   free(params);
   if (status != 0) return p->exit;
   tapestart(r);
-  return rb_tape_commit(vm->tape, p);
+  if (rb_tape_commit(vm->tape, p) != 0) return p->exit;
+  if (r->o->id != NULL) snprintf(r->o->id, RB_RUNID, "%s", run.id);
+  return 0;
+}
+
+/* -- steps, and the end ---------------------------------------------------------- */
+
+void rb_taped_step (rb_Run *r, const rb_StepRow *row) {
+  rb_record(r->vm, "step", row->id, json_pack("{s:i,s:o,s:o}", "n", row->n, "title",
+            text(row->title), "manual", text(row->manual)));
+}
+
+void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible) {
+  rb_record(r->vm, "stepped", row->id, json_pack("{s:i,s:o,s:o,s:o,s:o,s:f}", "n",
+            row->n, "status", text(row->status), "verify", text(row->verify), "reason",
+            text(row->reason), "irreversible", text(irreversible), "ms", row->ms));
+}
+
+/* the steps that were not run, and why */
+static json_t *left (const rb_Report *rep) {
+  json_t *list = json_array();
+  for (int i = 0; i < rep->nsteps; i++) {
+    const rb_StepRow *s = &rep->steps[i];
+    if (!s->ran)
+      json_array_append_new(list, json_pack("{s:i,s:o,s:o}", "n", s->n, "status",
+                            text(s->status), "reason", text(s->reason)));
+  }
+  return list;
+}
+
+static json_t *decided (const rb_Report *rep) {
+  json_t *list = json_array();
+  for (int i = 0; i < rep->ncases; i++)
+    json_array_append_new(list, json_pack("{s:i,s:o}", "taken", rep->cases[i].taken,
+                                          "evidence", text(rep->cases[i].evidence)));
+  return list;
+}
+
+static json_t *layers (const rb_Report *rep) {
+  return json_pack("{s:b,s:b,s:b,s:o,s:o,s:o}", "script", rep->script, "gate",
+                   rep->gate, "kernel", rep->kernel, "protocol", rep->protocol != NULL ?
+                   json_incref(rep->protocol) : json_array(), "protocolwhy",
+                   text(rep->protocolwhy), "kernelwhy", text(rep->kernelwhy));
+}
+
+static json_t *error (const rb_Report *rep) {
+  const rb_Problem *p = &rep->error;
+  if (p->exit == 0 && p->message[0] == '\0') return json_null();
+  return json_pack("{s:i,s:o,s:o,s:o,s:o,s:i,s:o}", "exit", p->exit, "kind",
+                   text(p->kind), "message", text(p->message), "certainty",
+                   text(rep->certainty), "file", text(p->file), "line", p->line,
+                   "step", text(rep->errorstep));
+}
+
+void rb_taped_result (rb_Run *r) {
+  const rb_Report *rep = &r->report;
+  rb_record(r->vm, "result", NULL, json_pack("{s:o,s:f,s:o,s:o,s:o,s:o}", "digest",
+            text(rep->digest), "ms", rep->ms, "enforced", layers(rep), "cases",
+            decided(rep), "left", left(rep), "error", error(rep)));
 }
 
 /* -- the plan ------------------------------------------------------------------ */

@@ -136,6 +136,7 @@ static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
         "steps cannot be predicted");
   point(s, CYAN, t->manual, "step is for a person", "steps are for a person");
   if (r->before) rb_buffer_puts(&s->out, "\n");
+  else if (r->recorded != NULL) return;
   else if (r->exit == RB_DONE || r->exit == RB_DEFERRED)
     rb_style_say(s, 0, DIM, "To do it: the same command without --dry-run.");
 }
@@ -165,8 +166,8 @@ static void headline (rb_Show *s, const rb_Report *r, const rb_StepRow *at) {
     {"failed", "Failed", BOLDRED}, {"stopped", "Stopped", BOLDYELLOW},
     {"interrupted", "Interrupted", BOLDYELLOW}, {"in-doubt", "In doubt", BOLDRED}
   };
-  const char *word = "Failed";
-  Style style = BOLDRED;
+  const char *word = r->status == NULL ? "Unfinished" : "Failed";
+  Style style = r->status == NULL ? BOLDYELLOW : BOLDRED;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (rb_same(r->status, words[i].status)) {
       word = words[i].word;
@@ -263,7 +264,8 @@ static void addcases (rb_Show *s, const rb_Report *r) {
 /* what to type next; a usage error has said it in its message */
 static void whatnext (rb_Show *s, const rb_Report *r) {
   const char *what = "goes on there, once the cause is mended";
-  if (r->run[0] == '\0' || r->exit == RB_USAGE || r->exit == RB_LOCKED) return;
+  if (r->run[0] == '\0' || r->exit == RB_USAGE || r->exit == RB_LOCKED
+      || r->recorded != NULL) return;
   rb_style_addf(&s->lead, DIM, "  %-10s ", "next");
   rb_style_add(&s->text, PLAIN, "the same command");
   if (r->errorstep != NULL) {
@@ -299,6 +301,7 @@ static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
 void rb_terminal_end (rb_Show *s, const rb_Report *r) {
   Totals t = totals(r);
   findings(s, r);
+  if (r->recorded != NULL) rb_terminal_said(s, r);
   rb_buffer_puts(&s->out, "\n");
   int good = rb_same(r->status, "done") || rb_same(r->status, "planned");
   if (!good && (!isdry(r) || r->error.exit != 0)) failure(s, r, &t);

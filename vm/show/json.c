@@ -17,8 +17,8 @@ static json_t *text (const char *s) {
   json_t *j = json_string(s);
   if (j != NULL) return j;
   rb_Buffer b = {0};
-  rb_style_add(&b, PLAIN, s);  /* between two marks of two bytes */
-  if (!b.failed && b.n >= 4) j = json_stringn(b.s + 2, b.n - 4);
+  rb_style_plain(&b, s);
+  if (!b.failed && b.n > 0) j = json_stringn(b.s, b.n);
   rb_buffer_free(&b);
   return j;
 }
@@ -215,6 +215,22 @@ static json_t *error (const rb_Problem *p, const char *certainty,
   return NULL;
 }
 
+static json_t *recorded (const rb_Recorded *rec) {
+  json_t *o = json_object();
+  int ok = 1;
+  SET("operator", text(rec->who));
+  SET("host", text(rec->host));
+  SET("version", text(rec->version));
+  SET("ended", filled(rec->ended));
+  SET("evidence", any(rec->evidence));
+  SET("notes", any(rec->notes));
+  SET("approvals", any(rec->approvals));
+  SET("answers", any(rec->answers));
+  if (ok) return o;
+  json_decref(o);
+  return NULL;
+}
+
 static char *dump (json_t *o, int ok) {
   char *s = ok ? json_dumps(o, JSON_COMPACT) : NULL;
   json_decref(o);
@@ -229,7 +245,7 @@ char *rb_json_report (const rb_Report *r) {
   SET("target", text(r->target));
   SET("mode", text(r->mode));
   SET("status", text(r->status));
-  SET("exit", json_integer(r->exit));
+  SET("exit", r->exit >= 0 ? json_integer(r->exit) : json_null());
   SET("digest", text(r->digest));
   SET("enforced", enforced(r));
   SET("params", rb_json_sorted(r->params));
@@ -239,6 +255,7 @@ char *rb_json_report (const rb_Report *r) {
   SET("findings", findings(r));
   SET("steps", steps(r));
   SET("error", error(&r->error, r->certainty, r->errorstep));
+  if (r->recorded != NULL) SET("recorded", recorded(r->recorded));
   return dump(o, ok);
 }
 

@@ -6,7 +6,7 @@
 
 #include "vm/show/pagestyle.h"
 
-static const char head[] =
+const char rb_page_htmlhead[] =
   "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n"
   "<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n"
   ":root { color-scheme: light dark }\n"
@@ -22,7 +22,7 @@ static const char head[] =
   "@media print { pre { white-space: pre-wrap } h3 { break-after: avoid } }\n"
   "</style>\n<title>";
 
-static void escape (rb_Buffer *b, const char *s) {
+void rb_page_htmltext (rb_Buffer *b, const char *s) {
   for (; *s != '\0'; s++)
     if (*s == '<') rb_buffer_puts(b, "&lt;");
     else if (*s == '>') rb_buffer_puts(b, "&gt;");
@@ -34,13 +34,13 @@ static void escape (rb_Buffer *b, const char *s) {
 /* <tag>text</tag> */
 static void element (rb_Page *p, const char *tag, const char *text) {
   rb_buffer_printf(p->b, "<%s>", tag);
-  escape(p->b, text);
+  rb_page_htmltext(p->b, text);
   rb_buffer_printf(p->b, "</%s>\n", tag);
 }
 
 static void title_ (rb_Page *p, const char *title) {
-  rb_buffer_puts(p->b, head);
-  escape(p->b, title);
+  rb_buffer_puts(p->b, rb_page_htmlhead);
+  rb_page_htmltext(p->b, title);
   rb_buffer_puts(p->b, "</title>\n");
   element(p, "h1", title);
 }
@@ -51,13 +51,13 @@ static void section (rb_Page *p, const char *title) {
 
 static void step (rb_Page *p, int n, const char *title) {
   rb_buffer_printf(p->b, "<h3>%d. ", n);
-  escape(p->b, title);
+  rb_page_htmltext(p->b, title);
   rb_buffer_puts(p->b, "</h3>\n");
 }
 
 static void pair (rb_Page *p, const char *label, const char *text) {
   rb_buffer_printf(p->b, "<p><b>%s</b> ", label);
-  escape(p->b, text);
+  rb_page_htmltext(p->b, text);
   rb_buffer_puts(p->b, "</p>\n");
 }
 
@@ -69,7 +69,7 @@ static void code (rb_Page *p, const char *label, const char *lines) {
 
 static void cell (rb_Page *p, rb_Buffer *text) {
   rb_buffer_puts(p->b, "<td>");
-  escape(p->b, text->s != NULL ? text->s : "");
+  rb_page_htmltext(p->b, text->s != NULL ? text->s : "");
   rb_buffer_free(text);
 }
 

@@ -7,7 +7,7 @@
 #include "vm/show/pagestyle.h"
 
 /* what would be taken for markup is escaped */
-static void escape (rb_Buffer *b, const char *s) {
+void rb_page_mdtext (rb_Buffer *b, const char *s) {
   for (; *s != '\0'; s++) {
     if (strchr("\\`*_<>[]|#", *s) != NULL) rb_buffer_puts(b, "\\");
     rb_buffer_add(b, *s == '\n' ? " " : s, 1);
@@ -16,25 +16,25 @@ static void escape (rb_Buffer *b, const char *s) {
 
 static void title_ (rb_Page *p, const char *title) {
   rb_buffer_puts(p->b, "# ");
-  escape(p->b, title);
+  rb_page_mdtext(p->b, title);
   rb_buffer_puts(p->b, "\n\n");
 }
 
 static void section (rb_Page *p, const char *title) {
   rb_buffer_puts(p->b, "\n## ");
-  escape(p->b, title);
+  rb_page_mdtext(p->b, title);
   rb_buffer_puts(p->b, "\n\n");
 }
 
 static void step (rb_Page *p, int n, const char *title) {
   rb_buffer_printf(p->b, "\n### %d. ", n);
-  escape(p->b, title);
+  rb_page_mdtext(p->b, title);
   rb_buffer_puts(p->b, "\n\n");
 }
 
 static void pair (rb_Page *p, const char *label, const char *s) {
   rb_buffer_printf(p->b, "- **%s**: ", label);
-  escape(p->b, s);
+  rb_page_mdtext(p->b, s);
   rb_buffer_puts(p->b, "\n");
 }
 
@@ -51,13 +51,13 @@ static void params (rb_Page *p, int first, int n) {
     rb_Buffer t = {0};
     rb_page_type(q, &t);
     rb_buffer_printf(p->b, "| `%s` | ", q->name);
-    escape(p->b, t.s != NULL ? t.s : "");
+    rb_page_mdtext(p->b, t.s != NULL ? t.s : "");
     rb_buffer_puts(p->b, " | ");
     rb_buffer_clear(&t);
     rb_page_status(p, q, &t);
-    escape(p->b, t.s != NULL ? t.s : "");
+    rb_page_mdtext(p->b, t.s != NULL ? t.s : "");
     rb_buffer_puts(p->b, " | ");
-    escape(p->b, q->help != NULL ? q->help : "");
+    rb_page_mdtext(p->b, q->help != NULL ? q->help : "");
     rb_buffer_puts(p->b, " |\n");
     rb_buffer_free(&t);
   }

@@ -26,6 +26,11 @@ typedef struct rb_Style {
   void (*end) (rb_Page *p);  /* NULL: nothing to close */
 } rb_Style;
 
+/* text as it is safe in that language */
+void rb_page_mdtext (rb_Buffer *b, const char *s);
+void rb_page_htmltext (rb_Buffer *b, const char *s);
+extern const char rb_page_htmlhead[];  /* up to and with <title> */
+
 /* "required", "default 1h" or "optional"; "identifier" or "pm2, docker" */
 void rb_page_status (rb_Page *p, const rb_Param *q, rb_Buffer *b);
 void rb_page_type (const rb_Param *q, rb_Buffer *b);

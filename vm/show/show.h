@@ -46,6 +46,19 @@ void rb_show_finish (rb_Show *s, const rb_Report *r);
 /* A usage or configuration error before there is a run. */
 void rb_show_problem (const rb_Problem *p, int json);
 
+/* -- a run as a document ------------------------------------------------------ */
+
+typedef enum rb_Format { RB_TEXT, RB_JSON, RB_MARKDOWN, RB_HTML, RB_NOFORMAT } rb_Format;
+
+rb_Format rb_format_named (const char *name);   /* "text", "json", "md", "html" */
+rb_Format rb_format_of (const char *file);      /* .txt, .json, .md, .html */
+
+/* The whole document, appended. Text is coloured and folded as standard output
+** takes it when 'terminal' is set. */
+struct rb_Buffer;
+void rb_show_document (const rb_Report *r, rb_Format format, int terminal,
+                       struct rb_Buffer *b);
+
 /* Has all of standard output been written so far? */
 int rb_show_delivered (void);
 

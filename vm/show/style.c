@@ -87,6 +87,14 @@ void rb_style_addn (rb_Buffer *b, Style style, const char *s, size_t n) {
   rb_buffer_add(b, mark, 2);
 }
 
+void rb_style_plain (rb_Buffer *b, const char *s) {
+  rb_Buffer marked = {0};
+  rb_style_addn(&marked, PLAIN, s, strlen(s));
+  if (marked.failed) b->failed = 1;
+  else rb_buffer_add(b, marked.s + 2, marked.n - 4);  /* what is between the marks */
+  rb_buffer_free(&marked);
+}
+
 void rb_style_add (rb_Buffer *b, Style style, const char *s) {
   rb_style_addn(b, style, s, strlen(s));
 }

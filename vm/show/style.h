@@ -41,6 +41,9 @@ void rb_style_addn (rb_Buffer *b, Style style, const char *s, size_t n);
 void rb_style_addf (rb_Buffer *b, Style style, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same characters without marks, for what is no terminal. */
+void rb_style_plain (rb_Buffer *b, const char *s);
+
 /* Columns that marked text takes up. */
 int rb_style_width (const char *s, size_t n);
 

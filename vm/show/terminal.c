@@ -95,7 +95,9 @@ void rb_terminal_banner (rb_Show *s, const rb_Report *r) {
   params(s, r);
   if (isdry(r)) layers(s, r);
   if (r->lockscope != NULL) rb_style_row(s, "lock", PLAIN, r->lockscope);
-  if (!isdry(r) && r->run[0] != '\0') rb_style_row(s, "run", DIM, r->run);
+  if ((!isdry(r) || r->recorded != NULL) && r->run[0] != '\0')
+    rb_style_row(s, "run", DIM, r->run);
+  if (r->recorded != NULL) rb_terminal_recorded(s, r);
   rb_buffer_puts(&s->out, "\n");
 }
 
@@ -162,9 +164,14 @@ static const struct Status *shown (const rb_Report *r, const rb_StepRow *step) {
   static const struct Status
     ended = {"failed", "interrupted", BOLDYELLOW},
     waits = {"failed", "stopped", BOLDYELLOW},
-    byhand = {"manual", "done by hand", GREEN};
-  return interrupted(step) ? &ended : stopped(r, step) ? &waits
+    byhand = {"manual", "done by hand", GREEN},
+    cut = {"", "did not end", BOLDYELLOW};
+  return step->status == NULL ? &cut : interrupted(step) ? &ended : stopped(r, step) ? &waits
        : answered(r, step) ? &byhand : statusof(step->status);
+}
+
+const char *rb_terminal_status (const rb_Report *r, const rb_StepRow *step) {
+  return shown(r, step)->words;
 }
 
 static void stepline (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {

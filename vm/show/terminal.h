@@ -22,6 +22,13 @@ int rb_terminal_assumed (const rb_Report *r, const rb_EffectRow *e,
 /* A JSON value in one line, as a person would write it. */
 void rb_terminal_value (rb_Buffer *b, Style style, const json_t *v, int quote);
 
+/* How a step ended, in words for people: "would do". */
+const char *rb_terminal_status (const rb_Report *r, const rb_StepRow *step);
+
+/* recorded.c: who, where and when; what was noted, agreed and answered */
+void rb_terminal_recorded (rb_Show *s, const rb_Report *r);
+void rb_terminal_said (rb_Show *s, const rb_Report *r);
+
 /* json.c: the document of a finished run; NULL: no memory */
 char *rb_json_report (const rb_Report *r);
 char *rb_json_problem (const rb_Problem *p);

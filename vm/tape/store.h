@@ -133,8 +133,4 @@ void rb_seal (Keys *keys, const char *run, int64_t seq, unsigned char *s,
 void *rb_seal_open (const Keys *keys, const char *run, int64_t seq,
                     const void *sealed, size_t n, size_t *len);
 
-/* read.c: the whole id from a unique ending */
-int rb_tape_find (rb_Tape *t, const char *ending, char id[RB_RUNID],
-                  rb_Problem *p);
-
 #endif

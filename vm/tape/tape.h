@@ -34,8 +34,9 @@ typedef struct rb_TapeRun {
   char head[65];         /* hash of the last one: what an anchor keeps */
 } rb_TapeRun;
 
-/* kinds: "start" (script and identities), "step", "intent", "outcome",
-** "delivered", "note", "finding", "evidence", "answer", "approval", "end" */
+/* kinds: "start" (script, identities, outline), "step" (one begins, or a case was
+** taken), "intent", "outcome", "delivered", "note", "finding", "evidence", "answer",
+** "approval", "stepped" (one has ended), "result" (what the steps left), "end" */
 typedef struct rb_TapeEvent {
   const char *kind;
   const char *path;    /* of the effect or step; NULL if none */
@@ -107,6 +108,10 @@ void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
 /* Newest first. 'row' returns non-zero to stop. */
 int rb_tape_runs (rb_Tape *t, int (*row) (void *ud, const rb_TapeRun *run),
                   void *ud, rb_Problem *p);
+
+/* The whole name from a unique ending, in either case; exit 2 names what fits. */
+int rb_tape_find (rb_Tape *t, const char *ending, char id[RB_RUNID],
+                  rb_Problem *p);
 
 /* All events of a run (a ULID or its unique ending), in order. */
 int rb_tape_events (rb_Tape *t, const char *run,

@@ -1,0 +1,407 @@
+/*
+** recorded.c - a run read back from the tape, as the report that it had
+**
+** The tape's texts are redacted already, and stay as they are. What a report
+** lists of a run is what the events say: an intent without an outcome is in
+** doubt, a step without an end has no status.
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/buffer.h"
+#include "vm/run/recorded.h"
+#include "vm/run/run.h"
+#include "vm/run/shape.h"
+
+typedef struct Intent {
+  char *path, *verb;
+  json_t *text;
+  struct Intent *next;
+} Intent;
+
+typedef struct Reading {
+  rb_Report *rep;
+  rb_StepRow *step;    /* begun last */
+  Intent *intents;     /* without an outcome so far */
+  int64_t started, last;
+  int found;
+  const char *id;
+} Reading;
+
+/* -- texts -------------------------------------------------------------------- */
+
+/* the words of statuses, verdicts and the like, which a report points to */
+static const char *word (const json_t *o, const char *key) {
+  static const char *const words[] = {
+    "run", "dry-run", "apply", "undo", "replay", "drill", "repl", "done", "planned",
+    "unchanged", "refused", "deferred", "failed", "stopped", "interrupted", "in-doubt",
+    "skipped", "unselected", "manual", "warned", "passed", "probe", "remedy", "notice",
+    "would do", "nothing to do", "would refuse", "cannot predict", "replayed",
+    "predicted", "real", "as of now", "ok", "warn", "bad", NULL
+  };
+  const char *s = json_string_value(json_object_get(o, key));
+  for (const char *const *w = words; s != NULL && *w != NULL; w++)
+    if (strcmp(s, *w) == 0) return *w;
+  return NULL;
+}
+
+static const char *textof (const json_t *o, const char *key) {
+  return json_string_value(json_object_get(o, key));
+}
+
+static char *copy (const json_t *o, const char *key) {
+  const char *s = textof(o, key);
+  return s != NULL ? strdup(s) : NULL;
+}
+
+static int intof (const json_t *o, const char *key, int otherwise) {
+  const json_t *v = json_object_get(o, key);
+  return json_is_integer(v) ? (int)json_integer_value(v)
+       : json_is_boolean(v) ? json_is_true(v) : otherwise;
+}
+
+static json_t *valueof (const json_t *o, const char *key) {
+  return json_incref(json_object_get(o, key));
+}
+
+static void put (char *out, size_t size, const json_t *o, const char *key) {
+  const char *s = textof(o, key);
+  snprintf(out, size, "%s", s != NULL ? s : "");
+}
+
+/* Bytes from outside that are no UTF-8 are written as "\xff", as `--json` does. */
+static json_t *repaired (const char *s) {
+  rb_Buffer b = {0};
+  for (size_t n = strlen(s), good; n > 0; s += good, n -= good) {
+    good = rb_utf8(s, n);
+    rb_buffer_add(&b, s, good);
+    if (good == n) break;
+    rb_buffer_printf(&b, "\\\\x%02x", (unsigned char)s[good++]);
+  }
+  json_t *o = b.s != NULL ? json_loads(b.s, 0, NULL) : NULL;
+  rb_buffer_free(&b);
+  return o;
+}
+
+static json_t *parse (const char *s) {
+  json_t *o = s != NULL ? json_loads(s, 0, NULL) : NULL;
+  if (o == NULL && s != NULL) o = repaired(s);
+  return o != NULL ? o : json_object();
+}
+
+/* -- the outline -------------------------------------------------------------- */
+
+static void setsteps (rb_Report *rep, const json_t *steps) {
+  size_t i;
+  json_t *s;
+  rep->steps = calloc(json_array_size(steps) + 1, sizeof *rep->steps);
+  if (rep->steps == NULL) return;
+  json_array_foreach((json_t *)steps, i, s) {
+    rb_StepRow *row = &rep->steps[rep->nsteps++];
+    row->n = rep->nsteps;
+    row->id = copy(s, "id");
+    row->title = copy(s, "title");
+    row->incase = copy(s, "case");
+    row->approve = copy(s, "approve");
+  }
+}
+
+static void setcases (rb_Report *rep, const json_t *cases) {
+  size_t i;
+  json_t *c;
+  rep->cases = calloc(json_array_size(cases) + 1, sizeof *rep->cases);
+  if (rep->cases == NULL) return;
+  json_array_foreach((json_t *)cases, i, c) {
+    rb_CaseRow *row = &rep->cases[rep->ncases++];
+    row->id = copy(c, "id");
+    row->title = copy(c, "title");
+    row->taken = -1;
+  }
+}
+
+static void start (Reading *r, const json_t *o) {
+  rb_Report *rep = r->rep;
+  const json_t *page = json_object_get(o, "outline");
+  if (rep->steps != NULL) return;
+  rep->kind = copy(o, "kind");
+  rep->title = copy(page, "title");
+  rep->use_when = copy(page, "use_when");
+  rep->impact = copy(page, "impact");
+  rep->severity = copy(page, "severity");
+  rep->approve = copy(page, "approve");
+  setsteps(rep, json_object_get(page, "steps"));
+  setcases(rep, json_object_get(page, "cases"));
+}
+
+/* -- effects ---------------------------------------------------------------------- */
+
+/* the step that the path of an effect or of a note begins with, or NULL */
+static rb_StepRow *within (const Reading *r, const char *path) {
+  size_t n = r->step != NULL && r->step->id != NULL ? strlen(r->step->id) : 0;
+  int is = n > 0 && path != NULL && strncmp(path, r->step->id, n) == 0
+           && (path[n] == '/' || path[n] == '\0');
+  return is ? r->step : NULL;
+}
+
+static void setassumes (rb_EffectRow *row, const json_t *list) {
+  size_t i;
+  json_t *n;
+  if (json_array_size(list) == 0) return;
+  row->assumes = malloc(json_array_size(list) * sizeof *row->assumes);
+  json_array_foreach((json_t *)list, i, n)
+    if (row->assumes != NULL)
+      row->assumes[row->nassumes++] = (int)json_integer_value(n);
+}
+
+static rb_EffectRow *addeffect (rb_StepRow *step, const char *path, const char *verb,
+                                const json_t *o) {
+  rb_EffectRow *row = calloc(1, sizeof *row);
+  if (row == NULL) return NULL;
+  const json_t *rows = json_object_get(o, "rows"), *ms = json_object_get(o, "ms");
+  *row = (rb_EffectRow){
+    .n = intof(o, "n", 0), .path = strdup(path), .kind = word(o, "effect"),
+    .verb = verb != NULL ? strdup(verb) : NULL, .target = copy(o, "target"),
+    .summary = copy(o, "summary"), .verdict = word(o, "verdict"),
+    .outcome = word(o, "outcome"), .read = word(o, "read"),
+    .reason = copy(o, "reason"), .before = valueof(o, "before"),
+    .after = valueof(o, "after"), .rows = json_is_integer(rows) ?
+      json_integer_value(rows) : -1, .guarded = intof(o, "guarded", -1),
+    .undo = copy(o, "undo"), .unchanged = intof(o, "unchanged", 0),
+    .ms = json_number_value(ms)
+  };
+  setassumes(row, json_object_get(o, "assumes"));
+  if (step->last == NULL) step->last = &step->effects;
+  *step->last = row;
+  step->last = &row->next;
+  step->kept++;
+  return row;
+}
+
+static void intent (Reading *r, const rb_TapeEvent *e, json_t *o) {
+  Intent *new = calloc(1, sizeof *new);
+  if (new == NULL) return;
+  new->path = e->path != NULL ? strdup(e->path) : NULL;
+  new->verb = e->verb != NULL ? strdup(e->verb) : NULL;
+  new->text = json_incref(o);
+  Intent **last = &r->intents;
+  while (*last != NULL) last = &(*last)->next;
+  *last = new;
+}
+
+static void forget (Intent *i) {
+  free(i->path);
+  free(i->verb);
+  json_decref(i->text);
+  free(i);
+}
+
+static void outcome (Reading *r, const rb_TapeEvent *e, const json_t *o) {
+  rb_StepRow *step = within(r, e->path);
+  int n = intof(o, "n", 0);
+  for (Intent **i = &r->intents; *i != NULL; i = &(*i)->next)
+    if ((*i)->path != NULL && e->path != NULL && strcmp((*i)->path, e->path) == 0) {
+      Intent *old = *i;
+      *i = old->next;
+      forget(old);
+      break;
+    }
+  if (n >= r->rep->next) r->rep->next = n + 1;
+  if (step == NULL) return;
+  step->neffects++;
+  if (n == 0) return;  /* one of thousands of probes: counted, not kept */
+  rb_EffectRow *row = addeffect(step, e->path, e->verb, o);
+  int look = row != NULL && row->kind != NULL && strcmp(row->kind, "probe") == 0;
+  if (row != NULL && !look && strcmp(r->rep->mode, "dry-run") == 0) row->outcome = NULL;
+}
+
+/* what was begun, and whose end is not on the tape */
+static void indoubt (Reading *r) {
+  while (r->intents != NULL) {
+    Intent *i = r->intents;
+    rb_StepRow *step = within(r, i->path);
+    rb_EffectRow *row = step != NULL ? addeffect(step, i->path, i->verb, i->text) : NULL;
+    if (row != NULL) {
+      row->n = r->rep->next++;
+      row->outcome = "in-doubt";
+      row->reason = strdup("its outcome is not on the tape");
+    }
+    r->intents = i->next;
+    forget(i);
+  }
+}
+
+/* -- steps and the end ---------------------------------------------------------- */
+
+static rb_StepRow *numbered (rb_Report *rep, const json_t *o) {
+  int n = intof(o, "n", 0);
+  return n >= 1 && n <= rep->nsteps ? &rep->steps[n - 1] : NULL;
+}
+
+static void retext (char **at, const json_t *o, const char *key) {
+  free(*at);
+  *at = copy(o, key);
+}
+
+static void begin (Reading *r, const json_t *o) {
+  const char *id = textof(o, "case");
+  rb_StepRow *row = numbered(r->rep, o);
+  for (int i = 0; id != NULL && i < r->rep->ncases; i++)
+    if (strcmp(r->rep->cases[i].id, id) == 0) {
+      r->rep->cases[i].taken = 1;
+      retext(&r->rep->cases[i].evidence, o, "evidence");
+    }
+  if (id != NULL || row == NULL) return;
+  r->step = row;
+  row->ran = 1;
+  retext(&row->title, o, "title");
+  retext(&row->manual, o, "manual");
+}
+
+static void ended (rb_Report *rep, const json_t *o) {
+  rb_StepRow *row = numbered(rep, o);
+  const char *why = textof(o, "irreversible");
+  if (row == NULL) return;
+  row->status = word(o, "status");
+  if (json_object_get(o, "verify") != NULL) row->verify = word(o, "verify");
+  retext(&row->reason, o, "reason");
+  row->ms = json_number_value(json_object_get(o, "ms"));
+  if (why != NULL) rb_report_irreversible(row, why);
+}
+
+static void seterror (rb_Report *rep, const json_t *o) {
+  if (!json_is_object(o)) return;
+  rep->error.exit = intof(o, "exit", 0);
+  put(rep->error.kind, sizeof rep->error.kind, o, "kind");
+  put(rep->error.message, sizeof rep->error.message, o, "message");
+  put(rep->error.file, sizeof rep->error.file, o, "file");
+  rep->error.line = intof(o, "line", 0);
+  put(rep->certainty, sizeof rep->certainty, o, "certainty");
+  retext(&rep->errorstep, o, "step");
+}
+
+static void setlayers (rb_Report *rep, const json_t *o) {
+  rep->script = intof(o, "script", 0);
+  rep->gate = intof(o, "gate", 0);
+  rep->kernel = intof(o, "kernel", 0);
+  json_decref(rep->protocol);
+  rep->protocol = valueof(o, "protocol");
+  retext(&rep->protocolwhy, o, "protocolwhy");
+  retext(&rep->kernelwhy, o, "kernelwhy");
+}
+
+static void result (Reading *r, const json_t *o) {
+  rb_Report *rep = r->rep;
+  size_t i;
+  json_t *one;
+  retext(&rep->digest, o, "digest");
+  rep->ms = json_number_value(json_object_get(o, "ms"));
+  setlayers(rep, json_object_get(o, "enforced"));
+  json_array_foreach(json_object_get(o, "left"), i, one) ended(rep, one);
+  json_array_foreach(json_object_get(o, "cases"), i, one) {
+    if ((int)i >= rep->ncases) break;
+    rep->cases[i].taken = intof(one, "taken", -1);
+    retext(&rep->cases[i].evidence, one, "evidence");
+  }
+  seterror(rep, json_object_get(o, "error"));
+  rep->recorded->whole = 1;
+}
+
+/* -- what was said ----------------------------------------------------------------- */
+
+static void finding (rb_Report *rep, const json_t *o) {
+  rb_Finding *list = realloc(rep->findings, ((size_t)rep->nfindings + 1)
+                             * sizeof *list);
+  if (list == NULL) return;
+  rep->findings = list;
+  list[rep->nfindings++] = (rb_Finding){copy(o, "name"), valueof(o, "value"),
+                                        word(o, "status")};
+}
+
+/* {at, step, ...what the event says} */
+static void said (const Reading *r, json_t *list, const rb_TapeEvent *e, json_t *o) {
+  char at[40];
+  const rb_StepRow *step = within(r, e->path);
+  rb_report_stamp(e->at, at, sizeof at);
+  json_t *one = json_pack("{s:s,s:s?}", "at", at, "step",
+                          step != NULL ? step->id : NULL);
+  json_object_update(one, o);
+  json_array_append_new(list, one);
+}
+
+static int event (void *ud, const rb_TapeRow *row) {
+  Reading *r = ud;
+  const rb_TapeEvent *e = &row->event;
+  rb_Recorded *rec = r->rep->recorded;
+  json_t *o = parse(e->text);
+  r->last = e->at;
+  if (strcmp(e->kind, "start") == 0) start(r, o);
+  else if (strcmp(e->kind, "step") == 0) begin(r, o);
+  else if (strcmp(e->kind, "stepped") == 0) ended(r->rep, o);
+  else if (strcmp(e->kind, "intent") == 0) intent(r, e, o);
+  else if (strcmp(e->kind, "outcome") == 0) outcome(r, e, o);
+  else if (strcmp(e->kind, "finding") == 0) finding(r->rep, o);
+  else if (strcmp(e->kind, "note") == 0) said(r, rec->notes, e, o);
+  else if (strcmp(e->kind, "evidence") == 0) said(r, rec->evidence, e, o);
+  else if (strcmp(e->kind, "approval") == 0) said(r, rec->approvals, e, o);
+  else if (strcmp(e->kind, "answer") == 0) {
+    json_object_set_new(o, "id", json_string(e->path != NULL ? e->path : ""));
+    said(r, rec->answers, e, o);
+  }
+  else if (strcmp(e->kind, "result") == 0) result(r, o);
+  json_decref(o);
+  return 0;
+}
+
+/* -- the whole ----------------------------------------------------------------------- */
+
+static char *same (const char *s) { return s != NULL ? strdup(s) : NULL; }
+
+static int header (void *ud, const rb_TapeRun *run) {
+  Reading *r = ud;
+  rb_Report *rep = r->rep;
+  rb_Recorded *rec = rep->recorded;
+  if (strcmp(run->id, r->id) != 0) return 0;
+  json_t *words = json_pack("{s:s?,s:s?}", "mode", run->mode, "status", run->status);
+  snprintf(rep->run, sizeof rep->run, "%s", run->id);
+  rep->runbook = same(run->runbook);
+  rep->target = same(run->target);
+  rep->mode = word(words, "mode");
+  rep->status = run->ended != 0 ? word(words, "status") : NULL;
+  rep->exit = run->ended != 0 ? run->exit : -1;
+  rep->params = parse(run->params);
+  rb_report_stamp(run->started, rep->started, sizeof rep->started);
+  rb_report_stamp(run->ended, rec->ended, sizeof rec->ended);
+  rec->who = same(run->who);
+  rec->host = same(run->host);
+  rec->version = same(run->version);
+  r->started = run->started;
+  r->found = 1;
+  json_decref(words);
+  return 1;
+}
+
+/* The process was ended with nothing more to say than its exit code. */
+static void cutshort (rb_Report *rep) {
+  if (rep->recorded->whole || rep->status == NULL || rep->exit == RB_DONE) return;
+  rb_problem(&rep->error, rep->exit, "ended", "the process was ended before it could "
+             "write down why");
+}
+
+int rb_recorded (rb_Tape *t, const char *id, rb_Report *rep, rb_Problem *p) {
+  Reading r = {.rep = rep, .id = id};
+  *rep = (rb_Report){.next = 1};
+  rep->recorded = calloc(1, sizeof *rep->recorded);
+  if (rep->recorded == NULL) return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  *rep->recorded = (rb_Recorded){.evidence = json_array(), .notes = json_array(),
+                                 .approvals = json_array(), .answers = json_array()};
+  if (rb_tape_runs(t, header, &r, p) != 0) return p->exit;
+  if (!r.found)
+    return rb_problem(p, RB_USAGE, "usage", "there is no run %s on the tape", id);
+  int status = rb_tape_events(t, id, event, &r, p);
+  indoubt(&r);
+  if (!rep->recorded->whole) rep->ms = (double)(r.last - r.started);
+  cutshort(rep);
+  return status;
+}

@@ -67,7 +67,7 @@ define module
 $(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(wildcard stdlib/$(1)/*.h stdlib/common/*.h) vm/module.h
 	@mkdir -p $$(@D)
 	@echo '  module  $(1)'
-	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(1)),--cflags) -shared -o $$@ \
+	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(1)),--cflags) -shared -Wl,-z,now -o $$@ \
 	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(call pkg,$(PKG_$(1)),--libs) $(LIB_$(1))
 endef
 $(foreach m,$(MODULES),$(eval $(call module,$(m))))

@@ -20,7 +20,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-#define RB_INTERFACE 1
+#define RB_INTERFACE 2
 #define RB_API __attribute__((visibility("default")))
 
 /* what a call does to the world outside this process. RB_CLASSIFY: the
@@ -60,6 +60,8 @@ typedef struct rb_Type {
   const rb_Reg *methods;
 } rb_Type;
 
+typedef struct rb_Ahead rb_Ahead;
+
 typedef struct rb_Module {
   int interface;            /* RB_INTERFACE */
   const char *name;
@@ -82,6 +84,14 @@ typedef struct rb_Module {
   ** deed that pledged these facts and has no outcome; nil: it cannot be told.
   ** Run as a probe. NULL if none. */
   lua_CFunction settle;
+  /* What takes long and needs nothing of the VM, done in other threads while the run
+  ** is still beginning; NULL where there is nothing to gain. 'warm': once, when the
+  ** module has been loaded. 'ahead': connects as 'a' says, and returns what a later
+  ** call gets from rb_ahead; NULL when that failed, of which nothing is ever said.
+  ** 'unahead' frees what nobody asked for. */
+  void (*warm) (void);
+  void *(*ahead) (rb_Ahead *a);
+  void (*unahead) (void *thing);
 } rb_Module;
 
 /* the one symbol of a module's shared object */
@@ -261,6 +271,23 @@ RB_API void rb_setpoller (lua_State *L,
 ** numeric addresses, best first, on the top, or rb_resolve raises. */
 RB_API int rb_resolve (lua_State *L, const char *host, lua_KContext ctx,
                        lua_KFunction k);
+
+/* -- ahead of the first use ----------------------------------------------- */
+
+/* In an `ahead`, which sees neither Lua nor the VM: the setting ("probe", "url") that
+** it is for, and its value. */
+RB_API const char *rb_ahead_setting (const rb_Ahead *a);
+RB_API const char *rb_ahead_url (const rb_Ahead *a);
+/* Waits for one of 'events' on fd; 0: nobody needs it any more. */
+RB_API int rb_ahead_wait (rb_Ahead *a, int fd, short events);
+/* Calls 'each' with the addresses of a host, best first; 0: it has none. */
+RB_API int rb_ahead_resolve (rb_Ahead *a, const char *host,
+                             void (*each) (void *ud, const char *address), void *ud);
+
+/* [-0, +?, y]  Goes on in k with what `ahead` made of that setting of the running
+** call's resource (a light userdata, the caller's from now on), or with nil. */
+RB_API int rb_ahead (lua_State *L, const char *setting, lua_KContext ctx,
+                     lua_KFunction k);
 
 /* -- child processes ----------------------------------------------------- */
 

@@ -56,7 +56,7 @@ static const rb_Module *openobject (lua_State *L, const char *name) {
   if (!trusted(path))
     luaL_error(L, "module %s is not used: it must belong to root or to you and "
                "be writable by nobody else", path);
-  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  void *so = dlopen(path, RB_DLOPEN);
   if (so == NULL) luaL_error(L, "cannot load a module: %s", dlerror());
   const rb_Module *m = dlsym(so, "rb_module");
   if (m == NULL || m->interface != RB_INTERFACE || strcmp(m->name, name) != 0)
@@ -70,7 +70,8 @@ const rb_Module *rb_module_load (lua_State *L, const char *name) {
   const rb_Module *m = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (m == NULL) {
-    m = openobject(L, name);
+    m = rb_warm_module(rb_vm(L), name);
+    if (m == NULL) m = openobject(L, name);
     lua_pushlightuserdata(L, (void *)m);
     lua_setfield(L, -2, name);
   }
@@ -123,6 +124,7 @@ void rb_modules_open (lua_State *L) {
 }
 
 void rb_modules_close (rb_VM *vm) {
+  rb_ahead_end(vm);
   rb_warm_end(vm);
   for (rb_ResourceBox *box = vm->resources; box != NULL; ) {
     rb_ResourceBox *next = box->next;

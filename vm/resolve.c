@@ -20,21 +20,23 @@
 
 #define LOOKUP "rb.lookup"
 
-typedef struct Lookup {
+struct rb_Lookup {
   pthread_mutex_t lock;
-  int holders;          /* the thread and the task */
+  int holders;          /* the thread and whoever asked */
   int end;              /* the thread's end of the pipe */
   int error;
   struct addrinfo *found;
   char host[];
-} Lookup;
+};
 
 typedef struct Handle {
-  Lookup *lookup;       /* NULL when closed */
+  rb_Lookup *lookup;    /* NULL when closed */
   int fd;
 } Handle;
 
-static void letgo (Lookup *l) {
+/* -- the question --------------------------------------------------------------- */
+
+static void letgo (rb_Lookup *l) {
   pthread_mutex_lock(&l->lock);
   int left = --l->holders;
   pthread_mutex_unlock(&l->lock);
@@ -45,7 +47,7 @@ static void letgo (Lookup *l) {
 }
 
 static void *ask (void *ud) {
-  Lookup *l = ud;
+  rb_Lookup *l = ud;
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
   int end = l->end;
   l->error = getaddrinfo(l->host, NULL, &hints, &l->found);
@@ -54,12 +56,56 @@ static void *ask (void *ud) {
   return NULL;
 }
 
+rb_Lookup *rb_lookup (const char *host, int *fd) {
+  int fds[2];
+  pthread_t thread;
+  rb_Lookup *l = calloc(1, sizeof *l + strlen(host) + 1);
+  if (l == NULL || pipe2(fds, O_CLOEXEC) != 0) {
+    free(l);
+    return NULL;
+  }
+  strcpy(l->host, host);
+  pthread_mutex_init(&l->lock, NULL);
+  l->holders = 2;
+  l->end = fds[1];
+  *fd = fds[0];
+  errno = rb_thread(&thread, ask, l);
+  if (errno == 0) {
+    pthread_detach(thread);
+    return l;
+  }
+  close(fds[0]);
+  close(fds[1]);
+  l->holders = 1;
+  letgo(l);
+  return NULL;
+}
+
+int rb_lookup_each (const rb_Lookup *l, void (*each) (void *ud, const char *address),
+                    void *ud) {
+  char text[INET6_ADDRSTRLEN];
+  if (l->error != 0) return 0;
+  for (const struct addrinfo *a = l->found; a != NULL; a = a->ai_next)
+    if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0,
+                    NI_NUMERICHOST) == 0) each(ud, text);
+  return 1;
+}
+
+void rb_lookup_end (rb_Lookup *l, int fd) {
+  close(fd);
+  letgo(l);
+}
+
+int rb_isaddress (const char *host) {
+  unsigned char addr[sizeof(struct in6_addr)];
+  return inet_pton(AF_INET, host, addr) == 1 || inet_pton(AF_INET6, host, addr) == 1;
+}
+
+/* -- for a task --------------------------------------------------------------------- */
+
 static int handle_close (lua_State *L) {
   Handle *h = luaL_checkudata(L, 1, LOOKUP);
-  if (h->lookup != NULL) {
-    close(h->fd);
-    letgo(h->lookup);
-  }
+  if (h->lookup != NULL) rb_lookup_end(h->lookup, h->fd);
   h->lookup = NULL;
   return 0;
 }
@@ -75,17 +121,11 @@ static Handle *newhandle (lua_State *L) {
   return h;
 }
 
-/* [-0, +1]  the list of addresses */
-static void pushaddresses (lua_State *L, const struct addrinfo *a) {
-  char text[INET6_ADDRSTRLEN];
-  lua_Integer n = 0;
-  lua_newtable(L);
-  for (; a != NULL; a = a->ai_next) {
-    if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0,
-                    NI_NUMERICHOST) != 0) continue;
-    lua_pushstring(L, text);
-    lua_rawseti(L, -2, ++n);
-  }
+/* [-0, +0]  one address more for the list at the top */
+static void addaddress (void *ud, const char *address) {
+  lua_State *L = ud;
+  lua_pushstring(L, address);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
 /* the caller's k and ctx, and the host, wait below the handle */
@@ -103,48 +143,16 @@ static int answered (lua_State *L, int status, lua_KContext ctx) {
   if (h->lookup->error != 0)
     return rb_fail(L, "io", RB_NOTDONE, "the name %s does not resolve: %s",
                    h->lookup->host, gai_strerror(h->lookup->error));
-  pushaddresses(L, h->lookup->found);
+  lua_newtable(L);
+  rb_lookup_each(h->lookup, addaddress, L);
   lua_insert(L, base + 1);
   lua_settop(L, base + 1);
   return k(L, LUA_YIELD, kctx);
 }
 
-static void start (lua_State *L, Handle *h, const char *host) {
-  int fds[2];
-  pthread_t thread;
-  pthread_attr_t attr;
-  Lookup *l = calloc(1, sizeof *l + strlen(host) + 1);
-  if (l == NULL || pipe2(fds, O_CLOEXEC) != 0) {
-    free(l);
-    luaL_error(L, "cannot look up %s: %s", host, strerror(errno));
-    return;
-  }
-  strcpy(l->host, host);
-  pthread_mutex_init(&l->lock, NULL);
-  l->holders = 2;
-  l->end = fds[1];
-  h->lookup = l;
-  h->fd = fds[0];
-  pthread_attr_init(&attr);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  /* signals are the main thread's */
-  int failed = pthread_create(&thread, &attr, ask, l);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attr);
-  if (failed) {
-    close(fds[1]);
-    l->holders = 1;
-    luaL_error(L, "cannot look up %s: %s", host, strerror(failed));
-  }
-}
-
 int rb_resolve (lua_State *L, const char *host, lua_KContext ctx,
                 lua_KFunction k) {
-  unsigned char addr[sizeof(struct in6_addr)];
-  if (inet_pton(AF_INET, host, addr) == 1
-      || inet_pton(AF_INET6, host, addr) == 1) {
+  if (rb_isaddress(host)) {
     lua_createtable(L, 1, 0);
     lua_pushstring(L, host);
     lua_rawseti(L, -2, 1);
@@ -154,6 +162,8 @@ int rb_resolve (lua_State *L, const char *host, lua_KContext ctx,
   Handle *h = newhandle(L);
   memcpy(lua_newuserdatauv(L, sizeof k, 0), &k, sizeof k);
   lua_pushinteger(L, (lua_Integer)ctx);
-  start(L, h, host);
+  h->lookup = rb_lookup(host, &h->fd);
+  if (h->lookup == NULL)
+    return luaL_error(L, "cannot look up %s: %s", host, strerror(errno));
   return rb_wait(L, h->fd, POLLIN, base, answered);
 }

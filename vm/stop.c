@@ -220,17 +220,13 @@ static void *watch (void *ud) {
 }
 
 static void startthread (rb_VM *vm) {
-  sigset_t all, before;
   pthread_condattr_t attr;
   pthread_condattr_init(&attr);
   pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   pthread_cond_init(&wake, &attr);
   pthread_condattr_destroy(&attr);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  /* signals are the main thread's */
   quit = 0;
-  running = pthread_create(&thread, NULL, watch, vm) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  running = rb_thread(&thread, watch, vm) == 0;
 }
 
 void rb_stop_open (rb_VM *vm) {

@@ -160,6 +160,7 @@ typedef struct rb_VM {
   rb_ResourceBox *resources;
   char **granted; int ngranted;  /* files named by parameters of type path */
   struct rb_Warm *warm;  /* modules being loaded; NULL: none */
+  rb_Ahead *aheads;      /* connections begun ahead */
   struct rb_Run *run;  /* NULL outside a run */
   rb_Buffer plan;      /* the planned remedies, for the digest */
   rb_Buffer value, text;  /* scratch, so that an error leaks nothing */
@@ -251,17 +252,48 @@ const char *rb_guarded_text (lua_State *L, int idx, size_t *len);
 
 /* -- modules.c ----------------------------------------------------------- */
 
+/* What a client library refers to is bound when it is first called, which saves a
+** sixth of the time to load libcurl; our own modules ask for all at once (-z now). */
+#define RB_DLOPEN (RTLD_LAZY | RTLD_LOCAL)
+
 void rb_modules_open (lua_State *L);
 const rb_Module *rb_module_load (lua_State *L, const char *name);
 void rb_modules_close (rb_VM *vm);
 /* The file of a module that may be loaded; 0: there is none. */
 int rb_module_path (const char *name, char *path, size_t size);
 
-/* -- warm.c ---------------------------------------------------------------- */
+/* -- thread.c -------------------------------------------------------------- */
 
-/* Begins to load these modules in a thread of its own; rb_warm_end waits for it. */
+/* A thread that no signal reaches: 0, or an error number. */
+int rb_thread (pthread_t *thread, void *(*fn) (void *ud), void *ud);
+
+/* -- warm.c: modules, loaded in a thread ------------------------------------- */
+
+/* Begins to load these modules, in this order. */
 void rb_warm (rb_VM *vm, const char *const *names);
+/* The module, once it is loaded; NULL where it will not be. */
+const rb_Module *rb_warm_module (rb_VM *vm, const char *name);
 void rb_warm_end (rb_VM *vm);
+
+/* -- ahead.c: connections, begun before they are asked for --------------------- */
+
+/* Begins what the module's `ahead` does for a resource. 'verbs': what the script
+** calls on it, " exec value ". The settings are read now. [-0, +0, m] */
+void rb_ahead_begin (lua_State *L, const char *system, const char *kind,
+                     const char *verbs);
+void rb_ahead_end (rb_VM *vm);
+
+/* -- resolve.c ------------------------------------------------------------- */
+
+/* Asks for the addresses of a host, in a thread of its own; 'fd' has something to
+** read when they are there. NULL (errno): it cannot. */
+typedef struct rb_Lookup rb_Lookup;
+rb_Lookup *rb_lookup (const char *host, int *fd);
+/* Its addresses, best first; 0: the name does not resolve. */
+int rb_lookup_each (const rb_Lookup *l, void (*each) (void *ud, const char *address),
+                    void *ud);
+void rb_lookup_end (rb_Lookup *l, int fd);
+int rb_isaddress (const char *host);
 
 /* -- systems.c ------------------------------------------------------------- */
 

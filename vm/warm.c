@@ -3,8 +3,8 @@
 **
 ** Loading libcurl and libpq takes longer than anything else that a short run
 ** does, and so does the first durable write: a thread does the one while the
-** main thread waits for the other. It only loads; what it loaded is found
-** by the module's first use, which waits for it where it has not finished.
+** main thread waits for the other. The module's first use waits for it where it
+** has not finished; the loader has one lock, and would let it wait for all.
 */
 
 #include <dlfcn.h>
@@ -18,36 +18,74 @@
 
 typedef struct rb_Warm {
   pthread_t thread;
-  int n;
+  pthread_mutex_t lock;
+  pthread_cond_t loaded;
+  int n, done;           /* modules; those that were tried */
+  int enough;            /* nobody needs the others any more */
+  const rb_Module *module[MOST];
+  char name[MOST][24];
   char path[MOST][4096];
 } Warm;
 
-static void *load (void *ud) {
+/* Only what the module's first use will accept is given anything to do. */
+static const rb_Module *load (const char *path, const char *name) {
+  void *so = dlopen(path, RB_DLOPEN);
+  const rb_Module *m = so != NULL ? dlsym(so, "rb_module") : NULL;
+  if (m == NULL || m->interface != RB_INTERFACE || strcmp(m->name, name) != 0)
+    return NULL;
+  if (m->warm != NULL) m->warm();
+  return m;
+}
+
+static void *loadall (void *ud) {
   Warm *w = ud;
-  for (int i = 0; i < w->n; i++) dlopen(w->path[i], RTLD_NOW | RTLD_LOCAL);
+  for (int i = 0; i < w->n; i++) {
+    const rb_Module *m = load(w->path[i], w->name[i]);
+    pthread_mutex_lock(&w->lock);
+    w->module[i] = m;
+    w->done = w->enough ? w->n : i + 1;
+    i = w->done - 1;
+    pthread_cond_broadcast(&w->loaded);
+    pthread_mutex_unlock(&w->lock);
+  }
   return NULL;
 }
 
 void rb_warm (rb_VM *vm, const char *const *names) {
-  sigset_t all, before;
-  Warm *w = calloc(1, sizeof *w);
-  if (w == NULL || vm->warm != NULL) {
-    free(w);
-    return;
+  Warm *w = vm->warm == NULL ? calloc(1, sizeof *w) : NULL;
+  if (w == NULL) return;
+  for (; *names != NULL && w->n < MOST; names++) {
+    if (!rb_module_path(*names, w->path[w->n], sizeof w->path[0])) continue;
+    snprintf(w->name[w->n++], sizeof w->name[0], "%s", *names);
   }
-  for (; *names != NULL && w->n < MOST; names++)
-    w->n += rb_module_path(*names, w->path[w->n], sizeof w->path[0]);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  /* signals are the main thread's */
-  int started = w->n > 0 && pthread_create(&w->thread, NULL, load, w) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (started) vm->warm = w;
+  pthread_mutex_init(&w->lock, NULL);
+  pthread_cond_init(&w->loaded, NULL);
+  if (w->n > 0 && rb_thread(&w->thread, loadall, w) == 0) vm->warm = w;
   else free(w);
 }
 
+const rb_Module *rb_warm_module (rb_VM *vm, const char *name) {
+  Warm *w = vm->warm;
+  const rb_Module *m = NULL;
+  int i = 0;
+  while (w != NULL && i < w->n && strcmp(w->name[i], name) != 0) i++;
+  if (w == NULL || i == w->n) return NULL;
+  pthread_mutex_lock(&w->lock);
+  while (w->done <= i) pthread_cond_wait(&w->loaded, &w->lock);
+  m = w->module[i];
+  pthread_mutex_unlock(&w->lock);
+  return m;
+}
+
 void rb_warm_end (rb_VM *vm) {
-  if (vm->warm == NULL) return;
-  pthread_join(vm->warm->thread, NULL);
-  free(vm->warm);
+  Warm *w = vm->warm;
+  if (w == NULL) return;
+  pthread_mutex_lock(&w->lock);
+  w->enough = 1;
+  pthread_mutex_unlock(&w->lock);
+  pthread_join(w->thread, NULL);
+  pthread_cond_destroy(&w->loaded);
+  pthread_mutex_destroy(&w->lock);
+  free(w);
   vm->warm = NULL;
 }

@@ -100,5 +100,6 @@ RB_API const rb_Module rb_module = {
   .close = rb_http_close,
   .doctor = rb_http_doctor,
   .identity = identity,
-  .layer = layer
+  .layer = layer,
+  .warm = rb_http_warm
 };

@@ -152,6 +152,7 @@ void rb_http_checkprobe (lua_State *L, const rb_HttpTransfer *t);
 
 /* [-0, +0, m]  One base more (1) or less (-1; no L) uses the multi handle. */
 void rb_http_hub (lua_State *L, int more);
+void rb_http_warm (void);  /* the module's `warm`: starts libcurl */
 
 /* [-0, +1, v]  An empty request of the base, owned by the userdata pushed and
 ** closed with the running function. */

@@ -10,6 +10,7 @@
 ** own, and the last callback before the first byte vetoes a second sending.
 */
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,11 +93,19 @@ static int wait_ (void *ud, struct pollfd *fds, unsigned n, int ms) {
   return n > 0 && ready > 0 ? poll(fds, n, 0) : 0;
 }
 
+static CURLcode started;
+
+static void start (void) { started = curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+/* in the thread that loaded us, or when a base is opened: once, whoever comes first */
+void rb_http_warm (void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, start);
+}
+
 static void hub_open (lua_State *L) {
-  static int started;
-  if (!started && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    luaL_error(L, "libcurl cannot be started");
-  started = 1;
+  rb_http_warm();
+  if (started != CURLE_OK) luaL_error(L, "libcurl cannot be started");
   hub.multi = curl_multi_init();
   if (hub.multi == NULL) luaL_error(L, "not enough memory");
   curl_multi_setopt(hub.multi, CURLMOPT_MAXCONNECTS, 1024L);

@@ -65,12 +65,7 @@ static int call_close (lua_State *L) {
   c->current = NULL;
   json_decref(c->json);
   c->json = NULL;
-  PQconninfoFree(c->info);
-  c->info = NULL;
-  free(c->host);
-  free(c->hostaddr);
-  free(c->port);
-  c->host = c->hostaddr = c->port = NULL;
+  rb_pg_placefree(&c->place);
   c->over = 1;
   if (c->pool == NULL) return 0;
   giveback(c);
@@ -187,7 +182,7 @@ rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner) {
 /* -- lease ---------------------------------------------------------------- */
 
 /* An idle server has nothing to say: what there is to read is its farewell. */
-static int alive (const rb_PgConn *conn) {
+int rb_pg_alive (const rb_PgConn *conn) {
   struct pollfd p = {.fd = PQsocket(conn->pg), .events = POLLIN};
   return clean(conn) && p.fd >= 0 && poll(&p, 1, 0) == 0;
 }
@@ -197,7 +192,7 @@ static rb_PgConn *findidle (rb_PgPool *p, rb_PgRole role) {
   for (rb_PgConn *conn = p->conns, *next; conn != NULL; conn = next) {
     next = conn->next;
     if (conn->role != role || conn->leased) continue;
-    if (alive(conn)) return conn;
+    if (rb_pg_alive(conn)) return conn;
     conn_close(p, conn);
   }
   return NULL;

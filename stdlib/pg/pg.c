@@ -58,5 +58,7 @@ const rb_Module rb_module = {
   .doctor = rb_pg_doctor,
   .identity = rb_pg_identity,
   .layer = rb_pg_layer,
-  .settle = rb_pg_settle
+  .settle = rb_pg_settle,
+  .ahead = rb_pg_ahead,
+  .unahead = rb_pg_unahead
 };

@@ -49,6 +49,14 @@ typedef struct rb_PgPool {
   int same;                /* no probe role: probes are previews */
 } rb_PgPool;
 
+/* where a connection goes: the URL, and its hosts' addresses as libpq takes them */
+typedef struct rb_PgPlace {
+  PQconninfoOption *info;
+  char *host, *hostaddr, *port;  /* lists, side by side */
+  char name[256];          /* host number 'at', at hand */
+  int at, failed;          /* failed: memory ran out */
+} rb_PgPlace;
+
 /* the options of one call */
 typedef struct rb_PgOptions {
   int outside;             /* transaction = false */
@@ -81,9 +89,7 @@ typedef struct rb_PgCall {
   PGresult *answers[RB_PGSENT];
   PGresult *current;       /* parked: what a Lua error must not leak */
   json_t *json;
-  PQconninfoOption *info;
-  char *host, *hostaddr, *port;
-  int hostat;              /* the host that is being resolved */
+  rb_PgPlace place;
   lua_KFunction k, connected, then;
 } rb_PgCall;
 
@@ -112,6 +118,8 @@ int rb_pg_lease (lua_State *L, rb_PgCall *c, lua_KFunction k);
 void rb_pg_close (rb_Resource *r);
 /* [-0, +0, m]  Gives the userdata at the top its type. */
 void rb_pg_setmeta (lua_State *L, const char *type, lua_CFunction close);
+/* May it be used: is it idle, and has the server not said farewell? */
+int rb_pg_alive (const rb_PgConn *conn);
 /* A statement of the transaction 'owner', on its connection. [-0, +1, m] */
 rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner);
 
@@ -119,6 +127,10 @@ rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner);
 
 /* [-0, +?, vy]  Opens c->conn; goes on in k once it is up. */
 int rb_pg_connect (lua_State *L, rb_PgCall *c, lua_KFunction k);
+void rb_pg_placefree (rb_PgPlace *p);
+/* The module's `ahead`: a PGconn that is up, or NULL. */
+void *rb_pg_ahead (rb_Ahead *a);
+void rb_pg_unahead (void *pg);
 /* Is the user of the probe's URL another than that of the remedies'? */
 int rb_pg_otheruser (lua_State *L, rb_Resource *r);
 

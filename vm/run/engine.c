@@ -66,6 +66,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (r->o->timeout != NULL && !rb_duration(r->o->timeout, &seconds))
     return rb_problem(p, RB_USAGE, "usage", "--timeout takes a duration such as 10m, "
                       "not '%s'", r->o->timeout);
+  rb_ahead_load(r);
   if (rb_given_params(r, p) != 0 || rb_given_limits(r, p) != 0) return p->exit;
   rb_Report *rep = &r->report;
   rb_ulid(rep->run);
@@ -76,7 +77,6 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (rb_report_open(r, p) != 0) return p->exit;
   vm->report = rep;
   vm->loading = 0;
-  rb_ahead(r);
   if (rb_taped_begin(r, p) != 0) return p->exit;
   rb_layers_look(r);
   if (rb_layers_check(r, p) != 0) {
@@ -229,6 +229,7 @@ static void execute (rb_Run *r) {
   rb_show_start(vm->show, rep);
   if (r->stop == 0) r->stop = enter(r);
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
+  if (r->stop == 0) rb_ahead_connect(r);
   rb_steps_run(r);
   conclude(r);
   if (vm->dryrun) rb_taped_digest(r);

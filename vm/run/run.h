@@ -126,7 +126,9 @@ int rb_layers_check (rb_Run *r, rb_Problem *p);  /* --require-layers */
 /* -- ahead.c ------------------------------------------------------------------------------- */
 
 /* Begins to load the modules that the script names. */
-void rb_ahead (rb_Run *r);
+void rb_ahead_load (rb_Run *r);
+/* Begins to connect to the servers that it names. */
+void rb_ahead_connect (rb_Run *r);
 
 /* -- taped.c ------------------------------------------------------------------------------- */
 

@@ -36,6 +36,10 @@ is "the run has failed" "$rc $(j .status) $(j .error.step)" "1 failed a"
 rb run "$tmp/t.lua" --dry-run --json
 is "a dry run never stops early" "$(j '[.steps[].status] | join(" ")')" "failed failed failed done"
 
+t 'return runbook { title = "t", step "A" { probe = function () pcall(file.stat, "  x   y ") end } }'
+rb run "$tmp/t.lua" --json
+is "an argument that begins with blanks is shown without them" "$rc $(j '.steps[0].effects[0].summary')" "0 x y "
+
 t 'local n = 0
 return runbook { title = "t", step "A" { retry = { times = 3, every = "10ms" }, verify = function () n = n + 1 return n == 3 end } }'
 rb run "$tmp/t.lua" --json

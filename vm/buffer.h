@@ -18,6 +18,7 @@ typedef struct rb_Buffer {
 
 void rb_buffer_add (rb_Buffer *b, const void *s, size_t n);
 void rb_buffer_puts (rb_Buffer *b, const char *s);
+void rb_buffer_number (rb_Buffer *b, long long n);
 void rb_buffer_printf (rb_Buffer *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void rb_buffer_clear (rb_Buffer *b);  /* empty, keeping the memory */

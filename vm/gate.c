@@ -41,9 +41,13 @@ static void describe (lua_State *L, rb_Call *c, int n) {
     const char *s = lua_tolstring(L, -1, &len);
     if (c->summary.n > 0) rb_buffer_puts(&c->summary, " ");
     for (size_t k = 0; k < len && c->summary.n < 120; k++) {
-      int space = (unsigned char)s[k] <= ' ';
-      if (space && (k == 0 || c->summary.s[c->summary.n - 1] == ' ')) continue;
-      rb_buffer_add(&c->summary, space ? " " : s + k, 1);
+      size_t word = k;
+      while (word < len && c->summary.n + word - k < 120 && (unsigned char)s[word] > ' ')
+        word++;
+      rb_buffer_add(&c->summary, s + k, word - k);
+      k = word;
+      if (k < len && c->summary.n > 0 && c->summary.s[c->summary.n - 1] != ' ')
+        rb_buffer_puts(&c->summary, " ");
     }
     lua_pop(L, 1);
   }
@@ -56,7 +60,9 @@ static void fingerprint (lua_State *L, rb_Task *t, int n) {
   rb_Buffer *b = &t->vm->value;
   rb_buffer_clear(b);
   rb_buffer_puts(b, t->call.reg->name);
-  for (int i = 1; i <= n; i++)
+  int method = lua_touserdata(L, lua_upvalueindex(3)) == NULL;
+  if (method) rb_value_resource(b, t->call.box->r.name);
+  for (int i = 1 + method; i <= n; i++)
     if (lua_isfunction(L, i) || rb_value_encode(L, i, b) != NULL)
       rb_buffer_puts(b, "?");
   if (t->vm->tape != NULL)
@@ -427,7 +433,9 @@ static int start (lua_State *L, int n) {
   c->grace = 0;
   if (rb_timeleft(L) <= 0) return rb_stop(L, RB_TIMEOUT, "ran out of time");
   rb_buffer_clear(&c->path);
-  rb_buffer_printf(&c->path, "%s/%d", t->path, ++t->n);
+  rb_buffer_puts(&c->path, t->path);
+  rb_buffer_puts(&c->path, "/");
+  rb_buffer_number(&c->path, ++t->n);
   c->pledged = c->previewing = c->keyed = 0;
   memset(c->charged, 0, sizeof c->charged);
   c->since = -1;

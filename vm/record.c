@@ -136,7 +136,8 @@ static void putjson (rb_Buffer *b, const char *name, const json_t *j) {
 /* what the row knows and the event does not, so that a report can be made of the
 ** tape alone: for most probes that is their number */
 static void putrow (rb_Buffer *b, const rb_EffectRow *row) {
-  rb_buffer_printf(b, ",\"n\":%d", row->n);
+  rb_buffer_puts(b, ",\"n\":");
+  rb_buffer_number(b, row->n);
   puttext(b, "read", row->read);
   puttext(b, "reason", row->reason);
   putjson(b, "before", row->before);
@@ -150,29 +151,53 @@ static void putrow (rb_Buffer *b, const rb_EffectRow *row) {
   puttext(b, "undo", row->undo);
 }
 
+/* "12.034": %f is the slowest of all */
+static void putms (rb_Buffer *b, double seconds) {
+  long us = (long)(seconds * 1e6);
+  char rest[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+                 (char)('0' + us % 10)};
+  rb_buffer_number(b, us / 1000);
+  rb_buffer_add(b, rest, sizeof rest);
+}
+
+/* the event's JSON, into vm->text; vm->line is used */
+static void putevent (rb_VM *vm, const rb_Call *c, const rb_EffectRow *row,
+                     const char *extra) {
+  rb_Buffer *b = &vm->text, *summary = &vm->line;
+  rb_buffer_puts(b, "{\"effect\":\"");
+  rb_buffer_puts(b, kindname(c->effect));
+  rb_buffer_puts(b, "\",\"target\":");
+  rb_json_escape(b, c->box->r.name, strlen(c->box->r.name));
+  rb_buffer_puts(b, ",\"summary\":");
+  rb_buffer_clear(summary);
+  rb_redact(summary, c->summary.s != NULL ? c->summary.s : "", c->summary.n);
+  rb_json_escape(b, summary->s != NULL ? summary->s : "", summary->n);
+  rb_buffer_puts(b, ",\"fingerprint\":\"");
+  rb_buffer_puts(b, c->fingerprint);
+  rb_buffer_puts(b, "\",\"ms\":");
+  putms(b, rb_now() - c->started);
+  if (*extra) rb_buffer_puts(b, ",");
+  rb_buffer_puts(b, extra);
+  if (row != NULL) putrow(b, row);
+  rb_buffer_puts(b, "}");
+}
+
 int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
                          const char *extra, const rb_Buffer *secret) {
   rb_VM *vm = t->vm;
   rb_Call *c = &t->call;
-  char name[128];
   int64_t at = now();
   c->at = (double)at / 1000;
   if (vm->tape == NULL || vm->hushed) return 0;
-  rb_Buffer *b = &vm->text, summary = {0};
+  rb_Buffer *b = &vm->text, *name = &vm->line;
   rb_buffer_clear(b);
-  rb_buffer_printf(b, "{\"effect\":\"%s\",\"target\":", kindname(c->effect));
-  rb_json_escape(b, c->box->r.name, strlen(c->box->r.name));
-  rb_buffer_puts(b, ",\"summary\":");
-  rb_redact(&summary, c->summary.s != NULL ? c->summary.s : "", c->summary.n);
-  rb_json_escape(b, summary.s != NULL ? summary.s : "", summary.n);
-  rb_buffer_free(&summary);
-  long us = (long)((rb_now() - c->started) * 1e6);  /* %f is the slowest of all */
-  rb_buffer_printf(b, ",\"fingerprint\":\"%s\",\"ms\":%ld.%03ld%s%s",
-                   c->fingerprint, us / 1000, us % 1000, *extra ? "," : "", extra);
-  if (row != NULL) putrow(b, row);
-  rb_buffer_puts(b, "}");
-  snprintf(name, sizeof name, "%s.%s", c->module->name, c->reg->name);
-  rb_TapeEvent e = {.kind = kind, .path = c->path.s, .verb = name, .text = b->s,
+  putevent(vm, c, row, extra);
+  rb_buffer_clear(name);
+  rb_buffer_puts(name, c->module->name);
+  rb_buffer_puts(name, ".");
+  rb_buffer_puts(name, c->reg->name);
+  if (b->failed || name->failed) return 0;
+  rb_TapeEvent e = {.kind = kind, .path = c->path.s, .verb = name->s, .text = b->s,
                     .at = at};
   if (secret != NULL && secret->n > 0) {
     e.secret = secret->s;

@@ -115,6 +115,7 @@ void rb_state_free (lua_State *L) {
   rb_buffer_free(&vm->plan);
   rb_buffer_free(&vm->value);
   rb_buffer_free(&vm->text);
+  rb_buffer_free(&vm->line);
   free(vm->folder);
   free(t);
   free(vm);

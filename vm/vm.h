@@ -163,7 +163,7 @@ typedef struct rb_VM {
   rb_Ahead *aheads;      /* connections begun ahead */
   struct rb_Run *run;  /* NULL outside a run */
   rb_Buffer plan;      /* the planned remedies, for the digest */
-  rb_Buffer value, text;  /* scratch, so that an error leaks nothing */
+  rb_Buffer value, text, line;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */
 
   /* the loop */

@@ -174,7 +174,11 @@ void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
   unsigned char mark[crypto_generichash_BYTES];
   crypto_generichash(mark, sizeof mark, data, n, t->keys.mark,
                      sizeof t->keys.mark);
-  sodium_bin2hex(out, 65, mark, sizeof mark);
+  for (size_t i = 0; i < sizeof mark; i++) {
+    out[2 * i] = "0123456789abcdef"[mark[i] >> 4];
+    out[2 * i + 1] = "0123456789abcdef"[mark[i] & 15];
+  }
+  out[64] = '\0';
 }
 
 void rb_sha256 (const void *data, size_t n, char out[65]) {

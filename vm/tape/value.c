@@ -89,6 +89,15 @@ static int addlabel (lua_State *L, int idx, rb_Buffer *b) {
   return s != NULL;
 }
 
+void rb_value_resource (rb_Buffer *b, const char *name) {
+  static const char label[] = "resource ";
+  size_t n = strlen(name);
+  addtag(b, LABEL);
+  addsize(b, sizeof label - 1 + n);
+  rb_buffer_add(b, label, sizeof label - 1);
+  rb_buffer_add(b, name, n);
+}
+
 /* -- keys ------------------------------------------------------------------------ */
 
 typedef struct Key {

@@ -21,6 +21,9 @@
 ** userdata cannot be written. The caller looks at b->failed. */
 const char *rb_value_encode (lua_State *L, int idx, rb_Buffer *b);
 
+/* Appends what rb_value_encode makes of a resource of that name. */
+void rb_value_resource (rb_Buffer *b, const char *name);
+
 /* [-0, +1, m]  Pushes the value back; returns 0 and pushes nothing on damaged
 ** bytes. 'settype' [-1, +1] gives the table on top its result type. */
 int rb_value_decode (lua_State *L, const char *s, size_t n,

@@ -32,7 +32,7 @@ static const rb_Option options[] = {
 };
 
 const rb_Command rb_command_check = {
-  .name = "check", .takes = "FILE...",
+  .name = "check", .takes = "FILE|NAME...",
   .summary = "find what is wrong with a runbook, without running anything",
   .about = "Finds mistakes of shape (unknown fields, wrong types, steps without a body)\n"
            "and names that nobody defines: in the code, in texts, of roles and systems.\n"

@@ -79,6 +79,12 @@ int rb_pick_run (rb_Tape *t, const char *name, char id[RB_RUNID], rb_Problem *p)
 int rb_report_check (const char *file, rb_Problem *p);
 int rb_report_write (const char *id, const char *file, rb_Problem *p);
 
+/* complete.c: what may stand at the last of the words (without "runbook") */
+int rb_complete (int argc, char **argv);
+
+/* history.c: the words that --status takes */
+extern const char *const rb_history_statuses[];
+
 int rb_cmd_run (int argc, char **argv);
 int rb_cmd_list (int argc, char **argv);
 int rb_cmd_show (int argc, char **argv);
@@ -88,11 +94,13 @@ int rb_cmd_report (int argc, char **argv);
 int rb_cmd_verify (int argc, char **argv);
 int rb_cmd_tape (int argc, char **argv);
 int rb_cmd_doctor (int argc, char **argv);
+int rb_cmd_completion (int argc, char **argv);
 int rb_cmd_version (int argc, char **argv);
 int rb_cmd_help (int argc, char **argv);
 
 extern const rb_Command rb_command_run, rb_command_list, rb_command_show,
   rb_command_check, rb_command_history, rb_command_report, rb_command_verify,
-  rb_command_tape, rb_command_doctor, rb_command_version, rb_command_help;
+  rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,
+  rb_command_help;
 
 #endif

@@ -12,7 +12,8 @@
 const rb_Command *const rb_commands[] = {
   &rb_command_run, &rb_command_list, &rb_command_show, &rb_command_check,
   &rb_command_history, &rb_command_report, &rb_command_verify, &rb_command_tape,
-  &rb_command_doctor, &rb_command_version, &rb_command_help, NULL
+  &rb_command_doctor, &rb_command_completion, &rb_command_version,
+  &rb_command_help, NULL
 };
 
 /* what people type out of habit */
@@ -65,6 +66,7 @@ int rb_cli (int argc, char **argv) {
     return p.exit;
   }
   const char *word = argv[1];
+  if (strcmp(word, "__complete") == 0) return rb_complete(argc - 2, argv + 2);
   for (size_t i = 0; i < sizeof habits / sizeof *habits; i++)
     if (strcmp(word, habits[i].word) == 0) word = habits[i].command;
   const rb_Command *c = byname(word);

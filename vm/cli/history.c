@@ -187,10 +187,12 @@ static int readlast (const Options *o, List *list, rb_Problem *p) {
                     o->last);
 }
 
+const char *const rb_history_statuses[] = {
+  "done", "planned", "failed", "stopped", "interrupted", "in-doubt", "unfinished", NULL
+};
+
 static int checkstatus (const Options *o, rb_Problem *p) {
-  static const char *const words[] = {"done", "planned", "failed", "stopped",
-    "interrupted", "in-doubt", "unfinished", NULL};
-  const char *const *w = words;
+  const char *const *words = rb_history_statuses, *const *w = words;
   while (o->status != NULL && *w != NULL && strcmp(*w, o->status) != 0) w++;
   if (o->status == NULL || *w != NULL) return 0;
   const char *near = rb_nearest(o->status, words);

@@ -3,11 +3,13 @@
 CC       ?= cc
 BUILD    ?= build
 VERSION  := 0.1.0
+RELEASED := 2026-11-25
+PREFIX   ?= /usr/local
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings -Wundef -Wvla -Wformat=2
 CFLAGS   ?= -O2 -g
 ALLFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) -fPIC -fvisibility=hidden \
-            -DRB_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SAN) $(if $(CI),-Werror)
+            -DRB_VERSION='"$(VERSION)"' -DRB_RELEASED='"$(RELEASED)"' $(WARN) $(CFLAGS) $(SAN) $(if $(CI),-Werror)
 Q        := $(if $(V),,@)
 pkg       = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
 
@@ -30,7 +32,7 @@ COMMON   := $(wildcard stdlib/common/*.c)
 ERPPKG   := libmicrohttpd libpq hiredis jansson
 ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
 
-.PHONY: all help deps test demo bench clean
+.PHONY: all help deps test demo bench install uninstall clean
 all: $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so) $(BUILD)/school-erp-server
 
 help:
@@ -40,6 +42,8 @@ help:
 	  'make test    run the tests, on real servers started privately' \
 	  'make demo    isolate a tenant on the sandbox: dry run, real run, back again' \
 	  'make bench   measure, as ratios to peers' \
+  'make install PREFIX=/usr/local DESTDIR=    program, modules, runbooks, completion, manual' \
+  'make uninstall                             takes all of that away again' \
 	  'make clean   remove build/' \
 	  'SAN=-fsanitize=address,undefined BUILD=build/san builds with sanitizers' \
 	  'V=1 shows the commands'
@@ -87,6 +91,12 @@ demo: deps
 
 bench: all
 	@tests/bench/run
+
+install: $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so)
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD='$(BUILD)' ./install
+
+uninstall:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' ./install --remove
 
 clean:
 	rm -rf $(BUILD)

@@ -64,6 +64,30 @@ void rb_options_free (rb_Arguments *a);
 /* `runbook help COMMAND` on standard output. */
 void rb_help_command (const rb_Command *c);
 
+/* what `help` knows beside the commands */
+typedef struct rb_Topic {
+  const char *name, *summary, *text;
+  int section;          /* of the manual; 0: no page of its own */
+} rb_Topic;
+extern const rb_Topic rb_topics[];  /* a row without a name ends it */
+const rb_Topic *rb_topic_find (const char *name);
+
+/* man.c: the same as pages of the manual, on standard output */
+void rb_man_overview (void);
+void rb_man_command (const rb_Command *c);
+void rb_man_topic (const rb_Topic *t);
+
+#define RB_EXITCODES \
+  "    0  done; or a dry run in which nothing stands in the way\n" \
+  "    1  a step failed (or, in a dry run, would fail or be refused)\n" \
+  "    2  usage, configuration or script error; nothing was touched\n" \
+  "    3  stopped for a person: approval, manual step, or a question\n" \
+  "    4  the plan is stale or the world has drifted\n" \
+  "    5  the lock is held by another run\n" \
+  "    6  in doubt: a remedy may or may not have happened\n" \
+  "    7  a dry run that cannot tell all of it\n" \
+  "  130  interrupted"
+
 /* The command of that name, or NULL and a problem with the nearest one. */
 const rb_Command *rb_command_find (const char *name, rb_Problem *p);
 

@@ -296,6 +296,12 @@ static void commands (Line *l) {
     offer(l, (*c)->name, (*c)->summary);
 }
 
+static void topics (Line *l) {
+  commands(l);
+  for (const rb_Topic *t = rb_topics; t->name != NULL; t++)
+    offer(l, t->name, t->summary);
+}
+
 static void targets (Line *l) {
   if (configof(l) != NULL) offerall(l, rb_config_targets(l->c), "target");
 }
@@ -315,7 +321,7 @@ static void filesof (Line *l) { files(l); }
 
 static const struct { const char *word; void (*offer) (Line *l); } kinds[] = {
   {"FILE|NAME", books}, {"NAME", books}, {"FILE", filesof}, {"RUN", runs},
-  {"COMMAND", commands}, {"TARGET", targets}, {"STEP", steps}, {"CASE", cases},
+  {"COMMAND|TOPIC", topics}, {"TARGET", targets}, {"STEP", steps}, {"CASE", cases},
   {"ROLE=WHO:NOTE", roles}, {"NAME=VALUE", params}, {"NAME=N", limits},
   {"STATUS", statuses}
 };

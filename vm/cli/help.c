@@ -56,27 +56,67 @@ void rb_help_command (const rb_Command *c) {
 static void overview (void) {
   puts("runbook: runbooks that show what they would do, and record what they did\n");
   for (const rb_Command *const *c = rb_commands; *c != NULL; c++)
-    printf("  runbook %-8s  %s\n", (*c)->name, (*c)->summary);
-  puts("\n`runbook help COMMAND` lists its options, with an example. To begin with:\n");
-  printindented("runbook run examples/hello.lua --dry-run");
+    printf("  runbook %-10s  %s\n", (*c)->name, (*c)->summary);
+  puts("\n`runbook help COMMAND` lists its options, with examples. There is more in:\n");
+  for (const rb_Topic *t = rb_topics; t->name != NULL; t++)
+    printf("  runbook help %-10s  %s\n", t->name, t->summary);
+  puts("\nTo begin with:\n");
+  printindented("runbook list\nrunbook show NAME\nrunbook run NAME --dry-run");
+}
+
+typedef struct Options {
+  int man;
+} Options;
+
+static const rb_Option options[] = {
+  {"man", 0, RB_SWITCH, NULL, "as a page of the manual", offsetof(Options, man)},
+  {NULL, 0, RB_SWITCH, NULL, NULL, 0}
+};
+
+static void command (const rb_Command *c, int man) {
+  if (man) rb_man_command(c);
+  else rb_help_command(c);
+}
+
+static void topic (const rb_Topic *t, int man) {
+  if (man) rb_man_topic(t);
+  else printf("%s: %s\n\n%s\n", t->name, t->summary, t->text);
+}
+
+/* neither a command nor a topic: the problem is the command's, unless a topic is near */
+static void unknown (const char *word, rb_Problem *p) {
+  const char *names[16] = {NULL};
+  for (int i = 0; rb_topics[i].name != NULL && i < 15; i++) names[i] = rb_topics[i].name;
+  const char *near = rb_nearest(word, names);
+  if (near != NULL && strstr(p->message, "did you mean") == NULL)
+    rb_problem(p, RB_USAGE, "usage", "there is no help on '%s' (did you mean '%s'?)",
+               word, near);
+  rb_show_problem(p, 0);
 }
 
 int rb_cmd_help (int argc, char **argv) {
+  Options o = {0};
   rb_Arguments a;
   rb_Problem p = {0};
-  int status = rb_options_read(&rb_command_help, argc, argv, NULL, &a);
+  int status = rb_options_read(&rb_command_help, argc, argv, &o, &a);
   if (status != 0) return status;
-  const rb_Command *c = a.n > 0 ? rb_command_find(a.words[0], &p) : NULL;
-  if (c != NULL) rb_help_command(c);
-  else if (a.n == 0) overview();
-  else rb_show_problem(&p, 0);
+  const rb_Topic *t = a.n > 0 ? rb_topic_find(a.words[0]) : NULL;
+  const rb_Command *c = a.n > 0 && t == NULL ? rb_command_find(a.words[0], &p) : NULL;
+  if (t != NULL) topic(t, o.man);
+  else if (c != NULL) command(c, o.man);
+  else if (a.n > 0) unknown(a.words[0], &p);
+  else if (o.man) rb_man_overview();
+  else overview();
   rb_options_free(&a);
   return p.exit;
 }
 
 const rb_Command rb_command_help = {
-  .name = "help", .takes = "[COMMAND]",
+  .name = "help", .takes = "[COMMAND|TOPIC]",
   .summary = "what there is, or what a command takes",
-  .example = "runbook help run",
-  .max = 1, .main = rb_cmd_help
+  .about = "Also: runbook COMMAND --help.",
+  .example = "runbook help run\n"
+             "runbook help exit-codes\n"
+             "runbook help --man run | man -l -",
+  .options = options, .max = 1, .main = rb_cmd_help
 };

@@ -55,15 +55,7 @@ static const char about[] =
   "(runbook list).\n"
   "\n"
   "Exit codes:\n"
-  "    0  done; or a dry run in which nothing stands in the way\n"
-  "    1  a step failed (or, in a dry run, would fail or be refused)\n"
-  "    2  usage, configuration or script error; nothing was touched\n"
-  "    3  stopped for a person: approval, manual step, or a question\n"
-  "    4  the plan is stale or the world has drifted\n"
-  "    5  the lock is held by another run\n"
-  "    6  in doubt: a remedy may or may not have happened\n"
-  "    7  a dry run that cannot tell all of it\n"
-  "  130  interrupted";
+  RB_EXITCODES;
 
 /* Words of the line after the file, then those of --set; NULL: no memory. */
 static const char **joinwords (const rb_Arguments *a, const char *const *set) {

@@ -245,9 +245,29 @@ int rb_config_problem (const rb_Config *c, rb_Problem *p, const char *place,
   return p->exit;
 }
 
-/* the folders of `runbooks`, absolute */
+/* what was installed with the program, beside it; 0: it was not installed */
+static int shipped (char *path, size_t size) {
+  char exe[2048];
+  ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+  if (n <= 0) return 0;
+  exe[n] = '\0';
+  *strrchr(exe, '/') = '\0';
+  char *slash = strrchr(exe, '/');  /* of PREFIX/bin */
+  if (slash == NULL) return 0;
+  *slash = '\0';
+  return (size_t)snprintf(path, size, "%s/share/runbook/runbooks", exe) < size
+         && access(path, R_OK | X_OK) == 0;
+}
+
+/* the folders of `runbooks`, absolute; where none is named, the one that came with
+** the installation */
 static int setrunbooks (rb_Config *c) {
+  char path[PATH_MAX];
   const rb_Item *list = rb_item_get(&c->root, "runbooks");
+  if (list == NULL && shipped(path, sizeof path)) {
+    c->runbooks = calloc(2, sizeof *c->runbooks);
+    return c->runbooks != NULL && (c->runbooks[0] = strdup(path)) != NULL;
+  }
   size_t n = list != NULL ? list->n : 0;
   c->runbooks = calloc(n + 1, sizeof *c->runbooks);
   for (size_t i = 0; c->runbooks != NULL && i < n; i++) {

@@ -26,7 +26,8 @@ void rb_config_free (rb_Config *c);
 
 const char *rb_config_file (const rb_Config *c);  /* NULL: none was found */
 
-/* The folders of `runbooks`, absolute, NULL-terminated. */
+/* The folders of `runbooks`, absolute, NULL-terminated; where the configuration has
+** no such key, or there is none: PREFIX/share/runbook/runbooks, if it is there. */
 const char *const *rb_config_runbooks (const rb_Config *c);
 
 /* Names of all targets; NULL-terminated, sorted. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# service: pm2 (where it is installed) and plain processes, on the sandbox.
+# service: pm2 (where it is installed) and plain processes, on the sandbox. Docker and
+# systemd have tests of their own.
 . "$(dirname "$0")/lib.sh"
 cd "$tmp" || exit 2
 book() { printf 'local s = system("%s").service\nreturn runbook { title = "t", step "s" { %s = function (run)\n%s\nend } }\n' "${3:-school_erp}" "$1" "$2" > f.lua; }
@@ -89,8 +90,7 @@ chmod 755 deaf
 cat > deaf.lua <<END
 return { target = "local", targets = { ["local"] = { kind = "sandbox", systems = {
   deaf = { service = { url = "process:deaf", pidfile = "$tmp/deaf.pid", start = { "$tmp/deaf", "$tmp/deaf.pid" } } },
-  none = { service = { url = "process:none", pidfile = "$tmp/none.pid", start = { "$tmp/no/such", "x" } } },
-  dock = { service = { url = "docker:x" } } } } } }
+  none = { service = { url = "process:none", pidfile = "$tmp/none.pid", start = { "$tmp/no/such", "x" } } } } } } }
 END
 chmod 600 deaf.lua
 RUNBOOK_CONFIG=$tmp/deaf.lua
@@ -102,8 +102,6 @@ is "and is killed in the end" "$rc/$(grep -h '^State' "/proc/$pid/status" 2>/dev
 SYSTEM=none dry 's:start()'
 is "no such program: would refuse" "$(effect verdict)" "would refuse"
 has "and which" "$(effect reason)" "$tmp/no/such"
-probe 's:status()' dock
-has "what this version does not drive" "$(message)" 'not "docker"'
 export RUNBOOK_CONFIG=$tmp/runbook.config.lua
 "$top/examples/sandbox/sandbox" down "$tmp/sb" --purge >/dev/null 2>&1
 

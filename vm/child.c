@@ -121,7 +121,8 @@ static long long startticks (pid_t pid) {
 
 /* [-0, +1, m]  what is needed to look at the child later */
 static void pushfacts (lua_State *L, const rb_Child *c, const rb_Program *cmd) {
-  lua_createtable(L, 0, 3);
+  if (cmd->facts != 0) lua_pushvalue(L, cmd->facts);
+  else lua_createtable(L, 0, 3);
   lua_pushinteger(L, c->pid);
   lua_setfield(L, -2, "pid");
   lua_pushinteger(L, startticks(c->pid));

@@ -305,6 +305,8 @@ typedef struct rb_Program {
   const char *scratch;      /* readonly: the folder that it may write to; NULL: none */
   int detach;               /* it goes on without us: k finds {pid=, start=} */
   const char *output;       /* detach: the file to which it writes; NULL: none */
+  int facts;                /* pledge: index of a table of facts of the module's own,
+                            ** to which the child's are added; 0: none */
 } rb_Program;
 
 /* [-0, +1, vy]  Runs it; k finds {code=, signal=, stdout=, stderr=} on the

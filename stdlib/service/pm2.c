@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,34 +21,6 @@
 typedef struct Pm2 { const char *program, *home; } Pm2;
 
 /* -- where it is ---------------------------------------------------------------- */
-
-static int isprogram (const char *file) {
-  struct stat st;
-  return stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0;
-}
-
-/* [-0, +1, v] */
-static const char *pushprogram (lua_State *L) {
-  const char *file = rb_service_setting(L, "program");
-  if (file != NULL && isprogram(file)) return file;
-  if (file != NULL)
-    rb_fail(L, "missing", RB_NOTDONE, "%s: %s is not an executable file",
-            rb_resource(L)->name, file);
-  lua_pop(L, 1);
-  const char *path = getenv("PATH");
-  for (const char *p = path != NULL ? path : "/usr/local/bin:/usr/bin"; *p != '\0'; ) {
-    size_t n = strcspn(p, ":");
-    lua_pushlstring(L, p, n);
-    file = lua_pushfstring(L, "%s/pm2", lua_tostring(L, -1));
-    lua_remove(L, -2);
-    if (*p == '/' && isprogram(file)) return file;
-    lua_pop(L, 1);
-    p += n + (p[n] == ':');
-  }
-  rb_fail(L, "missing", RB_NOTDONE, "%s: there is no pm2 in PATH: set `program` of the "
-          "service in the configuration", rb_resource(L)->name);
-  return NULL;
-}
 
 /* [-0, +1, v] */
 static const char *pushhome (lua_State *L) {
@@ -90,7 +61,7 @@ static void checkname (lua_State *L, const char *name) {
 static Pm2 pushpm2 (lua_State *L, const char *name) {
   Pm2 it;
   checkname(L, name);
-  it.program = pushprogram(L);
+  it.program = rb_client_program(L, "pm2");
   it.home = pushhome(L);
   int error = callsdaemon(it.home);
   if (error != 0)
@@ -100,20 +71,15 @@ static Pm2 pushpm2 (lua_State *L, const char *name) {
 }
 
 /* [-0, +4, m]  the command and its environment */
-static rb_Program pushcommand (lua_State *L, const Pm2 *it, const char *verb,
-                               const char *name) {
-  const char *path = getenv("PATH"), *home = getenv("HOME");
-  rb_Words argv = rb_words_push(L, 3), env = rb_words_push(L, 6);
-  rb_words_addf(L, &argv, "%s", it->program);
-  rb_words_addf(L, &argv, "%s", verb);
-  if (name != NULL) rb_words_addf(L, &argv, "%s", name);
-  rb_words_addf(L, &env, "PATH=%s", path != NULL ? path : "/usr/local/bin:/usr/bin:/bin");
-  rb_words_addf(L, &env, "HOME=%s", home != NULL ? home : "/");
-  rb_words_addf(L, &env, "LANG=C.UTF-8");
-  rb_words_addf(L, &env, "PM2_HOME=%s", it->home);
-  rb_words_addf(L, &env, "PM2_DISCRETE_MODE=true");
-  rb_words_addf(L, &env, "NO_COLOR=1");
-  return (rb_Program){.argv = argv.list, .env = env.list};
+static void pushcommand (lua_State *L, const Pm2 *it, const char *verb,
+                         const char *name, rb_Words *argv, rb_Words *env) {
+  *argv = rb_words_push(L, 3);
+  rb_words_addf(L, argv, "%s", it->program);
+  rb_words_addf(L, argv, "%s", verb);
+  if (name != NULL) rb_words_addf(L, argv, "%s", name);
+  *env = rb_client_env(L, 2);
+  rb_words_addf(L, env, "PM2_HOME=%s", it->home);
+  rb_words_addf(L, env, "PM2_DISCRETE_MODE=true");
 }
 
 /* -- what `pm2 jlist` says --------------------------------------------------------- */
@@ -172,12 +138,6 @@ static void nameall (const json_t *list, char *out, size_t size) {
                             text(process, "name"));
 }
 
-static const char *namepart (lua_State *L) {
-  const char *url = rb_service_setting(L, "url");
-  lua_pop(L, 1);  /* the configuration keeps it */
-  return strchr(url, ':') + 1;
-}
-
 /* idx: an rb_Seen; on the top the result of jlist */
 static int listed (lua_State *L, int status, lua_KContext idx) {
   rb_Seen *s = lua_touserdata(L, (int)idx);
@@ -186,11 +146,11 @@ static int listed (lua_State *L, int status, lua_KContext idx) {
   (void)status;
   int result = lua_gettop(L);
   lua_getfield(L, result, "code");
-  if (lua_tointeger(L, -1) != 0) return rb_service_badexit(L, result, "pm2 jlist");
+  if (lua_tointeger(L, -1) != 0) return rb_client_badexit(L, result, "pm2 jlist");
   lua_getfield(L, result, "stdout");
   const char *out = lua_tolstring(L, -1, &n);
   json_t *list = readlist(out, n);
-  int readable = json_is_array(list), found = seelist(s, list, namepart(L));
+  int readable = json_is_array(list), found = seelist(s, list, rb_service_name(L));
   nameall(list, names, sizeof names);
   json_decref(list);
   if (!readable)
@@ -198,20 +158,19 @@ static int listed (lua_State *L, int status, lua_KContext idx) {
                    rb_resource(L)->name);
   if (!found)
     return rb_fail(L, "missing", RB_NOTDONE, "%s: pm2 has no process \"%s\"; it has: %s",
-                   rb_resource(L)->name, namepart(L), names);
+                   rb_resource(L)->name, rb_service_name(L), names);
   lua_settop(L, (int)idx);
   return s->k(L, LUA_YIELD, s->ctx);
 }
 
 static int pm2_look (lua_State *L, const char *name, lua_KContext ctx, lua_KFunction k) {
+  rb_Words argv, env;
   luaL_checkstack(L, 20, NULL);
   rb_seen_push(L, ctx, k);
   int idx = lua_gettop(L);
   Pm2 it = pushpm2(L, name);
-  rb_Program cmd = pushcommand(L, &it, "jlist", NULL);
-  cmd.readonly = cmd.delegates = 1;
-  rb_unclaim(L, "kernel");
-  return rb_spawn(L, &cmd, idx, listed);
+  pushcommand(L, &it, "jlist", NULL, &argv, &env);
+  return rb_client_ask(L, &argv, &env, idx, listed);
 }
 
 /* -- start, stop, restart --------------------------------------------------------------- */
@@ -223,28 +182,15 @@ static const char *pm2_pushplan (lua_State *L, const char *name, rb_Action actio
   return lua_tostring(L, -1);
 }
 
-/* idx: an rb_Seen that only keeps who goes on */
-static int commanded (lua_State *L, int status, lua_KContext idx) {
-  const rb_Seen *s = lua_touserdata(L, (int)idx);
-  lua_KFunction k = s->k;
-  lua_KContext ctx = s->ctx;
-  int result = lua_gettop(L);
-  (void)status;
-  lua_getfield(L, result, "code");
-  if (lua_tointeger(L, -1) != 0) return rb_service_badexit(L, result, "pm2");
-  lua_settop(L, (int)idx - 1);
-  return k(L, LUA_YIELD, ctx);
-}
-
 static int pm2_act (lua_State *L, const char *name, rb_Action action, lua_KContext ctx,
                     lua_KFunction k) {
+  rb_Words argv, env;
   luaL_checkstack(L, 20, NULL);
   rb_seen_push(L, ctx, k);
   int idx = lua_gettop(L);
   Pm2 it = pushpm2(L, name);
-  rb_Program cmd = pushcommand(L, &it, rb_actionnames[action], name);
-  cmd.pledge = 1;
-  return rb_spawn(L, &cmd, idx, commanded);
+  pushcommand(L, &it, rb_actionnames[action], name, &argv, &env);
+  return rb_client_act(L, &argv, &env, NULL, idx);
 }
 
-const rb_Driver rb_pm2 = {"pm2", pm2_look, pm2_act, pm2_pushplan};
+const rb_Driver rb_pm2 = {"pm2", pm2_look, pm2_act, pm2_pushplan, NULL};

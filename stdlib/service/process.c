@@ -59,8 +59,7 @@ static double startseconds (long long ticks) {
          + (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* its start in ticks; 0: there is no such process, or it has ended */
-static long long startticks (pid_t pid) {
+long long rb_service_startticks (pid_t pid) {
   char path[64], stat[1024];
   snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
   if (readsmall(path, stat, sizeof stat) <= 0) return 0;
@@ -106,7 +105,7 @@ static Found find (lua_State *L) {
   const char *file = pushpidfile(L), *program = pushstartprogram(L);
   if (readsmall(file, text, sizeof text) > 0 && stat(file, &st) == 0) {
     pid_t pid = (pid_t)strtol(text, NULL, 10);
-    long long start = pid > 0 ? startticks(pid) : 0;
+    long long start = pid > 0 ? rb_service_startticks(pid) : 0;
     double since = startseconds(start);
     double written = (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
     if (start > 0 && since <= written + 1  /* the clock may have been set a little */
@@ -200,6 +199,7 @@ static int done (lua_State *L, int idx) {
   lua_settop(L, idx);
   lua_closeslot(L, idx);
   lua_settop(L, idx - 1);
+  lua_pushnil(L);
   return k(L, LUA_YIELD, ctx);
 }
 
@@ -270,7 +270,8 @@ static int launch (lua_State *L, int idx, int pledge) {
   const char *path = getenv("PATH");
   luaL_checkstack(L, 20, NULL);
   checkstart(L);
-  rb_Program cmd = {.argv = pushstart(L), .detach = 1, .pledge = pledge};
+  rb_Program cmd = {.argv = pushstart(L), .detach = 1, .pledge = pledge,
+                    .facts = pledge ? RB_FACTS : 0};
   rb_Words env = rb_words_push(L, 3);
   rb_words_addf(L, &env, "PATH=%s", path != NULL ? path : "/usr/local/bin:/usr/bin:/bin");
   rb_words_addf(L, &env, "LANG=C.UTF-8");
@@ -288,7 +289,7 @@ static void hold (lua_State *L, Act *a) {
   if (f.pid == 0) return;
   a->fd = (int)syscall(SYS_pidfd_open, f.pid, 0);
   if (a->fd >= 0) fcntl(a->fd, F_SETFD, FD_CLOEXEC);
-  if (a->fd < 0 || startticks(f.pid) != f.start)
+  if (a->fd < 0 || rb_service_startticks(f.pid) != f.start)
     rb_fail(L, "drift", RB_NOTDONE, "%s: process %ld has just ended; nothing was done",
             rb_resource(L)->name, (long)f.pid);
   a->pid = f.pid;
@@ -306,12 +307,12 @@ static int process_act (lua_State *L, const char *name, rb_Action action,
     return rb_fail(L, "drift", RB_NOTDONE, "%s has ended by itself; nothing was done",
                    rb_resource(L)->name);
   }
-  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, RB_FACTS);
   lua_pushinteger(L, a->pid);
   lua_setfield(L, -2, "pid");
-  lua_pushinteger(L, startticks(a->pid));
+  lua_pushinteger(L, rb_service_startticks(a->pid));
   lua_setfield(L, -2, "start");
   return rb_pledge(L, idx, tell);
 }
 
-const rb_Driver rb_process = {"process", process_look, process_act, process_pushplan};
+const rb_Driver rb_process = {"process", process_look, process_act, process_pushplan, NULL};

@@ -18,15 +18,14 @@
 
 #include "stdlib/service/service.h"
 
-#define SEEN "service.seen"
-#define WITHIN 30.0     /* seconds in which a state has to come about */
-#define EVERY 0.25
 #define MAXLINES 10000
 #define MAXTAIL ((size_t)4 << 20)
 
-const char *const rb_actionnames[] = {"start", "stop", "restart"};
+const char *const rb_actionnames[] = {"start", "stop", "restart", NULL};
 
-static const rb_Driver *const drivers[] = {&rb_pm2, &rb_process, NULL};
+static const rb_Driver *const drivers[] = {
+  &rb_pm2, &rb_process, &rb_docker, &rb_compose, &rb_systemd, NULL
+};
 
 /* -- the resource ---------------------------------------------------------------- */
 
@@ -39,20 +38,27 @@ const char *rb_service_setting (lua_State *L, const char *key) {
   return lua_tostring(L, -1);
 }
 
-/* [-0, +1, v]  the driver and the name of "pm2:NAME" */
-static const rb_Driver *pushdriver (lua_State *L, const char **name) {
+const rb_Driver *rb_service_driver (lua_State *L, const char **name) {
   const char *url = rb_service_setting(L, "url");
   const char *colon = url != NULL ? strchr(url, ':') : NULL;
   if (colon == NULL || colon[1] == '\0')
-    rb_fail(L, "refused", RB_NOTDONE, "%s: a service is \"pm2:NAME\" or "
-            "\"process:NAME\" in the configuration", rb_resource(L)->name);
+    rb_fail(L, "refused", RB_NOTDONE, "%s: a service is \"pm2:NAME\", \"process:NAME\", "
+            "\"docker:NAME\", \"compose:PROJECT/SERVICE\" or \"systemd:UNIT\" in the "
+            "configuration", rb_resource(L)->name);
   *name = colon + 1;
   for (const rb_Driver *const *d = drivers; *d != NULL; d++)
     if (strlen((*d)->scheme) == (size_t)(colon - url)
         && strncmp((*d)->scheme, url, (size_t)(colon - url)) == 0) return *d;
-  rb_fail(L, "refused", RB_NOTDONE, "%s: this version drives services of pm2 and plain "
-          "processes, not \"%.*s\"", rb_resource(L)->name, (int)(colon - url), url);
+  rb_fail(L, "refused", RB_NOTDONE, "%s: this version drives services of pm2, docker, "
+          "compose, systemd and plain processes, not \"%.*s\"", rb_resource(L)->name,
+          (int)(colon - url), url);
   return NULL;
+}
+
+const char *rb_service_name (lua_State *L) {
+  const char *url = rb_service_setting(L, "url");
+  lua_pop(L, 1);  /* the configuration keeps it */
+  return strchr(url, ':') + 1;
 }
 
 rb_Seen *rb_seen_push (lua_State *L, lua_KContext ctx, lua_KFunction k) {
@@ -90,12 +96,20 @@ void rb_words_addf (lua_State *L, rb_Words *w, const char *fmt, ...) {
 
 /* -- a state as people and scripts see it ------------------------------------------ */
 
-static int isonline (const rb_Seen *s) { return strcmp(s->state, "online") == 0; }
-static int isstopped (const rb_Seen *s) { return strcmp(s->state, "stopped") == 0; }
+int rb_seen_online (const rb_Seen *s) { return strcmp(s->state, "online") == 0; }
 
-/* [-0, +1, m]  "online, pid 123" */
-static const char *pushwords (lua_State *L, const rb_Seen *s) {
+/* A service that has failed runs no more than one that was stopped. */
+int rb_seen_stopped (const rb_Seen *s) {
+  return strcmp(s->state, "stopped") == 0
+         || (strcmp(s->state, "errored") == 0 && s->npids == 0);
+}
+
+const char *rb_seen_words (lua_State *L, const rb_Seen *s) {
   lua_pushstring(L, s->state);
+  if (s->health[0] != '\0') {
+    lua_pushfstring(L, " (%s)", s->health);
+    lua_concat(L, 2);
+  }
   for (int i = 0; i < s->npids; i++) {
     lua_pushfstring(L, "%s%d", i == 0 ? ", pid " : " ", (int)s->pids[i]);
     lua_concat(L, 2);
@@ -103,14 +117,17 @@ static const char *pushwords (lua_State *L, const rb_Seen *s) {
   return lua_tostring(L, -1);
 }
 
-/* [-0, +1, m]  {state=, pid=, restarts=, since=, instances=} */
-static void pushstate (lua_State *L, const rb_Seen *s) {
+void rb_seen_state (lua_State *L, const rb_Seen *s) {
   char since[32];
   time_t t = (time_t)s->since;
   struct tm tm;
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   lua_pushstring(L, s->state);
   lua_setfield(L, -2, "state");
+  if (s->health[0] != '\0') {
+    lua_pushstring(L, s->health);
+    lua_setfield(L, -2, "health");
+  }
   if (s->npids > 0) {
     lua_pushinteger(L, s->pids[0]);
     lua_setfield(L, -2, "pid");
@@ -136,16 +153,27 @@ static int statused (lua_State *L, int status, lua_KContext ctx) {
   const rb_Seen *s = lua_touserdata(L, -1);
   (void)status; (void)ctx;
   const char *name = rb_resource(L)->name;
-  rb_describe(L, "%s is %s", name, pushwords(L, s));
-  pushstate(L, s);
+  rb_describe(L, "%s is %s", name, rb_seen_words(L, s));
+  rb_seen_state(L, s);
   return 1;
 }
 
 static int service_status (lua_State *L) {
   const char *name;
   lua_settop(L, 1);
-  const rb_Driver *d = pushdriver(L, &name);
+  const rb_Driver *d = rb_service_driver(L, &name);
   return d->look(L, name, 0, statused);
+}
+
+void rb_service_addlines (lua_State *L, const char *text, size_t n) {
+  const char *end = text + n;
+  while (text < end) {
+    const char *nl = memchr(text, '\n', (size_t)(end - text));
+    const char *to = nl != NULL ? nl : end;
+    lua_pushlstring(L, text, (size_t)(to - text));
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    text = to + 1;
+  }
 }
 
 /* where the last n lines of s begin */
@@ -173,14 +201,9 @@ static void addtail (lua_State *L, const char *path, lua_Integer n) {
   if (got < 0)
     rb_fail(L, error == ENOENT ? "missing" : "io", RB_NOTDONE,
             "the log %s cannot be read: %s", path, strerror(error));
-  const char *end = room + got;
-  for (const char *s = lastlines(room, (size_t)got, n); s < end; ) {
-    const char *nl = memchr(s, '\n', (size_t)(end - s));
-    const char *to = nl != NULL ? nl : end;
-    lua_pushlstring(L, s, (size_t)(to - s));
-    lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
-    s = to + 1;
-  }
+  const char *s = lastlines(room, (size_t)got, n);
+  lua_pushvalue(L, list);
+  rb_service_addlines(L, s, (size_t)(room + got - s));
   lua_settop(L, list);
 }
 
@@ -196,12 +219,20 @@ static int logged (lua_State *L, int status, lua_KContext n) {
   return 1;
 }
 
+/* the keeper's own: a list of lines on the top */
+static int told (lua_State *L, int status, lua_KContext n) {
+  (void)status;
+  rb_describe(L, "the last %d lines of %s", (int)n, rb_service_name(L));
+  return 1;
+}
+
 static int service_logs (lua_State *L) {
   const char *name;
   lua_Integer n = luaL_optinteger(L, 2, 100);
   luaL_argcheck(L, 0 < n && n <= MAXLINES, 2, "1 to 10000 lines");
   lua_settop(L, 2);
-  const rb_Driver *d = pushdriver(L, &name);
+  const rb_Driver *d = rb_service_driver(L, &name);
+  if (d->logs != NULL) return d->logs(L, name, n, (lua_KContext)n, told);
   return d->look(L, name, (lua_KContext)n, logged);
 }
 
@@ -237,17 +268,20 @@ static int planned (lua_State *L, int status, lua_KContext action) {
   const rb_Seen *s = lua_touserdata(L, -1);
   const char *name;
   (void)status;
-  const rb_Driver *d = pushdriver(L, &name);
-  const char *words = pushwords(L, s);
+  const rb_Driver *d = rb_service_driver(L, &name);
+  const char *words = rb_seen_words(L, s);
   const char *how = d->pushplan(L, name, (rb_Action)action);
-  pushstate(L, s);
+  rb_seen_state(L, s);
   lua_createtable(L, 0, 8);
   lua_pushfstring(L, "%s %s", rb_actionnames[action], name);
   lua_setfield(L, -2, "summary");
   setstring(L, "image", words);
   setvalue(L, "before", words);
-  if (action == RB_START && isonline(s)) return nothing(L, "it is online already");
-  if (action == RB_STOP && isstopped(s)) return nothing(L, "it is stopped already");
+  if (action == RB_START && rb_seen_online(s)) return nothing(L, "it is online already");
+  if (action == RB_STOP && rb_seen_stopped(s))
+    return nothing(L, strcmp(s->state, "stopped") == 0 ? "it is stopped already"
+                      : "it has failed and does not run");
+  if (s->wont[action] != NULL) return rb_refuse(L, "%s: %s", name, s->wont[action]);
   setvalue(L, "after", after[action]);
   setstring(L, "reason", how);
   lua_pushboolean(L, 0);
@@ -266,103 +300,13 @@ static int planned (lua_State *L, int status, lua_KContext action) {
 static int preview (lua_State *L, rb_Action action) {
   const char *name;
   lua_settop(L, 1);
-  const rb_Driver *d = pushdriver(L, &name);
+  const rb_Driver *d = rb_service_driver(L, &name);
   return d->look(L, name, action, planned);
 }
 
 static int service_prestart (lua_State *L) { return preview(L, RB_START); }
 static int service_prestop (lua_State *L) { return preview(L, RB_STOP); }
 static int service_prerestart (lua_State *L) { return preview(L, RB_RESTART); }
-
-/* -- deeds -------------------------------------------------------------------------------- */
-
-/* 1: resource, 2: url, 3: {action, until} as numbers, 4: before, in words */
-typedef struct Deed { rb_Action action; double until; } Deed;
-
-static int again (lua_State *L, int status, lua_KContext ctx);
-
-/* none of the pids that the preview saw is there any more */
-static int isanother (lua_State *L, const rb_Seen *s) {
-  const char *before = lua_tostring(L, 4), *p = strstr(before, ", pid ");
-  for (p = p != NULL ? p + 6 : ""; *p != '\0'; ) {
-    char *end;
-    long pid = strtol(p, &end, 10);
-    if (end == p) return 1;
-    for (int i = 0; i < s->npids; i++)
-      if (s->pids[i] == pid) return 0;
-    p = end;
-  }
-  return 1;
-}
-
-static int reached (lua_State *L, const Deed *deed, const rb_Seen *s) {
-  switch (deed->action) {
-    case RB_START: return isonline(s);
-    case RB_STOP: return isstopped(s);
-    case RB_RESTART: return isonline(s) && isanother(L, s);
-  }
-  return 0;
-}
-
-static int checked (lua_State *L, int status, lua_KContext ctx) {
-  const rb_Seen *s = lua_touserdata(L, -1);
-  const Deed *deed = lua_touserdata(L, 3);
-  (void)status; (void)ctx;
-  if (reached(L, deed, s)) {
-    pushstate(L, s);
-    return 1;
-  }
-  if (rb_timeleft(L) <= 0 || rb_now() > deed->until)
-    return rb_fail(L, "timeout", RB_UNKNOWN, "%s: after \"%s\" it is %s, and stays so",
-                   rb_resource(L)->name, rb_actionnames[deed->action], pushwords(L, s));
-  return rb_sleep(L, EVERY, 0, again);
-}
-
-static int again (lua_State *L, int status, lua_KContext ctx) {
-  const char *name;
-  (void)status; (void)ctx;
-  lua_settop(L, 4);
-  const rb_Driver *d = pushdriver(L, &name);
-  return d->look(L, name, 0, checked);
-}
-
-static int acted (lua_State *L, int status, lua_KContext ctx) {
-  Deed *deed = lua_touserdata(L, 3);
-  deed->until = rb_now() + WITHIN;
-  return again(L, status, ctx);
-}
-
-static int deed (lua_State *L, rb_Action action) {
-  const char *name;
-  lua_settop(L, 1);
-  const rb_Driver *d = pushdriver(L, &name);
-  Deed *it = lua_newuserdatauv(L, sizeof *it, 0);
-  *it = (Deed){.action = action};
-  rb_plan(L);
-  lua_getfield(L, -1, "image");
-  lua_replace(L, -2);
-  return d->act(L, name, action, 0, acted);
-}
-
-static int service_start (lua_State *L) { return deed(L, RB_START); }
-static int service_stop (lua_State *L) { return deed(L, RB_STOP); }
-static int service_restart (lua_State *L) { return deed(L, RB_RESTART); }
-
-int rb_service_badexit (lua_State *L, int result, const char *what) {
-  size_t n;
-  lua_getfield(L, result, "code");
-  int code = (int)lua_tointeger(L, -1);
-  lua_getfield(L, result, "stderr");
-  const char *err = lua_tolstring(L, -1, &n);
-  if (n == 0) {
-    lua_getfield(L, result, "stdout");
-    err = lua_tolstring(L, -1, &n);
-  }
-  while (n > 0 && (unsigned char)err[n - 1] <= ' ') n--;
-  size_t from = n > 300 ? n - 300 : 0;
-  return rb_fail(L, "command", RB_UNKNOWN, "%s: %s: exit code %d: %.*s",
-                 rb_resource(L)->name, what, code, (int)(n - from), err + from);
-}
 
 /* -- doctor, identity --------------------------------------------------------------------- */
 
@@ -372,25 +316,27 @@ static int examined (lua_State *L, int status, lua_KContext ctx) {
   lua_createtable(L, 1, 0);
   lua_createtable(L, 0, 4);
   setstring(L, "name", "state");
-  setstring(L, "status", isonline(s) ? "ok" : "warn");
-  pushwords(L, s);
+  setstring(L, "status", rb_seen_online(s) ? "ok" : "warn");
+  rb_seen_words(L, s);
   lua_setfield(L, -2, "value");
-  setstring(L, "mend", isonline(s) ? "" : "is it meant to be down?");
+  setstring(L, "mend", rb_seen_online(s) ? "" : "is it meant to be down?");
   lua_rawseti(L, -2, 1);
   return 1;
 }
 
 static int service_doctor (lua_State *L) {
   const char *name;
-  const rb_Driver *d = pushdriver(L, &name);
+  const rb_Driver *d = rb_service_driver(L, &name);
   return d->look(L, name, 0, examined);
 }
 
 static int service_identity (lua_State *L) {
   const char *name, *home;
-  pushdriver(L, &name);
-  if ((home = rb_service_setting(L, "home")) == NULL)
-    home = rb_service_setting(L, "pidfile");
+  rb_service_driver(L, &name);
+  static const char *const places[] = {"home", "pidfile", "host", "file", NULL};
+  home = NULL;
+  for (const char *const *p = places; home == NULL && *p != NULL; p++)
+    home = rb_service_setting(L, *p);
   lua_pushfstring(L, "%s in %s", name, home != NULL ? home : "its default place");
   return 1;
 }
@@ -399,21 +345,21 @@ static int service_identity (lua_State *L) {
 
 static const rb_Reg methods[] = {
   {"status", RB_PROBE, service_status, NULL,
-   "status() -> {state, pid, restarts, since, instances} : \"online\", \"stopped\", "
-   "\"errored\", ...", NULL, NULL},
+   "status() -> {state, pid, restarts, since, instances, health} : \"online\", "
+   "\"stopped\", \"errored\", ...", NULL, NULL},
   {"logs", RB_PROBE, service_logs, NULL,
    "logs([n=100]) -> {line, ...} : the last lines of its output, then those of its "
    "error log where that is another file", NULL, NULL},
-  {"start", RB_REMEDY, service_start, service_prestart,
+  {"start", RB_REMEDY, rb_service_start, service_prestart,
    "start() -> state : starts it and waits until it is online", NULL, NULL},
-  {"stop", RB_REMEDY, service_stop, service_prestop,
+  {"stop", RB_REMEDY, rb_service_stop, service_prestop,
    "stop() -> state : stops it and waits until it has ended", NULL, NULL},
-  {"restart", RB_REMEDY, service_restart, service_prerestart,
+  {"restart", RB_REMEDY, rb_service_restart, service_prerestart,
    "restart() -> state : a new process, online", NULL, NULL},
   RB_END
 };
 
 const rb_Module rb_module = {
   .interface = RB_INTERFACE, .name = "service", .methods = methods,
-  .doctor = service_doctor, .identity = service_identity
+  .doctor = service_doctor, .identity = service_identity, .settle = rb_service_settle
 };

@@ -78,7 +78,8 @@ static const Row redis[] = {
 static const Row service[] = {
   {"url", URL, serviceurl}, {"program", TEXT, NULL}, {"home", TEXT, NULL},
   {"pidfile", TEXT, NULL}, {"start", TEXTS, NULL}, {"cwd", TEXT, NULL},
-  {"log", TEXT, NULL}, {NULL, TEXT, NULL}
+  {"log", TEXT, NULL}, {"file", TEXT, NULL}, {"host", TEXT, NULL},
+  {NULL, TEXT, NULL}
 };
 static const Row path[] = {{"path", TEXT, NULL}, {NULL, TEXT, NULL}};
 

@@ -19,6 +19,16 @@ static int error_tostring (lua_State *L) {
   return 1;
 }
 
+void rb_seterror (lua_State *L) {
+  if (luaL_newmetatable(L, ERROR)) {
+    lua_pushcfunction(L, error_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+  }
+  lua_setmetatable(L, -2);
+}
+
 /* [-0, +1, m]  {kind, message, certainty} */
 __attribute__((format(printf, 4, 0)))
 static void pusherror (lua_State *L, const char *kind, const char *certainty,
@@ -32,13 +42,7 @@ static void pusherror (lua_State *L, const char *kind, const char *certainty,
   lua_setfield(L, -2, "message");
   lua_pushstring(L, certainty);
   lua_setfield(L, -2, "certainty");
-  if (luaL_newmetatable(L, ERROR)) {
-    lua_pushcfunction(L, error_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-  }
-  lua_setmetatable(L, -2);
+  rb_seterror(L);
 }
 
 void rb_push_failure (lua_State *L, const char *kind, const char *fmt, ...) {

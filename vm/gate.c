@@ -17,6 +17,7 @@
 
 #include "vm/base.h"
 #include "vm/redact.h"
+#include "vm/replay.h"
 #include "vm/tape/value.h"
 #include "vm/vm.h"
 
@@ -157,12 +158,15 @@ static void setreason (lua_State *L, rb_EffectRow *row) {
   lua_pop(L, 1);
 }
 
-/* the result or the error at the top, onto the report and the tape */
-static void record (lua_State *L, rb_Task *t, int failed, int doubt) {
+/* the result or the error at the top, onto the report and the tape; 'more' is JSON
+** beside the outcome */
+static void record (lua_State *L, rb_Task *t, int failed, int doubt,
+                    const char *more) {
+  char extra[64];
+  const char *said = doubt ? "in-doubt" : failed ? "failed" : "done";
   rb_EffectRow *row = rb_record_row(t, failed);
   if (row != NULL) {
-    if (!t->vm->dryrun || t->call.effect == RB_PROBE)
-      row->outcome = doubt ? "in-doubt" : failed ? "failed" : "done";
+    if (!t->vm->dryrun || t->call.effect == RB_PROBE) row->outcome = said;
     if (failed) setreason(L, row);
   }
   if (failed) {
@@ -170,33 +174,41 @@ static void record (lua_State *L, rb_Task *t, int failed, int doubt) {
     if (rb_value_encode(L, -1, &t->vm->value) != NULL)
       rb_buffer_clear(&t->vm->value);
   }
-  rb_record_event(t, row, "outcome", doubt ? "\"outcome\":\"in-doubt\"" : failed ?
-                  "\"outcome\":\"failed\"" : "\"outcome\":\"done\"",
-                  &t->vm->value);
+  snprintf(extra, sizeof extra, "\"outcome\":\"%s\"%s", said, more);
+  rb_record_event(t, row, "outcome", extra, &t->vm->value);
+}
+
+/* It was done, but the script cannot have its result: the error at the top is for
+** it, and a replay will give it the same. */
+static int resultlost (lua_State *L, rb_Task *t) {
+  rb_EffectRow *row = rb_record_row(t, 0);
+  if (row != NULL) row->outcome = "done";
+  rb_buffer_clear(&t->vm->value);
+  if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
+  rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"lost\":true", &t->vm->value);
+  return deliver(L, 1);
 }
 
 /* [-?, +1, vy]  on the top the result, or the error */
 static int outcome (lua_State *L, int failed, int n) {
   rb_Task *t = rb_taskof(L);
   if (!failed && encoderesult(L, t, &t->vm->value)) {
+    if (t->call.pledged) return resultlost(L, t);
     failed = 1;
-    if (t->call.pledged) {  /* it was done, whatever became of its result */
-      record(L, t, 0, 0);
-      return deliver(L, 1);
-    }
   }
   int doubt = failed && doubtful(L, t);
-  record(L, t, failed, doubt);
+  int late = failed && !doubt && rb_timeleft(L) <= 0 && !rb_stopped(t)
+             && t->call.deadline == 0;
+  int again_ = failed && !doubt && !late && retryable(L, t);
+  record(L, t, failed, doubt, again_ ? ",\"retried\":true"
+                              : late ? ",\"late\":true" : "");
   if (failed && !doubt) rb_limits_return(t);
-  if (doubt) {
+  if (doubt || late) {
     clearplan(L, t);
-    return rb_stop(L, RB_DOUBT, "%s", rb_error_field(L, "message"));
+    return rb_stop(L, doubt ? RB_DOUBT : RB_TIMEOUT, "%s",
+                   rb_error_field(L, "message"));
   }
-  if (failed && rb_timeleft(L) <= 0 && !rb_stopped(t) && t->call.deadline == 0) {
-    clearplan(L, t);
-    return rb_stop(L, RB_TIMEOUT, "%s", rb_error_field(L, "message"));
-  }
-  if (failed && retryable(L, t)) {
+  if (again_) {
     int attempt = t->call.attempt + 1;
     clearplan(L, t);
     t->call.attempt = attempt;
@@ -209,7 +221,10 @@ static int outcome (lua_State *L, int failed, int n) {
 
 /* [-0, +1]  what resume, undo and reconciliation will need, in one table */
 static void pushintent (lua_State *L, int facts) {
-  static const char *const kept[] = {"image", "inverse", "before", "after", NULL};
+  static const char *const kept[] = {
+    "image", "inverse", "before", "after", "counts", "rows", "guarded", "undo",
+    "exact", "result", NULL
+  };
   lua_newtable(L);
   lua_pushvalue(L, facts);
   lua_setfield(L, -2, "facts");
@@ -344,8 +359,11 @@ static int unchanged (lua_State *L) {
     row->outcome = "done";
     row->unchanged = 1;
   }
-  rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"unchanged\":true", NULL);
   lua_getfield(L, -1, "result");
+  rb_buffer_clear(&t->vm->value);
+  if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
+  rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"unchanged\":true",
+                  &t->vm->value);
   return deliver(L, 0);
 }
 
@@ -423,6 +441,114 @@ static int probe (lua_State *L, int n) {
   return probed(L, lua_pcallk(L, n, 1, 0, n, probed), n);
 }
 
+/* -- resumed and replayed ------------------------------------------------------ */
+
+int rb_gate_perform (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
+  t->call.started = rb_now();
+  return t->call.effect == RB_PROBE ? probe(L, n) : preview(L, n);
+}
+
+int rb_gate_settled (lua_State *L, int skipped) {
+  rb_Task *t = rb_taskof(L);
+  rb_EffectRow *row = rb_record_row(t, 0);
+  if (row != NULL) row->outcome = "done";
+  rb_buffer_clear(&t->vm->value);
+  if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
+  rb_record_event(t, row, "outcome", skipped
+                  ? "\"outcome\":\"done\",\"unchanged\":true,\"settled\":\"skipped\""
+                  : "\"outcome\":\"done\",\"settled\":\"looked\"", &t->vm->value);
+  return deliver(L, 0);
+}
+
+static int live (lua_State *L, int status, lua_KContext n) {
+  rb_Task *t = rb_taskof(L);
+  (void)status;
+  if (rb_stopped(t)) {
+    clearplan(L, t);
+    return rb_stop_now(L);
+  }
+  lua_settop(L, (int)n);
+  return t->taped != NULL ? rb_reconcile(L, (int)n) : rb_gate_perform(L, (int)n);
+}
+
+/* The outcome as the tape has it. */
+static int given (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  int failed = rb_replay_push(L);
+  int late = t->taped->late;
+  clearplan(L, t);
+  if (late) return rb_stop(L, RB_TIMEOUT, "%s", rb_error_field(L, "message"));
+  return failed ? lua_error(L) : 1;
+}
+
+/* a transaction's function has run against what its statements brought */
+static int rerun (lua_State *L, int status, lua_KContext n) {
+  rb_Task *t = rb_taskof(L);
+  (void)status;
+  t->call.replaying = 0;
+  lua_settop(L, (int)n);
+  return given(L);
+}
+
+static int replayed (lua_State *L, int status, lua_KContext n) {
+  rb_Task *t = rb_taskof(L);
+  (void)status;
+  if (rb_stopped(t)) {
+    clearplan(L, t);
+    return rb_stop_now(L);
+  }
+  if (t->taped->retried) {
+    int attempt = t->call.attempt + 1;
+    clearplan(L, t);
+    t->call.attempt = attempt;
+    return start(L, (int)n);
+  }
+  if (n < 2 || !lua_isfunction(L, 2)) return given(L);
+  t->call.replaying = 1;
+  lua_pushvalue(L, 2);
+  lua_newtable(L);
+  lua_pushfstring(L, "%s.%s", t->call.module->name, t->call.reg->name);
+  rb_settype_named(L, lua_tostring(L, -1));
+  lua_remove(L, -1);
+  return rerun(L, lua_pcallk(L, 1, 0, 0, n, rerun), n);
+}
+
+/* -- statements inside an effect ------------------------------------------------ */
+
+static void withinpath (rb_Task *t, rb_Buffer *b) {
+  rb_buffer_printf(b, "%s.%d", t->call.path.s, ++t->call.within);
+}
+
+/* [-0, +1, v]  what it brought in the session that is on the tape */
+static int replaywithin (lua_State *L, rb_Task *t) {
+  rb_Buffer path = {0};
+  withinpath(t, &path);
+  const rb_Taped *e = path.s != NULL ? rb_replay_find(t->vm, path.s) : NULL;
+  rb_buffer_free(&path);
+  if (e == NULL) return luaL_error(L, "the tape ends inside the transaction");
+  return rb_replay_value(L, e) ? lua_error(L) : 1;
+}
+
+static int withindone (lua_State *L, int status, lua_KContext ctx) {
+  rb_Task *t = rb_taskof(L);
+  int failed = status != LUA_OK && status != LUA_YIELD;
+  (void)ctx;
+  rb_record_within(L, t, failed);
+  return failed ? lua_error(L) : 1;
+}
+
+/* a statement of the effect under way: its result is on the tape, too, for the
+** script goes on with it */
+static int within (lua_State *L, rb_Task *t, const rb_Reg *reg) {
+  int n = lua_gettop(L);
+  if (t->call.replaying) return replaywithin(L, t);
+  if (t->vm->tape == NULL || t->call.previewing) return reg->fn(L);
+  luaL_checkstack(L, n + 20, "too many arguments");
+  pushcall(L, reg->fn, n);
+  return withindone(L, lua_pcallk(L, n, 1, 0, 0, withindone), 0);
+}
+
 /* -- the gate --------------------------------------------------------------------------------- */
 
 /* One attempt at the effect: it has a path of its own. */
@@ -442,10 +568,12 @@ static int start (lua_State *L, int n) {
   c->read = NULL;
   c->deadline = 0;
   c->started = rb_now();
+  c->replaying = c->within = 0;
   describe(L, c, n);
   fingerprint(L, t, n);
   t->calling = 1;
-  return c->effect == RB_PROBE ? probe(L, n) : preview(L, n);
+  return t->vm->replay != NULL ? rb_replay(L, n, replayed, live)
+                               : rb_gate_perform(L, n);
 }
 
 /* [-0, +0, v]  the resource: the box that came with the closure, or argument 1 */
@@ -479,7 +607,7 @@ static int gate (lua_State *L) {
     return luaL_error(L, "%s.%s is called while the file is being loaded; a "
                       "primitive belongs into a step", m->name, reg->name);
   if (rb_stopped(t)) return rb_stop_now(L);
-  if (reg->effect == RB_WITHIN && t->calling) return reg->fn(L);
+  if (reg->effect == RB_WITHIN && t->calling) return within(L, t, reg);
   if (t->calling || reg->effect == RB_WITHIN)
     return luaL_error(L, t->calling ? "inside %s.%s only its own primitives can "
                       "be used" : "%s.%s: it is over", m->name, reg->name);

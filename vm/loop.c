@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vm/replay.h"
 #include "vm/vm.h"
 
 #define FLUSHSECONDS 0.25  /* events that nobody waits for */
@@ -487,6 +488,7 @@ void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
     if (field->live == 0 || vm->abandoned) return;
     for (int i = 0; i < vm->nturns; i++) vm->turns[i].fn(vm->turns[i].ud);
     if (vm->ready != NULL) continue;
+    if (vm->replay != NULL && rb_replay_next(vm, field)) continue;
     if (awaited(vm)) commit(vm, field);
     else flush(vm, field);
     int busy = vm->ndeliver > 0;

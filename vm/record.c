@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "vm/redact.h"
+#include "vm/replay.h"
+#include "vm/tape/value.h"
 #include "vm/vm.h"
 
 /* -- JSON, where building a tree for each probe would cost more than the probe -- */
@@ -182,6 +184,28 @@ static void putevent (rb_VM *vm, const rb_Call *c, const rb_EffectRow *row,
   rb_buffer_puts(b, "}");
 }
 
+void rb_record_within (lua_State *L, rb_Task *t, int failed) {
+  char path[600], name[80];
+  rb_Buffer *b = &t->vm->value;
+  rb_buffer_clear(b);
+  if (rb_value_encode(L, -1, b) != NULL) rb_buffer_clear(b);
+  snprintf(path, sizeof path, "%s.%d", t->call.path.s, ++t->call.within);
+  snprintf(name, sizeof name, "%s.%s", t->call.module->name, t->call.reg->name);
+  rb_TapeEvent e = {.kind = "within", .path = path, .verb = name,
+                    .text = failed ? "{\"outcome\":\"failed\"}" : "{\"outcome\":\"done\"}",
+                    .secret = b->s, .secretlen = b->n};
+  rb_tape_append(t->vm->tape, &e);
+}
+
+void rb_record_waited (rb_Task *t) {
+  rb_VM *vm = t->vm;
+  int64_t at = now();
+  t->call.at = (double)at / 1000;
+  if (vm->tape == NULL || vm->hushed) return;
+  rb_TapeEvent e = {.kind = "waited", .path = t->call.path.s, .at = at};
+  rb_tape_append(vm->tape, &e);
+}
+
 int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
                          const char *extra, const rb_Buffer *secret) {
   rb_VM *vm = t->vm;
@@ -206,12 +230,18 @@ int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
   return rb_tape_append(vm->tape, &e);
 }
 
-void rb_record (rb_VM *vm, const char *kind, const char *path, json_t *text) {
-  if (vm->tape != NULL) {
+void rb_record_sealed (rb_VM *vm, const char *kind, const char *path, json_t *text,
+                       const void *secret, size_t n) {
+  if (vm->tape != NULL && !rb_replay_spoken(vm, kind, path)) {
     char *s = text != NULL ? json_dumps(text, JSON_COMPACT) : NULL;
-    rb_TapeEvent e = {.kind = kind, .path = path, .text = s};
+    rb_TapeEvent e = {.kind = kind, .path = path, .text = s, .secret = secret,
+                      .secretlen = n};
     rb_tape_append(vm->tape, &e);
     free(s);
   }
   json_decref(text);
+}
+
+void rb_record (rb_VM *vm, const char *kind, const char *path, json_t *text) {
+  rb_record_sealed(vm, kind, path, text, NULL, 0);
 }

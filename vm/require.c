@@ -27,8 +27,20 @@ static void checkname (lua_State *L, const char *name) {
                 "a plain name expected (letters, digits, _ and -)");
 }
 
+const char *rb_state_taped (lua_State *L, const char *path, size_t *n) {
+  const json_t *text = json_object_get(rb_vm(L)->files, path);
+  *n = json_string_length(text);
+  return json_string_value(text);
+}
+
 /* [-0, +1 text or nothing]  reads a whole file; 0 when there is none */
 static int readfile (lua_State *L, const char *path) {
+  size_t len;
+  const char *taped = rb_state_taped(L, path, &len);
+  if (taped != NULL) {
+    lua_pushlstring(L, taped, len);
+    return 1;
+  }
   FILE *f = fopen(path, "re");
   luaL_Buffer b;
   if (f == NULL) {

@@ -23,6 +23,9 @@ int rb_state_pcall (lua_State *L, int nargs, int nresults, double seconds);
 void rb_state_remember (lua_State *L, const char *path, const char *text,
                         size_t n);
 
+/* The text of a file as the tape of the run that is resumed has it, or NULL. */
+const char *rb_state_taped (lua_State *L, const char *path, size_t *n);
+
 /* The files of the script, in the order of their paths: calls 'each' with
 ** path, text and length. */
 void rb_state_files (lua_State *L, void (*each) (void *ud, const char *path,

@@ -25,6 +25,8 @@ typedef enum rb_Stop {
   RB_TIMEOUT, RB_RUNAWAY, RB_MEMORY,
   RB_DOUBT,      /* a remedy may or may not have happened */
   RB_PERSON,     /* a question without an answer */
+  RB_DIVERGED,   /* a resume: not the script that the tape is of */
+  RB_TAPEEND,    /* an offline replay: the tape ends */
   RB_BROKEN,     /* the tape, or a bug of ours */
   RB_INTERRUPT
 } rb_Stop;
@@ -35,6 +37,8 @@ typedef enum rb_TaskState {
   RB_WAITING,  /* for a descriptor, a time, or to be woken */
   RB_COMMIT,   /* for its intent to be durable */
   RB_DELIVER,  /* for its outcome to be given to it, in the order of the tape */
+  RB_TAPE,     /* for its turn on the tape of an earlier session */
+  RB_LIVE,     /* for everybody who waits for that tape */
   RB_JOINING,  /* for its branches */
   RB_GONE,     /* ended by a stop; never resumed */
   RB_OVER      /* returned or raised */
@@ -60,6 +64,9 @@ typedef struct rb_Call {
   struct rb_ResourceBox *box;
   rb_Effect effect;
   int previewing, pledged, wanted, attempt;
+  rb_Effect settling;  /* the effect whose fate is looked into, as a probe */
+  int replaying;       /* its function runs against what its statements brought */
+  int within;          /* ordinal of its last statement */
   long long charged[16];  /* against the limits, by this attempt */
   int keyed;           /* predict or preview asked for a key */
   int since;           /* deeds planned up to the oldest of its keys; -1: none asked */
@@ -81,6 +88,7 @@ typedef struct rb_FieldRun {
   rb_StepRow *step;    /* NULL: a case's `when` */
   int retries;
   double every, deadline;  /* deadline: CLOCK_MONOTONIC, 0: none */
+  double timeout;      /* of the field, 0: none */
   int deeds;           /* remedies and notices done or begun */
   int live;            /* tasks that are neither over nor gone */
   struct rb_Task *tasks;  /* all of them, also those that ended */
@@ -116,6 +124,10 @@ struct rb_Task {
   int status;          /* LUA_OK or the error, when over */
   rb_Call call;
   int calling;         /* 'call' is in use */
+  double pause;        /* the seconds of a wait that a script sees, and where it */
+  lua_KFunction pausek;  /* goes on */
+  struct rb_Taped *taped;  /* what an earlier session's tape says of the call */
+  rb_Task *tapenext;   /* among those who wait for it */
   rb_Assumes assumes;
   struct rb_Each *each;  /* of the branch's run:each */
   lua_Integer index;   /* its place there */
@@ -162,6 +174,8 @@ typedef struct rb_VM {
   struct rb_Warm *warm;  /* modules being loaded; NULL: none */
   rb_Ahead *aheads;      /* connections begun ahead */
   struct rb_Run *run;  /* NULL outside a run */
+  struct rb_Replay *replay;  /* NULL: nothing is resumed or replayed */
+  json_t *files;       /* path -> text: the script as the tape has it; NULL */
   rb_Buffer plan;      /* the planned remedies, for the digest */
   rb_Buffer value, text, line;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */
@@ -322,10 +336,30 @@ void rb_push_secret (lua_State *L, const char *name, const char *text,
 void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs);
 void rb_settype_named (lua_State *L, const char *name);
 void rb_gate_free (rb_VM *vm);
+/* The effect of the running call with its n arguments, live: "return ...". */
+int rb_gate_perform (lua_State *L, int n);
+/* It was done in an earlier session (or a person said to go on without it); its
+** result is at the top: "return ...". */
+int rb_gate_settled (lua_State *L, int skipped);
+
+/* -- reconcile.c ------------------------------------------------------------ */
+
+/* A deed of an earlier session that may or may not have happened: looks, else a
+** person decides, and it is done, not done again, or begun anew: "return ...". */
+int rb_reconcile (lua_State *L, int n);
 /* The task ends in the middle of an effect: says so on the tape. */
 void rb_call_abandon (rb_Task *t);
 
+/* -- pause.c --------------------------------------------------------------- */
+
+/* [-0, +?, vy]  A wait that the script sees: goes on in k after that time, and the
+** tape knows when. */
+int rb_pause (lua_State *L, double seconds, lua_KContext ctx, lua_KFunction k);
+
 /* -- call.c ---------------------------------------------------------------- */
+
+/* [-0, +0, m]  The table at the top becomes an error object. */
+void rb_seterror (lua_State *L);
 
 /* [-0, +1, m]  The error object of a failure that touched nothing. */
 void rb_push_failure (lua_State *L, const char *kind, const char *fmt, ...)
@@ -348,8 +382,14 @@ rb_EffectRow *rb_record_row (rb_Task *t, int failed);
 ** a tape. */
 int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
                          const char *extra, const rb_Buffer *secret);
-/* Any other event: text is JSON, redacted. */
+/* [-0, +0, m]  The result or error at the top is that of a statement inside the call. */
+void rb_record_within (lua_State *L, rb_Task *t, int failed);
+/* The wait at the path of the task's call is over. */
+void rb_record_waited (rb_Task *t);
+/* Any other event: text is JSON, redacted; 'secret' is sealed. */
 void rb_record (rb_VM *vm, const char *kind, const char *path, json_t *text);
+void rb_record_sealed (rb_VM *vm, const char *kind, const char *path, json_t *text,
+                       const void *secret, size_t n);
 void rb_json_escape (rb_Buffer *b, const char *s, size_t n);
 
 /* -- planned.c: what the dry run planned, and what rests on it ------------------ */

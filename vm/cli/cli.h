@@ -114,6 +114,7 @@ int rb_cmd_list (int argc, char **argv);
 int rb_cmd_show (int argc, char **argv);
 int rb_cmd_check (int argc, char **argv);
 int rb_cmd_history (int argc, char **argv);
+int rb_cmd_resume (int argc, char **argv);
 int rb_cmd_report (int argc, char **argv);
 int rb_cmd_verify (int argc, char **argv);
 int rb_cmd_tape (int argc, char **argv);
@@ -123,8 +124,8 @@ int rb_cmd_version (int argc, char **argv);
 int rb_cmd_help (int argc, char **argv);
 
 extern const rb_Command rb_command_run, rb_command_list, rb_command_show,
-  rb_command_check, rb_command_history, rb_command_report, rb_command_verify,
-  rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,
+  rb_command_check, rb_command_resume, rb_command_history, rb_command_report,
+  rb_command_verify, rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,
   rb_command_help;
 
 #endif

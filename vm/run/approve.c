@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vm/replay.h"
 #include "vm/run/run.h"
 
 static int holds (const char *const *people, const char *who) {
@@ -14,10 +15,11 @@ static int holds (const char *const *people, const char *who) {
   return 0;
 }
 
-static void taped (rb_Run *r, const char *role, const char *who, const char *note,
-                   int attested) {
-  rb_record(r->vm, "approval", NULL, json_pack("{s:s,s:s,s:o,s:b}", "role", role,
-            "who", who, "note", rb_jsontext(note, strlen(note)), "attested",
+static void taped (rb_Run *r, const char *role, const char *what, const char *who,
+                   const char *note, int attested) {
+  rb_record(r->vm, "approval", NULL, json_pack("{s:s,s:o,s:s,s:o,s:b}", "role", role,
+            "for", rb_jsontext(what, strlen(what)), "who", who,
+            "note", rb_jsontext(note, strlen(note)), "attested",
             attested));
 }
 
@@ -33,7 +35,7 @@ static int nobody (rb_Run *r, const char *role, const char *what, rb_Problem *p)
 
 /* --approved-by ROLE=WHO:NOTE: 1 when one is for this role, -1 and *p when it
 ** names somebody who does not hold it */
-static int attested (rb_Run *r, const char *role, rb_Problem *p) {
+static int attested (rb_Run *r, const char *role, const char *what, rb_Problem *p) {
   size_t n = strlen(role);
   for (const char *const *a = r->o->approved_by; *a != NULL; a++) {
     char who[64];
@@ -48,7 +50,7 @@ static int attested (rb_Run *r, const char *role, rb_Problem *p) {
       free(people);
       return -1;
     }
-    taped(r, role, who, colon != NULL ? colon + 1 : "", 1);
+    taped(r, role, what, who, colon != NULL ? colon + 1 : "", 1);
     return 1;
   }
   return 0;
@@ -67,7 +69,8 @@ static int unanswered (rb_Run *r, const char *kind, const char *what,
 static int approveone (rb_Run *r, const char *role, const char *what,
                        rb_Problem *p) {
   char question[256];
-  int got = attested(r, role, p);
+  if (rb_replay_approved(r->vm, role, what)) return 0;
+  int got = attested(r, role, what, p);
   if (got != 0) return got > 0 ? 0 : p->exit;
   if (!holds(rb_config_role(r->vm->config, role), r->who))
     return nobody(r, role, what, p);
@@ -81,7 +84,7 @@ static int approveone (rb_Run *r, const char *role, const char *what,
     if (yes == 0)
       return rb_problem(p, RB_STOPPED, "approval", "%s was not approved", what);
   }
-  taped(r, role, r->who, r->o->yes ? "--yes" : "at the prompt", 0);
+  taped(r, role, what, r->who, r->o->yes ? "--yes" : "at the prompt", 0);
   return 0;
 }
 

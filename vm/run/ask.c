@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "vm/base.h"
+#include "vm/replay.h"
 #include "vm/run/run.h"
 
 static const char *fieldof (lua_State *L, const char *name) {
@@ -26,8 +27,15 @@ static char *given (rb_Run *r, const char *id) {
   return j != NULL ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
 }
 
+/* people read it redacted; a resume needs all of it */
+void rb_answer_tape (rb_Run *r, const char *id, const char *text) {
+  rb_record_sealed(r->vm, "answer", id, json_pack("{s:o}", "text",
+                   rb_jsontext(text, strlen(text))), text, strlen(text));
+}
+
 int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
-  *text = given(r, id);
+  const char *taped = rb_replay_answer(r->vm, id);
+  *text = taped != NULL ? strdup(taped) : given(r, id);
   if (*text == NULL) {
     if (r->vm->dryrun || !rb_ask_terminal()) return 0;
     double began = rb_person_begin(r->vm);
@@ -35,8 +43,7 @@ int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
     rb_person_end(r->vm, began);
     if (*text == NULL) return -1;
   }
-  rb_record(r->vm, "answer", id, json_pack("{s:o}", "text",
-            rb_jsontext(*text, strlen(*text))));
+  rb_answer_tape(r, id, *text);
   return 1;
 }
 
@@ -104,7 +111,8 @@ static int run_choose (lua_State *L) {
   lua_getfield(L, 2, "choices");
   luaL_argcheck(L, lua_istable(L, -1) && luaL_len(L, -1) > 0, 2,
                 "run:choose takes choices = { ... }");
-  char *text = given(r, id);
+  const char *taped = rb_replay_answer(r->vm, id);
+  char *text = taped != NULL ? strdup(taped) : given(r, id);
   if (text != NULL) {
     lua_pushstring(L, text);
     free(text);
@@ -118,7 +126,8 @@ static int run_choose (lua_State *L) {
   }
   if (chosen == 0) return noanswer(L, id, question);
   lua_geti(L, -1, chosen);
-  rb_record(r->vm, "answer", id, json_pack("{s:o}", "text", rb_tojson(L, -1)));
+  rb_answer_tape(r, id, rb_tolstring(L, -1, NULL));
+  lua_pop(L, 1);
   return 1;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vm/replay.h"
 #include "vm/run/run.h"
 
 static int among (const char *word, const char *const *words) {
@@ -96,8 +97,14 @@ static void choose (rb_Run *r, int first, int last, int taken) {
     r->report.cases[i].taken = 0;
   }
   ids[n] = NULL;
-  int pick = rb_ask_choice(r->vm->show, "More than one case is true. Which one?", ids);
+  const char *taped = rb_replay_answer(r->vm, "case");
+  int pick = -1;
+  for (int i = 0; taped != NULL && i < n; i++)
+    if (strcmp(ids[i], taped) == 0) pick = i;
+  if (pick < 0)
+    pick = rb_ask_choice(r->vm->show, "More than one case is true. Which one?", ids);
   if (pick >= 0) {
+    rb_answer_tape(r, "case", ids[pick]);
     r->report.cases[at[pick]].taken = 1;
     return;
   }

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vm/redact.h"
+#include "vm/replay.h"
 #include "vm/run/run.h"
 #include "vm/state.h"
 
@@ -58,6 +58,17 @@ static int checkkind (rb_Run *r, rb_Problem *p) {
 
 /* -- the whole ------------------------------------------------------------------------------- */
 
+/* an earlier session: its name, its beginning and whose it was */
+static void resumed (rb_Run *r) {
+  const rb_TapeRun *run = &r->o->resume->run;
+  rb_Report *rep = &r->report;
+  snprintf(rep->run, sizeof rep->run, "%s", run->id);
+  rep->startedms = run->started;
+  rep->resumed = 1;
+  r->by = r->who;
+  if (run->who != NULL) r->who = run->who;
+}
+
 static int prepare (rb_Run *r, rb_Problem *p) {
   rb_VM *vm = r->vm;
   double seconds;
@@ -71,6 +82,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   rb_Report *rep = &r->report;
   rb_ulid(rep->run);
   rep->mode = vm->dryrun ? "dry-run" : "run";
+  if (r->o->resume != NULL) resumed(r);
   rep->before = nested > 0;
   rep->target = strdup(rb_target_name(vm->target));
   rep->kind = strdup(rb_target_kind(vm->target));
@@ -110,9 +122,7 @@ static void deferanswers (lua_State *L) {
 
 static void setnames (rb_Run *r) {
   lua_State *L = r->L;
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  r->vm->lastdelivered = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+  r->vm->lastdelivered = (double)r->report.startedms / 1000;
   lua_pushstring(L, r->report.run);
   rb_object_set(r, "id");
   lua_pushstring(L, r->who);
@@ -177,32 +187,13 @@ static int lastwords (rb_VM *vm) {
   return rep->exit;
 }
 
-/* the parameters as they were read, as words of a command line */
-static const char **wordsof (rb_Run *r) {
-  const char **words = calloc((size_t)r->outline.nparams + 1, sizeof *words);
-  int n = 0;
-  lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->fields);
-  int fields = lua_gettop(r->L);
-  for (int i = 0; words != NULL && i < r->outline.nparams; i++) {
-    const rb_Param *q = &r->outline.params[i];
-    if (q->type != RB_SECRET && lua_getfield(r->L, fields, q->name) != LUA_TNIL) {
-      lua_pushfstring(r->L, "%s=%s", q->name, luaL_tolstring(r->L, -1, NULL));
-      words[n] = strdup(lua_tostring(r->L, -1));
-      n += words[n] != NULL;
-    }
-    lua_settop(r->L, fields);
-  }
-  lua_settop(r->L, fields - 1);
-  return words;
-}
-
 /* On production a person confirms with the plan on the screen; a Ctrl-C there
 ** is one for the run. */
 static void showplan (rb_Run *r) {
   rb_RunOptions dry = *r->o;
   if (r->vm->dryrun || r->o->yes || r->o->json || !rb_ask_terminal()
       || strcmp(rb_target_kind(r->vm->target), "production") != 0) return;
-  const char **words = wordsof(r);
+  const char **words = rb_given_words(r);
   if (words == NULL) return;
   dry.dry_run = 1;
   dry.id = NULL;
@@ -212,8 +203,7 @@ static void showplan (rb_Run *r) {
   if (rb_run(&dry) == RB_INTERRUPTED) r->stop = RB_INTERRUPTED;
   nested--;
   rb_stop_open(r->vm);
-  for (const char **w = words; *w != NULL; w++) free((char *)*w);
-  free(words);
+  rb_given_free(words);
 }
 
 static void execute (rb_Run *r) {
@@ -234,6 +224,8 @@ static void execute (rb_Run *r) {
   conclude(r);
   if (vm->dryrun) rb_taped_digest(r);
   rep->ms = (rb_now() - before) * 1000;
+  if (vm->replay != NULL && vm->replay->livefrom != NULL)
+    rep->resumedfrom = strdup(vm->replay->livefrom);
   rb_taped_result(r);
   if (rb_tape_end(vm->tape, rep->status, rep->exit, &p) != 0 && rep->exit == 0) {
     rep->error = p;
@@ -286,6 +278,8 @@ int rb_run (const rb_RunOptions *o) {
   r.vm = rb_vm(r.L);
   r.vm->run = &r;
   r.vm->dryrun = o->dry_run;
+  r.vm->replay = o->resume;
+  if (o->resume != NULL) r.vm->files = json_object_get(o->resume->how, "files");
   r.vm->show = rb_show_open(&show);
   lua_pushcfunction(r.L, pmain);
   lua_pushlightuserdata(r.L, &r);

@@ -8,6 +8,7 @@
 
 #include "vm/base.h"
 #include "vm/redact.h"
+#include "vm/replay.h"
 #include "vm/run/run.h"
 
 static void copywords (char *out, size_t size, const char *s, size_t n) {
@@ -70,7 +71,7 @@ static void readresults (lua_State *L, rb_FieldEnd *end) {
 
 static const char *const stopkinds[] = {
   "", "deferred", "refused", "timeout", "runaway", "memory", "in-doubt",
-  "question", "internal", "interrupted"
+  "question", "drift", "tape", "internal", "interrupted"
 };
 
 static void readstop (const rb_FieldRun *f, rb_FieldEnd *end) {
@@ -104,7 +105,8 @@ static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
   rb_VM *vm = r->vm;
   rb_FieldRun f = {.word = spec->word, .may = spec->may, .step = spec->row,
                    .retries = spec->retries, .every = spec->every,
-                   .deadline = deadlineof(spec)};
+                   .timeout = spec->timeout,
+                   .deadline = rb_replaying(vm) ? 0 : deadlineof(spec)};
   memset(end, 0, sizeof *end);
   lua_rawgeti(r->L, LUA_REGISTRYINDEX, spec->fn);
   lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->object);
@@ -141,7 +143,7 @@ void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
                  || (end->end == RB_ENDED && !end->truthy && !end->nilresult
                      && strcmp(spec->word, "verify") == 0);
     if (!failed || r->vm->interrupts > 0 || r->vm->dryrun) return;
-    if (!nap(r->vm, spec->every)) return;
+    if (!rb_replaying(r->vm) && !nap(r->vm, spec->every)) return;
     rb_field_clear(end);
     snprintf(path, sizeof path, "%s~%d", spec->path, i + 1);
     attempt(r, &once, path, end);

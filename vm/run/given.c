@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "vm/run/run.h"
 
 /* -- parameters ---------------------------------------------------------------- */
@@ -57,6 +59,33 @@ int rb_given_params (rb_Run *r, rb_Problem *p) {
   grant(r);
   rb_object_new(r);
   return 0;
+}
+
+const char **rb_given_words (rb_Run *r) {
+  const char **words = calloc((size_t)r->outline.nparams + 1, sizeof *words);
+  int n = 0;
+  lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->fields);
+  int fields = lua_gettop(r->L);
+  for (int i = 0; words != NULL && i < r->outline.nparams; i++) {
+    const rb_Param *q = &r->outline.params[i];
+    if (lua_getfield(r->L, fields, q->name) != LUA_TNIL) {
+      const char *text = q->type == RB_SECRET ? rb_text(r->L, -1, NULL)
+                         : luaL_tolstring(r->L, -1, NULL);
+      words[n] = strdup(lua_pushfstring(r->L, "%s=%s", q->name, text));
+      n += words[n] != NULL;
+    }
+    lua_settop(r->L, fields);
+  }
+  lua_settop(r->L, fields - 1);
+  return words;
+}
+
+void rb_given_free (const char **words) {
+  for (const char **w = words; w != NULL && *w != NULL; w++) {
+    sodium_memzero((char *)*w, strlen(*w));
+    free((char *)*w);
+  }
+  free(words);
 }
 
 /* -- steps, cases, answers ------------------------------------------------------ */

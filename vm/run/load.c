@@ -34,10 +34,15 @@ static int placed (rb_Problem *p, const char *file, int line) {
 
 /* -- the text -------------------------------------------------------------- */
 
-static int readfile (const char *file, rb_Buffer *b, rb_Problem *p) {
+static int readfile (lua_State *L, const char *file, rb_Buffer *b, rb_Problem *p) {
   char chunk[16384];
   struct stat st;
   size_t n;
+  const char *taped = rb_state_taped(L, file, &n);
+  if (taped != NULL) {
+    rb_buffer_add(b, taped, n);
+    return 0;
+  }
   FILE *f = fopen(file, "re");
   if (f == NULL || fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
     const char *why = f != NULL ? "it is a folder" : strerror(errno);
@@ -348,7 +353,7 @@ static void setfolder (lua_State *L, const char *path) {
 int rb_chunk_load (lua_State *L, const char *file, rb_Problem *p) {
   rb_Buffer b = {0};
   *p = (rb_Problem){0};
-  if (readfile(file, &b, p) == 0 && checktext(&b, file, p) == 0)
+  if (readfile(L, file, &b, p) == 0 && checktext(&b, file, p) == 0)
     compile(L, &b, file, p);
   rb_buffer_free(&b);
   return p->exit;
@@ -379,7 +384,7 @@ int rb_outline_load (lua_State *L, const char *file, rb_Outline *o,
   Load l = {.file = file, .o = o, .p = p};
   *o = (rb_Outline){.limitsref = RB_NOREF, .lock = {.ref = RB_NOREF}};
   *p = (rb_Problem){0};
-  if (readfile(file, &l.text, p) == 0 && checktext(&l.text, file, p) == 0) {
+  if (readfile(L, file, &l.text, p) == 0 && checktext(&l.text, file, p) == 0) {
     lua_pushcfunction(L, protected);
     lua_pushlightuserdata(L, &l);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {

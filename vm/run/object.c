@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "vm/base.h"
+#include "vm/replay.h"
 #include "vm/run/run.h"
 
 static const char *const reserved[] = {
@@ -144,6 +145,7 @@ static const char *format (lua_State *L, int first, size_t *len) {
 }
 
 void rb_note (rb_VM *vm, const char *path, const char *text, size_t n) {
+  if (rb_replay_spoken(vm, "note", path)) return;
   char *clean = rb_redacted(text, n);
   if (clean == NULL) return;
   if (vm->show != NULL) rb_show_note(vm->show, clean);

@@ -70,7 +70,7 @@ int rb_report_open (rb_Run *r, rb_Problem *p) {
   rep->cases = calloc((size_t)o->ncases + 1, sizeof *rep->cases);
   if (rep->steps == NULL || rep->cases == NULL)
     return rb_problem(p, RB_USAGE, "memory", "not enough memory");
-  rep->startedms = now();
+  if (rep->startedms == 0) rep->startedms = now();
   rb_report_stamp(rep->startedms, rep->started, sizeof rep->started);
   fillsteps(r, rep);
   return 0;
@@ -126,7 +126,7 @@ void rb_report_close (rb_Report *rep) {
   free(rep->runbook); free(rep->title); free(rep->use_when); free(rep->impact);
   free(rep->severity); free(rep->approve); free(rep->target); free(rep->kind);
   free(rep->digest); free(rep->kernelwhy); free(rep->protocolwhy);
-  free(rep->lockscope); free(rep->errorstep);
+  free(rep->lockscope); free(rep->errorstep); free(rep->resumedfrom);
   json_decref(rep->protocol);
   json_decref(rep->params);
   freerecorded(rep->recorded);

@@ -50,6 +50,7 @@ typedef struct rb_StepRow {
                          ** every remedy and notice */
   int kept;
   int ran;               /* it was begun */
+  const char *field;     /* the one that failed or stopped it; NULL: none did */
 } rb_StepRow;
 
 enum { RB_KEEP = 1000 };
@@ -102,6 +103,8 @@ typedef struct rb_Report {
   char certainty[12];             /* "not done", "unknown", or "" */
   char *errorstep;                /* id, or NULL */
   int before;                     /* the plan that a real run shows first */
+  int resumed;                    /* an earlier session went on */
+  char *resumedfrom;              /* path of its first effect that was not replayed */
   rb_Recorded *recorded;          /* NULL, unless it was read from the tape */
 } rb_Report;
 

@@ -19,7 +19,8 @@ struct rb_Run {
   rb_Report report;
   int object;            /* registry references: the `run` of the scripts, */
   int fields, known;     /* name -> value, name -> list of what it rests on */
-  const char *who;       /* operating-system user */
+  const char *who;       /* operating-system user who began it */
+  const char *by;        /* who goes on with it; NULL: the same session */
   json_t *answers;       /* of --answers; NULL if none */
   int deferred;          /* a step was: what it would have set is not known */
   char deferwhy[1200];
@@ -87,6 +88,7 @@ void rb_note (rb_VM *vm, const char *path, const char *text, size_t n);
 /* An answer by id: from --answers or the terminal. 1 and a malloc'ed text;
 ** 0 none (no terminal); -1 the operator gave up. */
 int rb_answer (rb_Run *r, const char *id, const char *question, char **text);
+void rb_answer_tape (rb_Run *r, const char *id, const char *text);
 
 /* -- render.c: texts with {names} -------------------------------------------------- */
 
@@ -112,6 +114,10 @@ int rb_lock (rb_Run *r, const char *name, rb_Problem *p);
 
 /* The parameters: into the report and `run`; a table stays at the top. */
 int rb_given_params (rb_Run *r, rb_Problem *p);
+/* The parameters as they were read, as words of a command line, secrets in the
+** clear; NULL: no memory. */
+const char **rb_given_words (rb_Run *r);
+void rb_given_free (const char **words);
 /* --only, --from, --to and --case name what is there. */
 int rb_given_ids (rb_Run *r, rb_Problem *p);
 int rb_given_answers (rb_Run *r, rb_Problem *p);

@@ -37,6 +37,7 @@ static void run (Step *st, rb_Field field, rb_FieldEnd *end) {
                        .path = path, .may = rights[field], .row = st->row,
                        .timeout = st->s->timeout, .retries = st->s->retries,
                        .every = st->s->every};
+  st->row->field = spec.word;
   rb_field_run(st->r, &spec, end);
   st->deeds += end->deeds;
   if (end->deeds > 0) st->r->started = 1;
@@ -290,6 +291,7 @@ void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   if (!st.selected && !st.failed) row->status = "unselected";
   else if (row->status == NULL)
     row->status = r->vm->dryrun ? drystatus(&st) : realstatus(&st);
+  if (!st.failed && !st.doubt) row->field = NULL;
   remember(&st);
   char *why = rb_words_render(r, &s->irreversible);
   if (why != NULL) rb_report_irreversible(row, why);

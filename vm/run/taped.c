@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "vm/redact.h"
+#include "vm/replay.h"
 #include "vm/run/run.h"
 #include "vm/state.h"
 
@@ -40,12 +43,55 @@ static json_t *outline (const rb_Report *rep) {
                    "cases", cases, "steps", steps);
 }
 
+static void addtext (void *ud, const char *path, const char *text, size_t n) {
+  json_object_set_new(ud, path, json_stringn_nocheck(text, n));
+}
+
+static json_t *listof (const char *const *words) {
+  json_t *list = json_array();
+  for (; words != NULL && *words != NULL; words++)
+    json_array_append_new(list, json_string(*words));
+  return list;
+}
+
+/* What a resume needs to begin again: the files, and what the operator gave. Its
+** texts are sealed as one, for parameters may be secrets. */
+static char *howtext (rb_Run *r) {
+  const rb_RunOptions *o = r->o;
+  const char **words = rb_given_words(r);
+  json_t *files = json_object();
+  rb_state_files(r->L, addtext, files);
+  json_t *how = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:b, s:O?}",
+    "file", r->outline.file, "files", files, "words", listof((const char *const *)words),
+    "cases", listof(o->cases), "limits", listof(o->limits), "only", o->only,
+    "from", o->from, "to", o->to, "timeout", o->timeout, "no_notify", o->no_notify,
+    "answers", r->answers);
+  rb_given_free(words);
+  char *text = how != NULL ? json_dumps(how, JSON_COMPACT) : NULL;
+  json_decref(how);
+  return text;
+}
+
 static void tapestart (rb_Run *r) {
   json_t *files = json_object();
   rb_state_files(r->L, addfile, files);
-  rb_record(r->vm, "start", NULL, json_pack("{s:s,s:s,s:s,s:o,s:o}", "file",
-            r->outline.file, "target", r->report.target, "kind", r->report.kind,
-            "files", files, "outline", outline(&r->report)));
+  json_t *text = json_pack("{s:s,s:s,s:s,s:o,s:o}", "file", r->outline.file, "target",
+                           r->report.target, "kind", r->report.kind, "files", files,
+                           "outline", outline(&r->report));
+  char *how = r->vm->dryrun ? NULL : howtext(r);
+  rb_record_sealed(r->vm, "start", NULL, text, how, how != NULL ? strlen(how) : 0);
+  if (how != NULL) sodium_memzero(how, strlen(how));
+  free(how);
+}
+
+/* The run goes on: who does that, and what ended it and is done again. */
+static int goon (rb_Run *r, rb_Problem *p) {
+  char host[64] = "";
+  if (rb_tape_continue(r->vm->tape, r->report.run, p) != 0) return p->exit;
+  gethostname(host, sizeof host - 1);
+  rb_record(r->vm, "resume", NULL, json_pack("{s:s,s:s,s:s,s:O}", "by", r->by, "host",
+            host, "version", RB_VERSION, "again", r->o->resume->dropped));
+  return rb_tape_commit(r->vm->tape, p);
 }
 
 int rb_taped_begin (rb_Run *r, rb_Problem *p) {
@@ -56,6 +102,7 @@ int rb_taped_begin (rb_Run *r, rb_Problem *p) {
                       "or XDG_STATE_HOME");
   vm->tape = rb_tape_open(file, p);
   if (vm->tape == NULL) return p->exit;
+  if (r->o->resume != NULL) return goon(r, p);
   gethostname(host, sizeof host - 1);
   char *params = json_dumps(r->report.params, JSON_COMPACT);
   rb_TapeRun run = {.runbook = r->report.runbook, .target = r->report.target,
@@ -80,9 +127,10 @@ void rb_taped_step (rb_Run *r, const rb_StepRow *row) {
 }
 
 void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible) {
-  rb_record(r->vm, "stepped", row->id, json_pack("{s:i,s:o,s:o,s:o,s:o,s:f}", "n",
+  rb_record(r->vm, "stepped", row->id, json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:f}", "n",
             row->n, "status", text(row->status), "verify", text(row->verify), "reason",
-            text(row->reason), "irreversible", text(irreversible), "ms", row->ms));
+            text(row->reason), "field", text(row->field), "irreversible",
+            text(irreversible), "ms", row->ms));
 }
 
 /* the steps that were not run, and why */

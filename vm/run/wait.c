@@ -1,6 +1,7 @@
 /*
 ** wait.c - run:wait_until, run:hold, run:sleep
 **
+** They count by the time of the run's last event, so that a replay counts the same.
 ** A dry run shows a wait and does not wait: it looks once. What has not come
 ** true then may still come true in a real run, so what follows is deferred.
 */
@@ -48,10 +49,10 @@ static int notyet (lua_State *L, Wait *w) {
     return rb_stop(L, RB_DEFER, "waits for: %s", what);
   if (w->hold)
     return rb_fail(L, "hold", RB_NOTDONE, "%s did not hold: false after %.0f s%s%s",
-                   what, rb_now() - w->started, w->last[0] != '\0' ? "; " : "",
+                   what, rb_time(L) - w->started, w->last[0] != '\0' ? "; " : "",
                    w->last);
-  if (rb_now() - w->started + w->every > w->within) return missed(L, w);
-  return rb_sleep(L, w->every, 0, again);
+  if (rb_time(L) - w->started + w->every > w->within) return missed(L, w);
+  return rb_pause(L, w->every, 0, again);
 }
 
 /* A failing probe is an answer: it is not so yet. A mistake stays one. */
@@ -69,9 +70,9 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   w->last[0] = '\0';
   if (!lua_toboolean(L, -1)) return notyet(L, w);
   if (!w->hold || t->vm->dryrun) return 1;
-  if (rb_now() - w->started + w->every > w->within) return 1;
+  if (rb_time(L) - w->started + w->every > w->within) return 1;
   lua_pop(L, 1);
-  return rb_sleep(L, w->every, 0, again);
+  return rb_pause(L, w->every, 0, again);
 }
 
 static int again (lua_State *L, int status, lua_KContext ctx) {
@@ -84,8 +85,8 @@ static int again (lua_State *L, int status, lua_KContext ctx) {
                    lua_tostring(L, WHAT));
   if (t->vm->show != NULL && t->field->step != NULL)
     rb_show_progress(t->vm->show, t->field->step, lua_tostring(L, WHAT),
-                     (long long)(rb_now() - w->started), (long long)w->within,
-                     rb_now() - w->started);
+                     (long long)(rb_time(L) - w->started), (long long)w->within,
+                     rb_time(L) - w->started);
   lua_settop(L, STATE);
   lua_pushvalue(L, FN);
   lua_pushvalue(L, RUN);
@@ -113,18 +114,25 @@ static void checkwait (lua_State *L) {
   if (rb_taskof(L)->field == NULL) luaL_error(L, "nothing can wait here");
 }
 
+/* now, by the tape: the time of an event long ago would shorten the wait */
+static int begin (lua_State *L, int status, lua_KContext ctx) {
+  ((Wait *)lua_touserdata(L, STATE))->started = rb_time(L);
+  return again(L, status, ctx);
+}
+
 static int waitfor (lua_State *L, int hold) {
   checkwait(L);
   luaL_checkstring(L, WHAT);
   luaL_checktype(L, OPTS, LUA_TTABLE);
   luaL_checktype(L, FN, LUA_TFUNCTION);
   lua_settop(L, FN);
-  Wait w = {.started = rb_now(), .hold = hold};
+  Wait w = {.started = rb_time(L), .hold = hold};
   w.every = durationof(L, OPTS, "every", "5s");
   w.within = durationof(L, OPTS, "within", "5m");
   lua_settop(L, FN);
   *(Wait *)lua_newuserdatauv(L, sizeof w, 0) = w;
-  if (rb_vm(L)->dryrun) showwait(L, &w);
+  if (!rb_vm(L)->dryrun) return rb_pause(L, 0, 0, begin);
+  showwait(L, &w);
   return again(L, LUA_OK, 0);
 }
 
@@ -150,7 +158,7 @@ static int run_sleep (lua_State *L) {
     shownote(L, lua_tostring(L, -1));
     return 0;
   }
-  return rb_sleep(L, seconds, 0, slept);
+  return rb_pause(L, seconds, 0, slept);
 }
 
 const luaL_Reg rb_wait_methods[] = {

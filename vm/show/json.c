@@ -244,6 +244,7 @@ char *rb_json_report (const rb_Report *r) {
   SET("runbook", text(r->runbook));
   SET("target", text(r->target));
   SET("mode", text(r->mode));
+  if (r->resumed) SET("resumed_from", text(r->resumedfrom));
   SET("status", text(r->status));
   SET("exit", r->exit >= 0 ? json_integer(r->exit) : json_null());
   SET("digest", text(r->digest));

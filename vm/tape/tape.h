@@ -35,7 +35,7 @@ typedef struct rb_TapeRun {
 } rb_TapeRun;
 
 /* kinds: "start" (script, identities, outline), "step" (one begins, or a case was
-** taken), "intent", "outcome", "delivered", "note", "finding", "evidence", "answer",
+** taken), "intent", "outcome", "waited", "note", "finding", "evidence", "answer",
 ** "approval", "stepped" (one has ended), "result" (what the steps left), "end" */
 typedef struct rb_TapeEvent {
   const char *kind;

@@ -1,0 +1,157 @@
+/*
+** resume.c - `runbook resume`: an unfinished run goes on where it stopped
+*/
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/cli/cli.h"
+#include "vm/replay.h"
+#include "vm/run/options.h"
+#include "vm/show/show.h"
+
+typedef struct Options {
+  const char *with, *indoubt;
+  rb_RunOptions o;
+} Options;
+
+#define at(field) offsetof(Options, field)
+
+static const rb_Option options[] = {
+  {"in-doubt", 0, RB_VALUE, "ask|done|retry|skip", "a change of which nobody can tell "
+   "(default: ask)", at(indoubt)},
+  {"with", 0, RB_VALUE, "FILE", "go on with an edited script: the same up to here",
+   at(with)},
+  {"yes", 'y', RB_SWITCH, NULL, "confirm; never stands in for a manual step or a question",
+   at(o.yes)},
+  {"approved-by", 0, RB_LIST, "ROLE=WHO:NOTE", "another person agreed, and how you know",
+   at(o.approved_by)},
+  {"answers", 0, RB_VALUE, "FILE", "answers to questions: {\"id\": \"answer\"} as JSON",
+   at(o.answers)},
+  {"timeout", 0, RB_VALUE, "TIME", "end the run after this long: 10m, 90s", at(o.timeout)},
+  {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
+   at(o.json)},
+  {"no-color", 0, RB_SWITCH, NULL, "no colour (also: NO_COLOR)", at(o.nocolor)},
+  {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)", at(o.config)},
+  {NULL, 0, RB_SWITCH, NULL, NULL, 0}
+};
+
+static const char about[] =
+  "RUN is a run's name, or an ending of it that no other run has (runbook history\n"
+  "lists them); without one it is your last real run.\n"
+  "\n"
+  "The script runs again from its beginning, with what the tape says of each effect in\n"
+  "place of the effect, up to where the run stopped. From there on it is live. A change\n"
+  "that was under way is looked at first; what cannot be told is asked. The step that\n"
+  "failed is done again. The script is the one that the tape keeps, even if its file\n"
+  "was edited since; --with FILE goes on with another one.";
+
+const rb_Command rb_command_resume = {
+  .name = "resume", .takes = "[RUN]",
+  .summary = "go on with a run that was interrupted, failed or killed",
+  .about = about,
+  .example = "runbook resume\nrunbook resume 0A822503 --in-doubt=done",
+  .options = options, .max = 1, .main = rb_cmd_resume
+};
+
+/* -- the run ------------------------------------------------------------------- */
+
+/* may this run go on? */
+static int check (const rb_Replay *r, rb_Problem *p) {
+  const rb_TapeRun *run = &r->run;
+  if (run->mode != NULL && strcmp(run->mode, "dry-run") == 0)
+    return rb_problem(p, RB_USAGE, "usage", "run %s is a dry run: it changed nothing, and "
+                      "there is nothing to go on with", run->id);
+  if (run->ended != 0 && run->status != NULL && strcmp(run->status, "done") == 0)
+    return rb_problem(p, RB_USAGE, "usage", "run %s is done: there is nothing to go on "
+                      "with", run->id);
+  if (r->how == NULL)
+    return rb_problem(p, RB_USAGE, "tape", "what run %s was asked for cannot be read (its "
+                      "key is gone, or another version wrote it)", run->id);
+  return 0;
+}
+
+static rb_Replay *load (const char *name, rb_Problem *p) {
+  char id[RB_RUNID];
+  rb_Replay *r = NULL;
+  rb_Tape *t = rb_pick_tape(p);
+  if (t == NULL) return NULL;
+  if (rb_pick_run(t, name, id, p) == 0) r = rb_replay_load(t, id, 1, p);
+  rb_tape_close(t);
+  if (r == NULL || check(r, p) == 0) return r;
+  rb_replay_free(r);
+  return NULL;
+}
+
+/* -- what it was asked for --------------------------------------------------------- */
+
+static const char **listof (const rb_Replay *r, const char *key) {
+  json_t *list = json_object_get(r->how, key);
+  const char **words = calloc(json_array_size(list) + 1, sizeof *words);
+  for (size_t i = 0; words != NULL && i < json_array_size(list); i++)
+    words[i] = json_string_value(json_array_get(list, i));
+  return words;
+}
+
+static const char *textof (const rb_Replay *r, const char *key) {
+  return json_string_value(json_object_get(r->how, key));
+}
+
+/* the edited script takes the place of the run's; what it requires is read anew */
+static int edited (rb_Replay *r, const char *file, char path[PATH_MAX], rb_Problem *p) {
+  if (realpath(file, path) == NULL)
+    return rb_problem(p, RB_USAGE, "usage", "--with: there is no file %s", file);
+  json_object_del(r->how, "files");
+  return 0;
+}
+
+static int goon (Options *o, rb_Replay *r, rb_Problem *p) {
+  char path[PATH_MAX];
+  const char **words = listof(r, "words"), **cases = listof(r, "cases"),
+    **limits = listof(r, "limits");
+  int status = 0;
+  o->o.file = textof(r, "file");
+  if (o->with != NULL && (status = edited(r, o->with, path, p)) == 0) o->o.file = path;
+  o->o.words = words;
+  o->o.cases = cases;
+  o->o.limits = limits;
+  o->o.only = textof(r, "only");
+  o->o.from = textof(r, "from");
+  o->o.to = textof(r, "to");
+  o->o.no_notify = json_is_true(json_object_get(r->how, "no_notify"));
+  o->o.target = r->run.target;
+  o->o.resume = r;
+  r->policy = o->indoubt != NULL ? o->indoubt : "ask";
+  if (words == NULL || cases == NULL || limits == NULL)
+    status = rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  if (status == 0) status = rb_run(&o->o);
+  free(words);
+  free(cases);
+  free(limits);
+  return status;
+}
+
+int rb_cmd_resume (int argc, char **argv) {
+  static const char *const policies[] = {"ask", "done", "retry", "skip", NULL};
+  Options o = {0};
+  rb_Arguments a;
+  rb_Problem p = {0};
+  int status = rb_options_read(&rb_command_resume, argc, argv, &o, &a), known = 0;
+  if (status != 0) return status;
+  for (const char *const *w = policies; *w != NULL; w++)
+    known |= o.indoubt == NULL || strcmp(o.indoubt, *w) == 0;
+  if (!known)
+    rb_problem(&p, RB_USAGE, "usage", "--in-doubt takes ask, done, retry or skip, not "
+               "'%s'", o.indoubt);
+  rb_Replay *r = p.exit == 0 ? load(a.n > 0 ? a.words[0] : NULL, &p) : NULL;
+  if (r != NULL) status = goon(&o, r, &p);
+  if (p.exit != 0) {
+    rb_show_problem(&p, a.json);
+    status = p.exit;
+  }
+  rb_replay_free(r);
+  rb_options_free(&a);
+  return status;
+}

@@ -1,0 +1,316 @@
+/*
+** replayload.c - a run of the tape as an index of what it answers
+**
+** What ended a run is done again by the session that resumes it: in the field that
+** failed, all that came after the last deed of each branch. Which events that were, is
+** said on the tape, so that a third session knows which of two outcomes counts.
+*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "vm/replay.h"
+
+typedef struct Event {
+  int64_t seq;
+  double at;
+  char *kind, *path, *verb;
+  json_t *text;
+  char *secret; size_t n;
+  int dropped;
+} Event;
+
+typedef struct Events {
+  Event *list;
+  int n, size;
+} Events;
+
+/* -- reading ------------------------------------------------------------------------ */
+
+static char *copy (const char *s) { return s != NULL ? strdup(s) : NULL; }
+
+static int collect (void *ud, const rb_TapeRow *row) {
+  Events *all = ud;
+  if (all->n == all->size) {
+    int size = all->size > 0 ? all->size * 2 : 256;
+    Event *list = realloc(all->list, (size_t)size * sizeof *list);
+    if (list == NULL) return 1;
+    all->list = list;
+    all->size = size;
+  }
+  const rb_TapeEvent *e = &row->event;
+  Event *to = &all->list[all->n++];
+  *to = (Event){.seq = row->seq, .at = (double)e->at / 1000, .kind = copy(e->kind),
+                .path = copy(e->path), .verb = copy(e->verb)};
+  if (e->text != NULL) to->text = json_loads(e->text, JSON_DECODE_ANY, NULL);
+  if (e->secret != NULL && (to->secret = malloc(e->secretlen + 1)) != NULL) {
+    memcpy(to->secret, e->secret, e->secretlen);
+    to->secret[e->secretlen] = '\0';
+    to->n = e->secretlen;
+  }
+  return 0;
+}
+
+static void forget (Events *all) {
+  for (Event *e = all->list; e < all->list + all->n; e++) {
+    free(e->kind); free(e->path); free(e->verb);
+    json_decref(e->text);
+    if (e->secret != NULL) sodium_memzero(e->secret, e->n);
+    free(e->secret);
+  }
+  free(all->list);
+}
+
+static const char *word (const Event *e, const char *key) {
+  const char *s = json_string_value(json_object_get(e->text, key));
+  return s != NULL ? s : "";
+}
+
+static int flag (const Event *e, const char *key) {
+  return json_is_true(json_object_get(e->text, key));
+}
+
+static int is (const Event *e, const char *kind) { return strcmp(e->kind, kind) == 0; }
+
+/* -- what is done again --------------------------------------------------------------- */
+
+/* what earlier sessions did again does not count any more */
+static void dropped (Events *all, const json_t *ranges) {
+  size_t i;
+  json_t *range;
+  json_array_foreach(ranges, i, range)
+    for (Event *e = all->list; e < all->list + all->n; e++)
+      if (e->seq >= json_integer_value(json_array_get(range, 0))
+          && e->seq <= json_integer_value(json_array_get(range, 1))) e->dropped = 1;
+}
+
+static int inside (const char *path, const char *prefix) {
+  size_t n = strlen(prefix);
+  return path != NULL && strncmp(path, prefix, n) == 0
+         && (path[n] == '/' || path[n] == '~' || path[n] == '\0');
+}
+
+/* an effect or a wait of the field (of any try of it) */
+static int effect (const Event *e, const char *field) {
+  return (is(e, "outcome") || is(e, "intent") || is(e, "waited") || is(e, "within"))
+         && inside(e->path, field);
+}
+
+/* "step/remedy/3[7]" of "step/remedy/3[7]/2" */
+static size_t branch (const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? (size_t)(slash - path) : strlen(path);
+}
+
+/* the last deed done in the branch of 'e', or in one that it made */
+static int64_t anchor (const Events *all, int from, const Event *e) {
+  int64_t last = 0;
+  size_t n = branch(e->path);
+  for (const Event *d = all->list + from; d < all->list + all->n; d++) {
+    const char *kind = word(d, "effect");
+    if (!d->dropped && is(d, "outcome") && d->path != NULL
+        && strcmp(word(d, "outcome"), "done") == 0 && strcmp(kind, "probe") != 0
+        && strncmp(d->path, e->path, n) == 0 && d->path[n] == '/') last = d->seq;
+  }
+  return last;
+}
+
+static void drop (rb_Replay *r, Event *e) {
+  e->dropped = 1;
+  json_array_append_new(r->dropped, json_pack("[I,I]", (json_int_t)e->seq,
+                                              (json_int_t)e->seq));
+}
+
+/* what the script said in that field it will say again */
+static void dropfield (rb_Replay *r, Events *all, int from, const char *field) {
+  for (Event *e = all->list + from; e < all->list + all->n; e++)
+    if (effect(e, field) && !e->dropped && e->seq > anchor(all, from, e)) drop(r, e);
+    else if ((is(e, "note") || is(e, "finding") || is(e, "evidence"))
+             && inside(e->path, field)) drop(r, e);
+}
+
+/* The last step, when it failed and ended the run; or the cases, whose `when` did. */
+static void dropend (rb_Replay *r, Events *all) {
+  int step = 0, stepped = -1, ended = -1;
+  char field[300];
+  for (int i = 0; i < all->n; i++) {
+    Event *e = &all->list[i];
+    if (is(e, "step")) step = i, stepped = -1;
+    if (is(e, "stepped")) stepped = i;
+    if (is(e, "end")) ended = i;
+    if (is(e, "resume")) ended = -1;
+  }
+  if (ended < 0 || strcmp(word(&all->list[ended], "status"), "failed") != 0) return;
+  for (int i = step; i < all->n; i++)
+    if (all->list[i].path != NULL && strncmp(all->list[i].path, "case:", 5) == 0
+        && i > stepped) drop(r, &all->list[i]);
+  if (stepped < 0 || *word(&all->list[stepped], "field") == '\0') return;
+  drop(r, &all->list[stepped]);
+  snprintf(field, sizeof field, "%s/%s", all->list[stepped].path,
+           word(&all->list[stepped], "field"));
+  dropfield(r, all, step, field);
+}
+
+/* -- the index ------------------------------------------------------------------------- */
+
+static rb_Taped *entry (rb_Replay *r, const Event *e) {
+  json_t *at = json_object_get(r->index, e->path);
+  if (at != NULL) return &r->list[json_integer_value(at)];
+  if (r->n == r->size) {
+    int size = r->size > 0 ? r->size * 2 : 256;
+    rb_Taped *list = realloc(r->list, (size_t)size * sizeof *list);
+    if (list == NULL) return NULL;
+    r->list = list;
+    r->size = size;
+  }
+  r->list[r->n] = (rb_Taped){.path = strdup(e->path)};
+  json_object_set_new(r->index, e->path, json_integer(r->n));
+  return &r->list[r->n++];
+}
+
+static void take (char **s, size_t *n, Event *e) {
+  if (*s != NULL) sodium_memzero(*s, *n);
+  free(*s);
+  *s = e->secret;
+  *n = e->n;
+  e->secret = NULL;
+}
+
+static void settext (rb_Taped *t, const Event *e) {
+  free(t->verb);
+  free(t->summary);
+  t->verb = copy(e->verb);
+  t->summary = copy(word(e, "summary"));
+  snprintf(t->fingerprint, sizeof t->fingerprint, "%s", word(e, "fingerprint"));
+  t->deed = strcmp(word(e, "effect"), "probe") != 0;
+}
+
+static void addeffect (rb_Replay *r, Event *e) {
+  rb_Taped *t = entry(r, e);
+  if (t == NULL) return;
+  settext(t, e);
+  t->seq = 0;
+  t->waited = is(e, "waited");
+  t->within = is(e, "within");
+  if (is(e, "intent")) {
+    take(&t->intent, &t->nintent, e);
+    return;
+  }
+  if (strcmp(word(e, "outcome"), "in-doubt") == 0) return;
+  t->seq = e->seq;
+  t->at = e->at;
+  t->failed = strcmp(word(e, "outcome"), "failed") == 0;
+  t->unchanged = flag(e, "unchanged");
+  t->retried = flag(e, "retried");
+  t->late = flag(e, "late");
+  t->lost = flag(e, "lost");
+  take(&t->value, &t->nvalue, e);
+}
+
+static void addspoken (rb_Replay *r, const Event *e) {
+  char key[400];
+  snprintf(key, sizeof key, "%s %s", e->kind, e->path != NULL ? e->path : "");
+  json_int_t n = json_integer_value(json_object_get(r->spoken, key));
+  json_object_set_new(r->spoken, key, json_integer(n + 1));
+}
+
+static void addevent (rb_Replay *r, Event *e) {
+  static const char *const said[] = {
+    "note", "finding", "evidence", "step", "stepped", "answer", "approval", NULL
+  };
+  char key[400];
+  if (is(e, "outcome") || is(e, "intent") || is(e, "waited") || is(e, "within")) {
+    if (e->path != NULL) addeffect(r, e);
+    return;
+  }
+  for (const char *const *k = said; *k != NULL; k++)
+    if (is(e, *k)) addspoken(r, e);
+  if (is(e, "start") && e->secret != NULL) {
+    json_decref(r->how);
+    r->how = json_loads(e->secret, 0, NULL);
+  } else if (is(e, "answer") && e->path != NULL && e->secret != NULL) {
+    json_t *list = json_object_get(r->answers, e->path);
+    if (list == NULL) json_object_set_new(r->answers, e->path, list = json_array());
+    json_array_append_new(list, json_string(e->secret));
+  } else if (is(e, "approval")) {
+    snprintf(key, sizeof key, "%s %s", word(e, "role"), word(e, "for"));
+    json_object_set_new(r->approvals, key, json_true());
+  }
+}
+
+static int row (void *ud, const rb_TapeRun *run) {
+  rb_Replay *r = ud;
+  if (strcmp(run->id, r->run.id) != 0) return 0;
+  r->run = *run;
+  r->run.runbook = copy(run->runbook);
+  r->run.target = copy(run->target);
+  r->run.mode = copy(run->mode);
+  r->run.who = copy(run->who);
+  r->run.host = copy(run->host);
+  r->run.version = copy(run->version);
+  r->run.params = copy(run->params);
+  r->run.status = copy(run->status);
+  return 1;
+}
+
+static void count (rb_Replay *r) {
+  for (const rb_Taped *e = r->list; e < r->list + r->n; e++) {
+    if (e->within) continue;
+    r->left += e->seq != 0;
+    r->indoubt += e->seq == 0;
+  }
+  r->over = r->left == 0;
+}
+
+rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int again, rb_Problem *p) {
+  Events all = {0};
+  rb_Replay *r = calloc(1, sizeof *r);
+  if (r == NULL) {
+    rb_problem(p, RB_USAGE, "memory", "not enough memory");
+    return NULL;
+  }
+  *r = (rb_Replay){.index = json_object(), .spoken = json_object(),
+                   .answers = json_object(), .approvals = json_object(),
+                   .dropped = json_array(), .policy = "ask"};
+  snprintf(r->run.id, sizeof r->run.id, "%s", run);
+  if (rb_tape_runs(tape, row, r, p) != 0
+      || rb_tape_events(tape, run, collect, &all, p) != 0) {
+    forget(&all);
+    rb_replay_free(r);
+    return NULL;
+  }
+  for (int i = 0; i < all.n; i++)
+    if (is(&all.list[i], "resume"))
+      dropped(&all, json_object_get(all.list[i].text, "again"));
+  if (again) dropend(r, &all);
+  for (int i = 0; i < all.n; i++)
+    if (!all.list[i].dropped) addevent(r, &all.list[i]);
+  count(r);
+  forget(&all);
+  return r;
+}
+
+void rb_replay_free (rb_Replay *r) {
+  if (r == NULL) return;
+  for (rb_Taped *e = r->list; e < r->list + r->n; e++) {
+    free(e->path); free(e->verb); free(e->summary);
+    if (e->value != NULL) sodium_memzero(e->value, e->nvalue);
+    if (e->intent != NULL) sodium_memzero(e->intent, e->nintent);
+    free(e->value); free(e->intent);
+  }
+  free(r->list);
+  free((char *)r->run.runbook); free((char *)r->run.target); free((char *)r->run.mode);
+  free((char *)r->run.who); free((char *)r->run.host); free((char *)r->run.version);
+  free((char *)r->run.params); free((char *)r->run.status);
+  json_decref(r->index);
+  json_decref(r->spoken);
+  json_decref(r->answers);
+  json_decref(r->approvals);
+  json_decref(r->how);
+  json_decref(r->dropped);
+  free(r->livefrom);
+  free(r);
+}

@@ -148,11 +148,15 @@ int rb_http_isprobe (lua_State *L, const rb_HttpTransfer *t);
 /* [-0, +0, v]  Raises when the server would take a probe for another request. */
 void rb_http_checkprobe (lua_State *L, const rb_HttpTransfer *t);
 
-/* -- transfer.c: sending and waiting ------------------------------------------------ */
+/* -- hub.c: all of them at once ------------------------------------------------------ */
 
 /* [-0, +0, m]  One base more (1) or less (-1; no L) uses the multi handle. */
 void rb_http_hub (lua_State *L, int more);
 void rb_http_warm (void);  /* the module's `warm`: starts libcurl */
+int rb_http_begin (rb_HttpTransfer *t);  /* 0: no memory */
+void rb_http_withdraw (rb_HttpTransfer *t);  /* it needs no answer any more */
+
+/* -- transfer.c: sending and waiting ------------------------------------------------ */
 
 /* [-0, +1, v]  An empty request of the base, owned by the userdata pushed and
 ** closed with the running function. */

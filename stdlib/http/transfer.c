@@ -1,16 +1,14 @@
 /*
 ** transfer.c - sending a request and waiting for its answer
 **
-** One multi handle for the whole process, and it is also what the loop waits
-** in: curl_multi_poll takes the loop's other descriptors as extra ones. A
-** finished transfer wakes its task; curl's callbacks touch plain C memory only.
+** A finished transfer wakes its task; curl's callbacks touch plain C memory
+** only. How all of them are driven is hub.c's business.
 **
 ** A deed is sent once. curl repeats a request by itself when a connection that
 ** it used before breaks without an answer: so a deed gets a connection of its
 ** own, and the last callback before the first byte vetoes a second sending.
 */
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,106 +21,6 @@
 #define KEPT ((size_t)64 << 10)   /* bytes of a buffer kept for the next request */
 #define CONNECTMS 10000L
 #define IDLE 256                  /* handles of a base kept for later */
-
-static struct {
-  CURLM *multi;             /* NULL: nobody has a base open */
-  int bases;
-  int running;              /* transfers in the multi handle */
-  int fresh;                /* some were added and not yet begun */
-  struct curl_waitfd *fds;  /* scratch */
-  unsigned size;
-} hub;
-
-/* -- the hub ---------------------------------------------------------------- */
-
-/* takes the transfer out of the multi handle */
-static void withdraw (rb_HttpTransfer *t) {
-  if (!t->underway) return;
-  curl_multi_remove_handle(hub.multi, t->easy);
-  t->underway = 0;
-  hub.running--;
-}
-
-static void reap (void) {
-  CURLMsg *m;
-  int left;
-  while ((m = curl_multi_info_read(hub.multi, &left)) != NULL) {
-    rb_HttpTransfer *t = NULL;
-    if (m->msg != CURLMSG_DONE) continue;
-    CURLcode result = m->data.result;
-    curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-    withdraw(t);            /* m is gone now */
-    t->result = result;
-    t->done = 1;
-    rb_wake(t->task);
-  }
-}
-
-static void perform (void) {
-  int running;
-  hub.fresh = 0;
-  curl_multi_perform(hub.multi, &running);
-  reap();
-}
-
-/* what was added in this turn goes out before the loop writes and waits */
-static void turn (void *ud) {
-  (void)ud;
-  if (hub.fresh) perform();
-}
-
-static int growfds (unsigned n) {
-  if (n <= hub.size) return 1;
-  struct curl_waitfd *fds = realloc(hub.fds, 2 * n * sizeof *fds);
-  if (fds == NULL) return 0;
-  hub.fds = fds;
-  hub.size = 2 * n;
-  return 1;
-}
-
-/* Poll with another name. curl loses POLLHUP and POLLERR of the others, so that
-** these are asked once more. */
-static int wait_ (void *ud, struct pollfd *fds, unsigned n, int ms) {
-  int ready = 0;
-  (void)ud;
-  if (hub.running == 0 || !growfds(n)) return poll(fds, n, ms);
-  for (unsigned i = 0; i < n; i++)
-    hub.fds[i] = (struct curl_waitfd){.fd = fds[i].fd, .events = fds[i].events};
-  curl_multi_poll(hub.multi, hub.fds, n, ms, &ready);
-  perform();
-  return n > 0 && ready > 0 ? poll(fds, n, 0) : 0;
-}
-
-static CURLcode started;
-
-static void start (void) { started = curl_global_init(CURL_GLOBAL_DEFAULT); }
-
-/* in the thread that loaded us, or when a base is opened: once, whoever comes first */
-void rb_http_warm (void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, start);
-}
-
-static void hub_open (lua_State *L) {
-  rb_http_warm();
-  if (started != CURLE_OK) luaL_error(L, "libcurl cannot be started");
-  hub.multi = curl_multi_init();
-  if (hub.multi == NULL) luaL_error(L, "not enough memory");
-  curl_multi_setopt(hub.multi, CURLMOPT_MAXCONNECTS, 1024L);
-}
-
-void rb_http_hub (lua_State *L, int more) {
-  if (more > 0) {
-    if (hub.multi == NULL) hub_open(L);
-    rb_onturn(L, turn, &hub);
-    rb_setpoller(L, wait_, &hub);
-  }
-  hub.bases += more;
-  if (hub.bases > 0 || hub.multi == NULL) return;
-  curl_multi_cleanup(hub.multi);
-  free(hub.fds);
-  memset(&hub, 0, sizeof hub);
-}
 
 /* -- curl's callbacks ------------------------------------------------------------ */
 
@@ -285,7 +183,7 @@ static void link_ (rb_HttpTransfer *t, rb_HttpTransfer **list) {
 
 void rb_http_drop (rb_HttpTransfer *t) {
   rb_HttpText *all[] = {&t->url, &t->out, &t->head, &t->body};
-  withdraw(t);
+  rb_http_withdraw(t);
   unlink_(t, t->owner != NULL ? &t->base->busy : &t->base->idle);
   if (t->owner != NULL) *t->owner = NULL;
   curl_easy_cleanup(t->easy);
@@ -296,7 +194,7 @@ void rb_http_drop (rb_HttpTransfer *t) {
 
 static void giveback (rb_HttpTransfer *t) {
   rb_HttpBase *b = t->base;
-  withdraw(t);
+  rb_http_withdraw(t);
   if (b->nidle >= IDLE) {
     rb_http_drop(t);
     return;
@@ -365,7 +263,7 @@ static int waited (lua_State *L, int status, lua_KContext ctx) {
   rb_HttpTransfer *t = (rb_HttpTransfer *)ctx;
   if (!t->done && rb_timeleft(L) > 0) return rb_park(L, ctx, waited);
   if (!t->done) {
-    withdraw(t);
+    rb_http_withdraw(t);
     t->result = CURLE_OPERATION_TIMEDOUT;
     t->done = 1;
   }
@@ -391,11 +289,7 @@ int rb_http_try (lua_State *L, rb_HttpTransfer *t, lua_KFunction k) {
   t->k = k;
   t->task = rb_self(L);
   t->began = rb_now();
-  if (curl_multi_add_handle(hub.multi, t->easy) != CURLM_OK)
-    return luaL_error(L, "not enough memory");
-  t->underway = 1;
-  hub.running++;
-  hub.fresh = 1;
+  if (!rb_http_begin(t)) return luaL_error(L, "not enough memory");
   return rb_park(L, (lua_KContext)t, waited);
 }
 

@@ -15,6 +15,7 @@
 #include "vm/tape/value.h"
 
 #define MAXDEPTH 100
+#define FEW 12       /* keys that are sorted on the C stack */
 
 enum {
   NIL = 'n', FALSE_ = 'f', TRUE_ = 't', NULLJSON = 'N', INTEGER = 'i',
@@ -38,12 +39,17 @@ static void addtag (rb_Buffer *b, int tag) {
   rb_buffer_add(b, &c, 1);
 }
 
-static void addsize (rb_Buffer *b, uint64_t n) {
-  unsigned char s[10];
+/* n in groups of 7 bits; returns how many bytes that are, at most 10 */
+static size_t putsize (unsigned char *s, uint64_t n) {
   size_t i = 0;
   for (; n >= 0x80; n >>= 7) s[i++] = (unsigned char)(n | 0x80);
   s[i++] = (unsigned char)n;
-  rb_buffer_add(b, s, i);
+  return i;
+}
+
+static void addsize (rb_Buffer *b, uint64_t n) {
+  unsigned char s[10];
+  rb_buffer_add(b, s, putsize(s, n));
 }
 
 /* small negative numbers stay short */
@@ -62,8 +68,8 @@ static void addfloat (rb_Buffer *b, lua_Number n) {
 }
 
 static void addstring (rb_Buffer *b, int tag, const char *s, size_t n) {
-  addtag(b, tag);
-  addsize(b, n);
+  unsigned char head[11] = {(unsigned char)tag};
+  rb_buffer_add(b, head, 1 + putsize(head + 1, n));
   rb_buffer_add(b, s, n);
 }
 
@@ -159,16 +165,31 @@ static lua_Integer countkeys (lua_State *L, int t, lua_Integer list) {
   return n;
 }
 
-/* [-0, +1, m]  pushes what holds the sorted keys; NULL: one cannot be
-** written, and nothing is pushed */
-static Key *sortedkeys (lua_State *L, int t, lua_Integer list, lua_Integer n) {
-  Key *keys = lua_newuserdatauv(L, (size_t)n * sizeof *keys, 0), *k = keys;
+/* the few keys of most tables: qsort takes three times as long */
+static void sortfew (Key *keys, lua_Integer n) {
+  for (lua_Integer i = 1; i < n; i++) {
+    Key k = keys[i];
+    lua_Integer at = i;
+    for (; at > 0 && compare(&keys[at - 1], &k) > 0; at--) keys[at] = keys[at - 1];
+    keys[at] = k;
+  }
+}
+
+/* [-0, +1, m]  pushes what holds the sorted keys, nil where that is `few`;
+** NULL: one cannot be written */
+static Key *sortedkeys (lua_State *L, int t, lua_Integer list, lua_Integer n,
+                        Key few[FEW]) {
+  Key *keys = few, *k;
+  if (n > FEW) keys = lua_newuserdatauv(L, (size_t)n * sizeof *keys, 0);
+  else lua_pushnil(L);
+  k = keys;
   for (lua_pushnil(L); lua_next(L, t) != 0; ) {
     lua_pop(L, 1);
     if (listed(L, list)) continue;
-    if (!readkey(L, k++)) { lua_pop(L, 2); return NULL; }
+    if (!readkey(L, k++)) { lua_pop(L, 1); return NULL; }
   }
-  qsort(keys, (size_t)n, sizeof *keys, compare);
+  if (n > FEW) qsort(keys, (size_t)n, sizeof *keys, compare);
+  else sortfew(keys, n);
   return keys;
 }
 
@@ -194,8 +215,8 @@ static const char *addkeys (lua_State *L, int t, lua_Integer list,
   const char *why = NULL;
   addsize(b, (uint64_t)n);
   if (n == 0) return NULL;
-  Key *keys = sortedkeys(L, t, list, n);
-  if (keys == NULL) return "a table whose key is neither text nor number";
+  Key few[FEW], *keys = sortedkeys(L, t, list, n, few);
+  if (keys == NULL) why = "a table whose key is neither text nor number";
   for (lua_Integer i = 0; i < n && why == NULL; i++) {
     pushkey(L, &keys[i]);
     encode(L, lua_gettop(L), b, nest);

@@ -19,6 +19,7 @@
 #define LOADED "rb.required"  /* registry: name -> value */
 #define FILES "rb.files"      /* registry: path -> text */
 #define MAXFILE (1 << 20)
+#define CHUNK 16384           /* bytes read at a time */
 
 static void checkname (lua_State *L, const char *name) {
   const char *c = name;
@@ -43,16 +44,21 @@ static int readfile (lua_State *L, const char *path) {
   }
   FILE *f = fopen(path, "re");
   luaL_Buffer b;
+  size_t n, all = 0;
   if (f == NULL) {
     if (errno == ENOENT || errno == ENOTDIR) return 0;
     return luaL_error(L, "cannot read %s: %s", path, strerror(errno));
   }
-  char *s = luaL_buffinitsize(L, &b, MAXFILE);
-  size_t n = fread(s, 1, MAXFILE, f);
-  int bad = ferror(f) || n == MAXFILE;
+  char *chunk = luaL_buffinitsize(L, &b, CHUNK);
+  while (all < MAXFILE && (n = fread(chunk, 1, CHUNK, f)) > 0) {
+    luaL_addsize(&b, n);
+    all += n;
+    chunk = luaL_prepbuffsize(&b, CHUNK);
+  }
+  int bad = ferror(f) || all >= MAXFILE;
   fclose(f);
   if (bad) return luaL_error(L, "cannot read %s (at most 1 MB)", path);
-  luaL_pushresultsize(&b, n);
+  luaL_pushresult(&b);
   return 1;
 }
 
@@ -76,6 +82,16 @@ void rb_state_remember (lua_State *L, const char *path, const char *text,
   lua_pop(L, 1);
 }
 
+/* [-0, +0, m]  keeps the chunk at the top by its path, where somebody wants it */
+static void remember (lua_State *L, int path) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, RB_CHUNKS) == LUA_TTABLE) {
+    lua_pushvalue(L, path);
+    lua_pushvalue(L, -3);
+    lua_settable(L, -3);
+  }
+  lua_pop(L, 1);
+}
+
 int rb_require (lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   checkname(L, name);
@@ -90,6 +106,7 @@ int rb_require (lua_State *L) {
   lua_pushfstring(L, "@%s", lua_tostring(L, 3));
   if (luaL_loadbufferx(L, text, n, lua_tostring(L, -1), "t") != LUA_OK)
     return lua_error(L);
+  remember(L, 3);
   lua_call(L, 0, 1);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);

@@ -124,11 +124,12 @@ void rb_state_free (lua_State *L) {
 int rb_state_pcall (lua_State *L, int nargs, int nresults, double seconds) {
   rb_VM *vm = rb_vm(L);
   double before = vm->burst;
-  rb_stop_open(vm);
   vm->burst = seconds;
   vm->hooked = L;
   vm->slice = rb_now();
+  rb_stop_load(vm, seconds);
   int status = lua_pcall(L, nargs, nresults, 0);
+  rb_stop_loaded();
   vm->slice = 0;
   vm->hooked = NULL;
   lua_sethook(L, NULL, 0, 0);

@@ -6,7 +6,8 @@
 ** sets (a permanent one would cost 30 to 120 %), and that stays set until the
 ** stack has unwound. A C function that does not come back (a pathological
 ** pattern) is beyond a hook: two seconds later a thread says the last words,
-** saves the tape and ends the process.
+** saves the tape and ends the process. While a file is being loaded a timer does
+** as well, and costs nothing: there is no tape yet.
 */
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "vm/base.h"
@@ -229,19 +231,31 @@ static void startthread (rb_VM *vm) {
   running = rb_thread(&thread, watch, vm) == 0;
 }
 
-void rb_stop_open (rb_VM *vm) {
-  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
-  if (running) return;
-  struct sigaction sa = {.sa_handler = onsignal};
+static void handle (int sig, void (*handler) (int sig)) {
+  struct sigaction sa = {.sa_handler = handler};
   sigemptyset(&sa.sa_mask);
+  sigaction(sig, &sa, NULL);
+}
+
+static void opensignals (rb_VM *vm) {
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
   watched = vm;
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-    sigaction(signals[i], &sa, NULL);
+    handle(signals[i], onsignal);
+}
+
+void rb_stop_open (rb_VM *vm) {
+  if (running) return;
+  opensignals(vm);
   startthread(vm);
 }
 
 void rb_stop_close (rb_VM *vm) {
-  if (!running || watched != vm) return;
+  if (watched != vm) return;
+  if (!running) {
+    watched = NULL;
+    return;
+  }
   pthread_mutex_lock(&mutex);
   quit = 1;
   pthread_cond_signal(&wake);
@@ -250,4 +264,38 @@ void rb_stop_close (rb_VM *vm) {
   pthread_cond_destroy(&wake);
   running = 0;
   watched = NULL;
+}
+
+/* -- while a file is being loaded ------------------------------------------------- */
+
+static void settimer (double seconds, double again) {
+  struct itimerval t = {.it_value.tv_sec = (time_t)seconds,
+                        .it_interval.tv_sec = (time_t)again};
+  setitimer(ITIMER_REAL, &t, NULL);
+}
+
+/* first the hook; when that did not help, the end */
+static void onalarm (int sig) {
+  static const char words[] = "runbook: the script did not stop: a function of Lua's "
+                              "own never came back\n";
+  rb_VM *vm = watched;
+  (void)sig;
+  if (vm == NULL || vm->slice == 0) return;
+  if (atomic_exchange(&vm->stopping, 1) == 0) {
+    sethook(vm);
+    return;
+  }
+  if (write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(RB_USAGE);
+  _exit(RB_USAGE);
+}
+
+void rb_stop_load (rb_VM *vm, double seconds) {
+  if (running) return;
+  opensignals(vm);
+  handle(SIGALRM, onalarm);
+  settimer(seconds, GRACE);
+}
+
+void rb_stop_loaded (void) {
+  if (!running) settimer(0, 0);
 }

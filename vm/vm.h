@@ -247,6 +247,9 @@ int rb_enqueue (lua_State *L, rb_TaskState state, lua_KContext ctx,
 
 void rb_stop_open (rb_VM *vm);   /* signals, watchdog */
 void rb_stop_close (rb_VM *vm);
+/* What runs until rb_stop_loaded may take that long (whole seconds) at most. */
+void rb_stop_load (rb_VM *vm, double seconds);
+void rb_stop_loaded (void);
 /* Ends the script of the running task: "return rb_stop(...)". */
 int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -75,6 +75,7 @@ static int rules (lua_State *L) {
 static void checkone (Check *c, const char *name) {
   char path[PATH_MAX];
   rb_Problem p = {0};
+  fflush(stdout);  /* a file that does not stop loading ends us */
   c->file = name;
   c->faults = c->format != TEXT ? json_array() : NULL;
   if (strchr(name, '/') == NULL && strstr(name, ".lua") == NULL) {

@@ -20,7 +20,7 @@
 #define MAXNAMES 1000  /* that a suggestion looks through */
 
 /* sets of names: tables at these indices of the state */
-enum { GLOBALS = 1, FIELDS, NEAR, SAID, FILES, SETS = FILES };
+enum { GLOBALS = 1, FIELDS, NEAR, SAID, SETS = SAID };
 
 /* one use, and the file in which it stands */
 typedef struct Use {
@@ -31,7 +31,6 @@ typedef struct Use {
 typedef struct Checker {
   lua_State *L;
   int base;            /* the sets are above it */
-  const char *runbook;
   const char *file;    /* being read */
   Use *uses; int nuses, size;
   int outofmemory, faults;
@@ -106,15 +105,13 @@ static void gather (void *ud, const rb_Use *use) {
   c->uses[c->nuses++] = (Use){*use, c->file};
 }
 
-/* a file that the runbook required: what it sets counts, too */
-static void required (void *ud, const char *path, const char *text, size_t n) {
-  Checker *c = ud;
-  if (strcmp(path, c->runbook) == 0) return;  /* the runbook: its chunk is there */
-  lua_pushstring(c->L, path);
-  c->file = lua_tostring(c->L, -1);
-  lua_rawseti(c->L, c->base + FILES, c->nuses + 1);  /* keeps it alive */
-  if (luaL_loadbufferx(c->L, text, n, "=required", "t") == LUA_OK)
+/* the files that the runbook required: what they set counts, too */
+static void required (Checker *c) {
+  lua_getfield(c->L, LUA_REGISTRYINDEX, RB_CHUNKS);
+  for (lua_pushnil(c->L); lua_next(c->L, -2); lua_pop(c->L, 1)) {
+    c->file = lua_tostring(c->L, -2);  /* the table keeps it alive */
     rb_uses(c->L, gather, c);
+  }
   lua_pop(c->L, 1);
 }
 
@@ -270,17 +267,19 @@ static int load (Checker *c, const char *file, rb_Outline *o, int *exit) {
 int rb_rules (lua_State *L, const char *file, const rb_Config *config,
               const char *const *systems,
               void (*tell) (void *ud, const rb_Fault *f), void *ud) {
-  Checker c = {.L = L, .base = lua_gettop(L), .file = file, .runbook = file, .tell = tell,
+  Checker c = {.L = L, .base = lua_gettop(L), .file = file, .tell = tell,
                .ud = ud};
   rb_Outline o = {0};
   int exit = RB_DONE;
   luaL_checkstack(L, SETS + 20, NULL);
   for (int set = 1; set <= SETS; set++) lua_newtable(L);
+  lua_newtable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, RB_CHUNKS);
   addglobals(&c);
   if (load(&c, file, &o, &exit)) {
     lua_getfield(L, LUA_REGISTRYINDEX, RB_CHUNK);
     rb_uses(L, gather, &c);
-    rb_state_files(L, required, &c);
+    required(&c);
     c.file = file;
     addfields(&c, &o);
     checkuses(&c);

@@ -259,11 +259,13 @@ static int opcodeof (lua_State *L, const char *text, size_t at) {
 
 int rb_uses (lua_State *L, void (*each) (void *ud, const rb_Use *use),
              void *ud) {
+  static int ops[OPS];  /* asked once; 0 (MOVE) is none of them */
   rb_Buffer b = {0};
   Reader r = {.each = each, .ud = ud};
   for (int op = 0; op < OPS; op++) {
-    r.op[op] = opcodeof(L, samples[op].text, samples[op].at);
-    if (r.op[op] < 0) r.bad = 1;
+    if (ops[op] == 0) ops[op] = opcodeof(L, samples[op].text, samples[op].at);
+    if (ops[op] < 0) r.bad = 1;
+    r.op[op] = ops[op];
   }
   lua_dump(L, writer, &b, 0);
   r.at = (const unsigned char *)b.s;

@@ -27,13 +27,22 @@ PKG_redis := hiredis
 PKG_json := jansson
 PKG_file := libsodium
 PKG_service := jansson
+PKG_token := libsodium
+PKG_net_tls := libssl libcrypto
 COMMON   := $(wildcard stdlib/common/*.c)
+# a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
+PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
+# modules whose functions are globals of every script
+FREE      = $(foreach m,$(MODULES),$(if $(shell grep -l '^  .*\.functions = ' \
+              $(wildcard stdlib/$(m).c stdlib/$(m)/*.c)),"$(m)"$(comma)))
+comma    := ,
 
 ERPPKG   := libmicrohttpd libpq hiredis jansson
 ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
 
 .PHONY: all help deps test demo bench install uninstall clean
-all: $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so) $(BUILD)/school-erp-server
+all: $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so) \
+     $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so) $(BUILD)/school-erp-server
 
 help:
 	@printf '%s\n' \
@@ -55,7 +64,7 @@ $(BUILD)/runbook: $(VMOBJ)
 	@echo '  link    $@'
 	$(Q)$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
 
-$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h
+$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/freemodules.h
 	@mkdir -p $(@D)
 	@echo '  cc      $<'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,$(VMPKG),--cflags) -MMD -c -o $@ $<
@@ -67,6 +76,12 @@ $(BUILD)/words.h: vm/run/words.lua vm/run/embed.c
 	$(Q)$(CC) -O1 $(call pkg,lua5.4,--cflags) -o $(BUILD)/embed vm/run/embed.c $(call pkg,lua5.4,--libs)
 	$(Q)$(BUILD)/embed vm/run/words.lua words > $@
 
+# written again only when a module came or went
+$(BUILD)/freemodules.h: $(wildcard stdlib/*.c stdlib/*/*.c) stdlib
+	@mkdir -p $(@D)
+	$(Q)echo '$(FREE)' > $@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 define module
 $(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(wildcard stdlib/$(1)/*.h stdlib/common/*.h) vm/module.h
 	@mkdir -p $$(@D)
@@ -75,6 +90,15 @@ $(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(wild
 	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(call pkg,$(PKG_$(1)),--libs) $(LIB_$(1))
 endef
 $(foreach m,$(MODULES),$(eval $(call module,$(m))))
+
+define part
+$(BUILD)/lib/$(subst /,-,$(1)).so: $(wildcard stdlib/$(1)/*.c stdlib/$(1)/*.h stdlib/$(dir $(1))*.h) vm/module.h
+	@mkdir -p $$(@D)
+	@echo '  part    $(1)'
+	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(subst /,_,$(1))),--cflags) -shared -o $$@ \
+	  $(wildcard stdlib/$(1)/*.c) $(call pkg,$(PKG_$(subst /,_,$(1))),--libs)
+endef
+$(foreach p,$(PARTS),$(eval $(call part,$(p))))
 
 $(BUILD)/school-erp-server: $(ERP) $(wildcard examples/sandbox/erp/*.h)
 	@mkdir -p $(@D)

@@ -49,6 +49,12 @@ static int base_next (lua_State *L) {
   return 1;
 }
 
+/* seeded by the clock: a resumed run would see other values */
+static int base_random (lua_State *L) {
+  return luaL_error(L, "math.random is not there, since it would not repeat itself when "
+                    "the run is resumed: use random.integer(a, b)");
+}
+
 /* print is a note of the run, on standard error */
 static int base_print (lua_State *L) {
   rb_VM *vm = rb_vm(L);
@@ -217,7 +223,10 @@ void rb_base_open (lua_State *L) {
   lua_getfield(L, -1, "format");
   lua_pushcclosure(L, base_format, 1);
   lua_setfield(L, -2, "format");
-  lua_pop(L, 3);
+  lua_getfield(L, -3, LUA_MATHLIBNAME);
+  lua_pushcfunction(L, base_random);
+  lua_setfield(L, -2, "random");
+  lua_pop(L, 4);
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);
   lua_pushboolean(L, 0);

@@ -55,6 +55,15 @@ static void describe (lua_State *L, rb_Call *c, int n) {
   rb_buffer_puts(&c->summary, "");
 }
 
+/* What a plan and its deed must have in common: secrets count by their names, since
+** a token that was put into a text is another one in every run. */
+static void digestarguments (rb_Task *t, const rb_Buffer *arguments) {
+  rb_Buffer *b = &t->vm->text;
+  rb_buffer_clear(b);
+  rb_redact(b, arguments->s, arguments->n);
+  rb_sha256(b->s, b->n, t->call.arguments);
+}
+
 /* A keyed hash of the arguments. A placeholder of ours among them is a secret that
 ** came back as text: it must never reach a deed. */
 static void fingerprint (lua_State *L, rb_Task *t, int n) {
@@ -69,7 +78,7 @@ static void fingerprint (lua_State *L, rb_Task *t, int n) {
   if (t->vm->tape != NULL)
     rb_tape_fingerprint(t->vm->tape, b->s, b->n, t->call.fingerprint);
   if (t->call.effect == RB_PROBE) return;
-  rb_sha256(b->s, b->n, t->call.arguments);
+  digestarguments(t, b);
   if (rb_redact_placeholder(b->s, b->n))
     rb_stop(L, RB_BROKEN, "an argument of %s.%s holds the text \"[redacted ...]\" "
             "in place of a secret", t->call.module->name, t->call.reg->name);

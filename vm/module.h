@@ -97,6 +97,12 @@ typedef struct rb_Module {
 /* the one symbol of a module's shared object */
 extern RB_API const rb_Module rb_module;
 
+/* A part of a module: a shared object of its own (stdlib/NAME/PART/ becomes
+** NAME-PART.so) that exports one symbol, 'rb_part', and is loaded when first
+** asked for: the place for a client library that few calls need.
+** [-0, +0, v]  That symbol of the running module's part. */
+RB_API const void *rb_part (lua_State *L, const char *part);
+
 /* -- the running call ---------------------------------------------------- */
 
 /* [-0, +0, v]  The resource of the running call. */
@@ -111,6 +117,10 @@ RB_API int rb_setting (lua_State *L, rb_Resource *r, const char *key);
 ** backend: results and messages are redacted by the gate all the same. */
 RB_API const char *rb_text (lua_State *L, int idx, size_t *len);
 
+/* [-0, +1, m]  Pushes an opaque secret, which scripts can only hand to primitives. */
+RB_API void rb_pushsecret (lua_State *L, const char *name, const char *text,
+                           size_t len);
+
 /* [-0, +0, m]  From now on 'text' is replaced by "[redacted NAME]" in all
 ** that leaves the process (plain, percent- and base64-encoded). */
 RB_API void rb_secret (lua_State *L, const char *name, const char *text,
@@ -119,7 +129,8 @@ RB_API void rb_secret (lua_State *L, const char *name, const char *text,
 /* [-0, +0, v]  Is 'value' in the target's allow-list "files", "programs",
 ** "hosts" or "delegates" (programs that may talk to a daemon)? Files: an
 ** absolute, resolved path. "reads": files that may be looked at, those and
-** the ones that a `path` parameter names. */
+** the ones that a `path` parameter names. "reaches": hosts that may be looked
+** at, those and the ones of the target's own systems. */
 RB_API int rb_allowed (lua_State *L, const char *list, const char *value);
 
 /* [-0, +1, m]  Pushes that allow-list as the configuration has it; an empty list
@@ -149,6 +160,11 @@ RB_API double rb_time (lua_State *L);
 /* [-0, +1, m]  Pushes a key derived from the run and the path of the running
 ** effect, the same again after a resume, and returns it. */
 RB_API const char *rb_idempotency (lua_State *L);
+
+/* [-0, +1, v]  Fills 'out' with bytes derived from the key and
+** the place of this run: the same again on resume and replay, others at the next
+** call. Pushes the name of the place ("rotate-the-key/remedy/3") and returns it. */
+RB_API const char *rb_derive (lua_State *L, void *out, size_t n);
 
 /* [-0, +0, -]  This run can no longer claim that layer ("kernel"). */
 RB_API void rb_unclaim (lua_State *L, const char *layer);
@@ -266,6 +282,16 @@ RB_API void rb_onturn (lua_State *L, void (*turn) (void *ud), void *ud);
 ** extra descriptors: 'wait' is poll with another name, and may wake tasks. */
 RB_API void rb_setpoller (lua_State *L,
     int (*wait) (void *ud, struct pollfd *fds, unsigned n, int ms), void *ud);
+
+/* What blocks (a name server, a file system that is gone) does so in a thread of
+** its own. 'job' is copied, 'work' gets the copy there (no Lua), and k finds it
+** as a userdata on the top; 'drop' (NULL: nothing) frees what it holds, whoever
+** lets go of it last. k asks rb_aside_done: a job may be late. */
+RB_API int rb_aside (lua_State *L, const void *job, size_t size,
+                     void (*work) (void *job), void (*drop) (void *job),
+                     lua_KContext ctx, lua_KFunction k);
+/* [-0, +0, -]  The job that the userdata at 'idx' holds; NULL: not done yet. */
+RB_API void *rb_aside_done (lua_State *L, int idx);
 
 /* [-0, +1, vy]  Resolves a host name off the loop's thread; k finds a list of
 ** numeric addresses, best first, on the top, or rb_resolve raises. */

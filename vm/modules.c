@@ -16,9 +16,11 @@
 
 #define MODULES "rb.modules"  /* registry: module -> its rb_Module */
 
-/* free modules: globals of every script */
+/* free modules, globals of every script: those that have functions, as the
+** Makefile finds them */
 static const char *const freemodules[] = {
-  "exec", "file", "json", "text", "time", NULL
+#include "freemodules.h"
+  NULL
 };
 
 /* -- shared objects ------------------------------------------------------------ */
@@ -48,9 +50,9 @@ int rb_module_path (const char *name, char *path, size_t size) {
   return findobject(name, path, size) && trusted(path);
 }
 
-static const rb_Module *openobject (lua_State *L, const char *name) {
-  char path[4096];
-  if (!findobject(name, path, sizeof path))
+/* its path is left in 'path' */
+static void *openobject (lua_State *L, const char *name, char *path, size_t size) {
+  if (!findobject(name, path, size))
     luaL_error(L, "this installation has no module '%s' (looked for lib/%s.so "
                "beside the program)", name, name);
   if (!trusted(path))
@@ -58,7 +60,12 @@ static const rb_Module *openobject (lua_State *L, const char *name) {
                "be writable by nobody else", path);
   void *so = dlopen(path, RB_DLOPEN);
   if (so == NULL) luaL_error(L, "cannot load a module: %s", dlerror());
-  const rb_Module *m = dlsym(so, "rb_module");
+  return so;
+}
+
+static const rb_Module *openmodule (lua_State *L, const char *name) {
+  char path[4096];
+  const rb_Module *m = dlsym(openobject(L, name, path, sizeof path), "rb_module");
   if (m == NULL || m->interface != RB_INTERFACE || strcmp(m->name, name) != 0)
     luaL_error(L, "module %s is of another version of runbook", path);
   return m;
@@ -71,12 +78,23 @@ const rb_Module *rb_module_load (lua_State *L, const char *name) {
   lua_pop(L, 1);
   if (m == NULL) {
     m = rb_warm_module(rb_vm(L), name);
-    if (m == NULL) m = openobject(L, name);
+    if (m == NULL) m = openmodule(L, name);
     lua_pushlightuserdata(L, (void *)m);
     lua_setfield(L, -2, name);
   }
   lua_pop(L, 1);
   return m;
+}
+
+/* The part stands beside its module, and is trusted as that is. */
+const void *rb_part (lua_State *L, const char *part) {
+  char name[128], path[4096];
+  const rb_Module *m = rb_taskof(L)->call.module;
+  snprintf(name, sizeof name, "%s-%s", m->name, part);
+  void *so = openobject(L, name, path, sizeof path);
+  const void *symbol = dlsym(so, "rb_part");
+  if (symbol == NULL) luaL_error(L, "module %s is of another version of runbook", path);
+  return symbol;
 }
 
 /* -- free modules ------------------------------------------------------------------- */

@@ -70,6 +70,11 @@ const char *rb_text (lua_State *L, int idx, size_t *len) {
   return lua_pushlstring(L, s->text, s->len), lua_tolstring(L, -1, len);
 }
 
+void rb_pushsecret (lua_State *L, const char *name, const char *text,
+                    size_t len) {
+  rb_push_secret(L, name, text, len);
+}
+
 void rb_secret (lua_State *L, const char *name, const char *text,
                 size_t len) {
   (void)L;

@@ -300,6 +300,14 @@ void rb_ahead_begin (lua_State *L, const char *system, const char *kind,
                      const char *verbs);
 void rb_ahead_end (rb_VM *vm);
 
+/* -- aside.c --------------------------------------------------------------- */
+
+/* rb_aside without Lua: the job's copy, or NULL and errno; 'fd' has something to read
+** when it is done. Whoever has it ends it, whether it is done or not. */
+void *rb_aside_begin (const void *job, size_t size, void (*work) (void *job),
+                      void (*drop) (void *job), int *fd);
+void rb_aside_end (void *job, int fd);
+
 /* -- resolve.c ------------------------------------------------------------- */
 
 /* Asks for the addresses of a host, in a thread of its own; 'fd' has something to

@@ -1,0 +1,17 @@
+/*
+** derive.c - values that belong to a place of a run: the same again on resume
+** and replay, and nowhere stored
+*/
+
+#include "vm/vm.h"
+
+const char *rb_derive (lua_State *L, void *out, size_t n) {
+  rb_Task *t = rb_taskof(L);
+  rb_VM *vm = t->vm;
+  if (vm->loading || vm->closing || t->field == NULL || vm->tape == NULL)
+    luaL_error(L, "random values belong to a run: ask for them in a step");
+  const char *place = lua_pushfstring(L, "%s/%d", t->path, ++t->n);
+  rb_tape_derive(vm->tape, lua_pushfstring(L, "derived %s", place), out, n);
+  lua_pop(L, 1);
+  return place;
+}

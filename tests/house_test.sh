@@ -21,7 +21,8 @@ none "no function of ours is over 100 columns wide" "$(
   grep -nE '^.{101,}' -r vm stdlib --include='*.[ch]' | cut -c1-80)"
 for so in "$BUILD"/lib/*.so; do
   name=$(basename "$so" .so)
-  is "$name exports one symbol" "$(nm -D --defined-only "$so" | awk '$2 ~ /[A-Z]/ { print $3 }' | sort | xargs)" rb_module
+  case $name in *-*) symbol=rb_part;; *) symbol=rb_module;; esac
+  is "$name exports one symbol" "$(nm -D --defined-only "$so" | awk '$2 ~ /[A-Z]/ { print $3 }' | sort | xargs)" $symbol
 done
 none "the program names no client library" "$(
   ldd "$runbook" | grep -E 'libcurl|libpq|hiredis|pg_query')"

@@ -101,7 +101,7 @@ extern RB_API const rb_Module rb_module;
 ** NAME-PART.so) that exports one symbol, 'rb_part', and is loaded when first
 ** asked for: the place for a client library that few calls need.
 ** [-0, +0, v]  That symbol of the running module's part. */
-RB_API const void *rb_part (lua_State *L, const char *part);
+RB_API const void *rb_loadpart (lua_State *L, const char *part);
 
 /* -- the running call ---------------------------------------------------- */
 

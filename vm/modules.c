@@ -87,7 +87,7 @@ const rb_Module *rb_module_load (lua_State *L, const char *name) {
 }
 
 /* The part stands beside its module, and is trusted as that is. */
-const void *rb_part (lua_State *L, const char *part) {
+const void *rb_loadpart (lua_State *L, const char *part) {
   char name[128], path[4096];
   const rb_Module *m = rb_taskof(L)->call.module;
   snprintf(name, sizeof name, "%s-%s", m->name, part);

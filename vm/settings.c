@@ -47,6 +47,9 @@ int rb_allowed (lua_State *L, const char *list, const char *value) {
   if (strcmp(list, "reads") == 0) {
     if (granted(vm, value)) return 1;
     list = "files";
+  } else if (strcmp(list, "reaches") == 0) {
+    if (vm->target != NULL && rb_target_owns(vm->target, value)) return 1;
+    list = "hosts";
   }
   return vm->target != NULL && rb_target_allows(vm->target, list, value);
 }

@@ -74,6 +74,8 @@ void rb_target_part (const rb_Target *t, lua_State *L, const char *part,
 ** the list has no slash; "hosts": equal.) A system's own resources are
 ** asked by the modules, not here. */
 int rb_target_allows (const rb_Target *t, const char *list, const char *value);
+/* Does a URL of one of its systems name that host? */
+int rb_target_owns (const rb_Target *t, const char *host);
 
 /* The target's limit of that name, or -1. Known names: pg_rows,
 ** pg_rows_statement, redis_keys, http_writes, files, commands, notices. */

@@ -81,8 +81,8 @@ static int answered (lua_State *L, int status, lua_KContext ctx) {
     return rb_fail(L, "timeout", RB_NOTDONE, "the name %s was not resolved "
                    "in time", host);
   if (l->error != 0)
-    return rb_fail(L, l->error == EAI_NONAME ? "missing" : "io", RB_NOTDONE,
-                   "the name %s does not resolve: %s", host, gai_strerror(l->error));
+    return rb_fail(L, "io", RB_NOTDONE, "the name %s does not resolve: %s", host,
+                   gai_strerror(l->error));
   lua_newtable(L);
   rb_lookup_each(l, addaddress, L);
   lua_replace(L, base + 1);

@@ -132,8 +132,8 @@ static const rb_Reg functions[] = {
   {"resolve", RB_PROBE, resolve, NULL,
    "resolve(name [, {timeout=\"10s\"}]) -> {address, ...} : the addresses of a host name, "
    "best first, as this machine's resolver gives them; an address is its own answer. Any "
-   "name may be asked. Fails with \"missing\" where there is no such name, \"timeout\" where "
-   "nobody answers", NULL, NULL},
+   "name may be asked. Fails with \"io\" where there is no such name or no resolver, and with "
+   "\"timeout\"", NULL, NULL},
   {"connect", RB_PROBE, connect_, NULL,
    "connect(host, port [, {timeout=\"10s\"}]) -> {address, port, family, ms} : connects by "
    "TCP and closes again; nothing is sent. IPv6 goes first, and after 250 ms or a refusal the "

@@ -32,6 +32,7 @@ PKG_net_tls := libssl libcrypto
 COMMON   := $(wildcard stdlib/common/*.c)
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
+SHARED   := $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)
 # modules whose functions are globals of every script
 FREE      = $(foreach m,$(MODULES),$(if $(shell grep -l '^  .*\.functions = ' \
               $(wildcard stdlib/$(m).c stdlib/$(m)/*.c)),"$(m)"$(comma)))
@@ -41,8 +42,7 @@ ERPPKG   := libmicrohttpd libpq hiredis jansson
 ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
 
 .PHONY: all help deps test demo bench install uninstall clean
-all: $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so) \
-     $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so) $(BUILD)/school-erp-server
+all: $(BUILD)/runbook $(SHARED) $(BUILD)/school-erp-server
 
 help:
 	@printf '%s\n' \
@@ -116,7 +116,7 @@ demo: deps
 bench: all
 	@tests/bench/run
 
-install: $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so)
+install: $(BUILD)/runbook $(SHARED)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD='$(BUILD)' ./install
 
 uninstall:

@@ -62,6 +62,7 @@ def same(line):
     line = re.sub(r"\b(\d+m )?\d+(\.\d+)? m?s\b", "<time>", line)
     line = re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:<port>", line)
     line = re.sub(r"\bpid \d+", "pid <n>", line)
+    line = re.sub(r"\b\d+ events", "<n> events", line)
     line = re.sub(r"PostgreSQL \d[^,]*", "PostgreSQL <version>", line)
     line = re.sub(r"(redis version\s+)\S+", r"\1<version>", line)
     line = re.sub(r"\b(%s|kim)\b( on \S+)?" % re.escape(user), "<user>", line)
@@ -125,6 +126,8 @@ def session(shell, where, start, block):
     at = [i for i, l in enumerate(block) if l.startswith("$ ")]
     for k, i in enumerate(at):
         want = block[i + 1:at[k + 1] if k + 1 < len(at) else len(block)]
+        while want and want[0].startswith("> "):   # the command goes on
+            block[i] += "\n" + want.pop(0)[2:]
         while want and want[-1] == "":
             want = want[:-1]
         command = block[i][2:]
@@ -132,7 +135,7 @@ def session(shell, where, start, block):
             command, want = "make -n -C '%s' %s" % (top, command[5:]), []
         got, code = shell.run(command)
         ok = matches(got, want) if want else code == 0
-        report(ok, "%s:%d: %s" % (where, start + i, block[i]), "exit %d" % code,
+        report(ok, "%s:%d: %s" % (where, start + i, block[i].split("\n")[0]), "exit %d" % code,
                *(["shown: " + same(l) for l in want] + ["seen:  " + same(l) for l in got]))
 
 
@@ -214,11 +217,10 @@ def document(path):
         elif kind == "shell":
             commands(shell, where, start, block)
         elif kind == "lua":
-            if save:
-                with open(os.path.join(folder, save), "w") as f:
-                    f.write("\n".join(block) + "\n")
             lua(where, start, block)
-        if kind != "file":
+        if save and kind not in ("file", "test", "shell"):
+            with open(os.path.join(folder, save), "w") as f:
+                f.write("\n".join(block) + "\n")
             save = None
     shell.close()
 

@@ -81,6 +81,31 @@ if [ -n "$(command -v bash)" ]; then
     echo "${COMPREPLY[@]}"' _ prefix/share/bash-completion/completions/runbook)" "version"
 fi
 
+# -- locks that several people share --------------------------------------------------------
+if [ "${#as[@]}" != 0 ]; then
+  mkdir locks; chgrp nogroup locks; chmod 2770 locks
+  sed "s|return {|return { locks = \"$tmp/locks\",|; s|\"id\"|\"id\", \"sleep\"|" work/c.lua > work/l.lua
+  cat > work/held.lua <<'LUA'
+return runbook { title = "Held", lock = "the thing", params = { s = { "integer", default = 0 } },
+  step "Hold it" { remedy = function (run) exec.run { "sleep", tostring(run.s) } end } }
+LUA
+  "$tmp/prefix/bin/runbook" run work/held.lua s=60 --config work/l.lua >/dev/null 2>&1 & pid=$!
+  for _ in $(seq 100); do child=$(pgrep -P "$pid" -x sleep) && break; sleep 0.1; done
+  out=$(CONFIG=$tmp/work/l.lua other run held.lua 2>&1); rc=$?
+  is "a lock that another user holds: exit" "$rc" 5
+  has "a lock that another user holds: who" "$out" " by $(id -un) on "
+  out=$(CONFIG=$tmp/work/c.lua other run held.lua -n 2>&1); rc=$?
+  is "without a shared folder it is not seen" "$rc" 1   # sleep is not allowed there
+  hasnot "without a shared folder it is not seen: no lock" "$out" "held by"
+  kill "$pid" "$child"; wait "$pid" 2>/dev/null
+  out=$(CONFIG=$tmp/work/l.lua other run held.lua 2>&1); rc=$?
+  is "and then it is free for others" "$rc" 0
+  sed -i "s|$tmp/locks|/nonexistent|" work/l.lua
+  out=$(CONFIG=$tmp/work/l.lua other run held.lua 2>&1); rc=$?
+  is "a folder of locks that is not there: exit" "$rc" 2
+  has "a folder of locks that is not there: which" "$out" "/nonexistent"
+else skip "locks that several people share" "not root"; fi
+
 # -- the manual ------------------------------------------------------------------------------
 for c in $("$runbook" __complete '' | cut -f1); do
   page=prefix/share/man/man1/runbook-$c.1

@@ -124,7 +124,7 @@ static const Row atarget[] = {{"", KEYS, targetkeys}, {NULL, TEXT, NULL}};
 static const Row people[] = {{"", LIST, NULL}, {NULL, TEXT, NULL}};
 static const Row top[] = {
   {"target", STRING, NULL}, {"targets", MAP, atarget}, {"runbooks", LIST, NULL},
-  {"roles", MAP, people}, {NULL, TEXT, NULL}
+  {"roles", MAP, people}, {"locks", STRING, NULL}, {NULL, TEXT, NULL}
 };
 
 /* what is written for a key that is spelt in another way altogether */

@@ -338,6 +338,11 @@ const char *const *rb_config_runbooks (const rb_Config *c) {
   return (const char *const *)c->runbooks;
 }
 
+char *rb_config_locks (const rb_Config *c) {
+  const char *path = rb_item_text(rb_item_get(&c->root, "locks"));
+  return path != NULL ? rb_config_path(c, path) : NULL;
+}
+
 const char *const *rb_config_targets (const rb_Config *c) {
   const rb_Item *targets = rb_item_get(&c->root, "targets");
   return targets != NULL ? targets->names : nothing;

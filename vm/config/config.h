@@ -30,6 +30,9 @@ const char *rb_config_file (const rb_Config *c);  /* NULL: none was found */
 ** no such key, or there is none: PREFIX/share/runbook/runbooks, if it is there. */
 const char *const *rb_config_runbooks (const rb_Config *c);
 
+/* The folder of locks that several people share, malloc'ed; NULL: none is named. */
+char *rb_config_locks (const rb_Config *c);
+
 /* Names of all targets; NULL-terminated, sorted. */
 const char *const *rb_config_targets (const rb_Config *c);
 

@@ -2,7 +2,8 @@
 ** lock.c - one run at a time for each lock name, on this machine
 **
 ** flock dies with its holder, so a lock is never stale. The file says who
-** holds it, for whoever comes second.
+** holds it, for whoever comes second. It excludes the runs of one user, unless
+** the configuration names a folder that several may write (`locks`).
 */
 
 #include <errno.h>
@@ -16,9 +17,16 @@
 
 #include "vm/run/run.h"
 
-/* the locks' folder beside the tape, made when missing */
-static int folder (char *path, size_t size) {
-  char tape[4096];
+/* The folder of the configuration, which is there, or the one beside the tape,
+** made when missing. */
+static int folder (const rb_Run *r, char *path, size_t size, int *shared) {
+  char tape[4096], *named = rb_config_locks(r->vm->config);
+  *shared = named != NULL;
+  if (*shared) {
+    int fits = (size_t)snprintf(path, size, "%s", named) < size;
+    free(named);
+    return fits && access(path, W_OK | X_OK) == 0;
+  }
   if (!rb_tape_file(tape, sizeof tape)) return 0;
   char *slash = strrchr(tape, '/');
   if (slash == NULL) return 0;
@@ -72,14 +80,26 @@ static int keep (rb_Run *r, int fd) {
   return 0;
 }
 
+/* What is there already may be somebody else's: then O_CREAT would be refused in
+** some folders. */
+static int openlock (const char *path, int shared) {
+  const int how = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+  int fd = open(path, how);
+  if (fd >= 0 || errno != ENOENT) return fd;
+  fd = open(path, how | O_CREAT, 0600);
+  if (fd >= 0 && shared) (void)!fchmod(fd, 0660);  /* whatever the umask is */
+  return fd;
+}
+
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
-  char dir[4096], file[256], path[4400];
-  if (!folder(dir, sizeof dir))
-    return rb_problem(p, RB_USAGE, "lock", "cannot make the folder of locks: %s",
-                      strerror(errno));
+  char dir[4096] = "", file[256], path[4400];
+  int shared;
+  if (!folder(r, dir, sizeof dir, &shared))
+    return rb_problem(p, RB_USAGE, "lock", "the folder of locks %s cannot be used: %s",
+                      dir, strerror(errno));
   filename(name, file, sizeof file);
   snprintf(path, sizeof path, "%s/%s", dir, file);
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int fd = openlock(path, shared);
   if (fd < 0)
     return rb_problem(p, RB_USAGE, "lock", "cannot open the lock %s: %s", path,
                       strerror(errno));

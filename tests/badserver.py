@@ -139,6 +139,13 @@ def patience(q):
     return reply(429, "slow down") if n < 3 else js({"tries": n})
 
 
+def shaky(q):
+    """/shaky/NAME breaks twice, with or without having done it, then takes it"""
+    with lock:
+        n = busy[q["path"]] = busy.get(q["path"], 0) + 1
+    return reply(500, "broken") if n < 3 else js({"tries": n})
+
+
 def read(f):
     line = f.readline().decode("latin-1").split()
     if len(line) < 2:
@@ -178,6 +185,8 @@ def one(conn, q, served):
         return versioned(q)
     if path.startswith("/busy/"):
         return patience(q)
+    if path.startswith("/shaky/"):
+        return shaky(q)
     return plain.get(path, lambda _: reply(404, "no such page"))(q)
 
 

@@ -288,6 +288,15 @@ is "what was not done is repeated" "$rc $(count '.target == "/busy/a"')" '0 3'
 is "... with the same key" "$(asked '.target == "/busy/a"' | jq '[.[].headers["idempotency-key"]] | unique | length')" 1
 book remedy 'h:post("/500")'; sed -i 's/step "Do it" { /&retry = { times = 3, every = "10ms" }, /' book.lua; go
 is "what may have been done is not" "$rc $(count '.method == "POST" and .target == "/500"')" '6 2'
+often() { sed -i "s/step \"Do it\" { /&retry = { times = $1, every = \"$2\" }, /" book.lua; }
+book remedy 'a"keyed":post("/shaky/a")'; often 3 10ms; go
+is "... unless the service knows a repetition by its key" "$rc $(count '.target == "/shaky/a"')" '0 3'
+is "... the same each time" "$(asked '.target == "/shaky/a"' | jq '[.[].headers["idempotency-key"]] | unique | length')" 1
+is "the tape has each attempt" "$(jq -r '[.steps[0].effects[].outcome] | join(" ")' <<<"$out")" 'failed failed done'
+book remedy 'a"keyed":post("/shaky/b")'; often 1 10ms; go
+is "when it is repeated in vain it is in doubt" "$rc $(count '.target == "/shaky/b"') $(jq -r .status <<<"$out")" '6 2 in-doubt'
+book remedy 'a"keyed":post("/shaky/c")'; often 3 1h; sed -i 's/step "Do it" { /&timeout = "300ms", /' book.lua; go
+is "when there is no time left, too" "$rc $(count '.target == "/shaky/c"') $(jq -r .status <<<"$out")" '6 1 in-doubt'
 change 'a"keyed":post("/dry7")' --dry-run
 has "a dry run tells of the key" "$(jq -r '.steps[0].effects[0].after.value' <<<"$out")" 'Idempotency-Key: (made'
 

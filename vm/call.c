@@ -115,6 +115,7 @@ const char *rb_idempotency (lua_State *L) {
   rb_Task *t = rb_taskof(L);
   unsigned char raw[16] = {0};
   char text[33];
+  t->call.repeatable = rb_maychange(L);
   if (t->vm->tape != NULL) {
     const char *path = lua_pushfstring(L, "%s/%d", t->path, t->n - t->call.attempt);
     rb_tape_derive(t->vm->tape, path, raw, sizeof raw);

@@ -140,7 +140,8 @@ static int again (lua_State *L, int status, lua_KContext n) {
   return start(L, (int)n);
 }
 
-/* May the failure at the top be answered by doing it once more? */
+/* May the failure at the top be answered by doing it once more? A deed that sent a
+** key by which a repetition is known may be, also when nobody knows what became of it. */
 static int retryable (lua_State *L, rb_Task *t) {
   rb_Call *c = &t->call;
   const char *kind = rb_error_field(L, "kind");
@@ -148,7 +149,7 @@ static int retryable (lua_State *L, rb_Task *t) {
   if (t->field->retries <= c->attempt || rb_stopped(t)) return 0;
   for (const char *const *k = passing; *k != NULL; k++)
     if (strcmp(kind, *k) == 0)
-      return c->effect == RB_PROBE
+      return c->effect == RB_PROBE || c->repeatable
              || strcmp(rb_error_field(L, "certainty"), "not done") == 0;
   return 0;
 }
@@ -205,22 +206,26 @@ static int outcome (lua_State *L, int failed, int n) {
     if (t->call.pledged) return resultlost(L, t);
     failed = 1;
   }
-  int doubt = failed && doubtful(L, t);
-  int late = failed && !doubt && rb_timeleft(L) <= 0 && !rb_stopped(t)
+  int unsure = failed && (t->call.unsure || doubtful(L, t));
+  int late = failed && rb_timeleft(L) <= 0 && !rb_stopped(t)
              && t->call.deadline == 0;
-  int again_ = failed && !doubt && !late && retryable(L, t);
+  int again_ = failed && !late && (!unsure || t->call.repeatable) && retryable(L, t);
+  int doubt = unsure && !again_;
+  late = late && !doubt;
   record(L, t, failed, doubt, again_ ? ",\"retried\":true"
                               : late ? ",\"late\":true" : "");
-  if (failed && !doubt) rb_limits_return(t);
+  if (failed && !unsure) rb_limits_return(t);
   if (doubt || late) {
     clearplan(L, t);
     return rb_stop(L, doubt ? RB_DOUBT : RB_TIMEOUT, "%s",
                    rb_error_field(L, "message"));
   }
   if (again_) {
-    int attempt = t->call.attempt + 1;
     clearplan(L, t);
-    t->call.attempt = attempt;
+    t->call.attempt++;
+    t->call.unsure = unsure;
+    t->calling = unsure;  /* what ends it now leaves it in doubt */
+    t->call.deadline = 0;
     return rb_sleep(L, t->field->every, n, again);
   }
   return deliver(L, failed);
@@ -508,9 +513,12 @@ static int replayed (lua_State *L, int status, lua_KContext n) {
     return rb_stop_now(L);
   }
   if (t->taped->retried) {
-    int attempt = t->call.attempt + 1;
+    rb_replay_push(L);
+    t->call.unsure |= t->call.effect != RB_PROBE
+                      && strcmp(rb_error_field(L, "certainty"), "not done") != 0;
+    lua_settop(L, (int)n);
     clearplan(L, t);
-    t->call.attempt = attempt;
+    t->call.attempt++;
     return start(L, (int)n);
   }
   if (n < 2 || !lua_isfunction(L, 2)) return given(L);
@@ -560,10 +568,19 @@ static int within (lua_State *L, rb_Task *t, const rb_Reg *reg) {
 
 /* -- the gate --------------------------------------------------------------------------------- */
 
+/* A deed that was to be repeated, and cannot be any more. */
+static int unsettled (lua_State *L, rb_Task *t) {
+  rb_call_abandon(t);
+  return rb_stop(L, RB_DOUBT, "nobody knows whether %s was done, and there was no time "
+                 "to do it once more", t->call.summary.s);
+}
+
 /* One attempt at the effect: it has a path of its own. */
 static int start (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   rb_Call *c = &t->call;
+  if (c->unsure && (rb_stopped(t) || rb_timeleft(L) <= 0))
+    return unsettled(L, t);
   if (rb_stopped(t)) return rb_stop_now(L);
   c->grace = 0;
   if (rb_timeleft(L) <= 0) return rb_stop(L, RB_TIMEOUT, "ran out of time");
@@ -571,7 +588,7 @@ static int start (lua_State *L, int n) {
   rb_buffer_puts(&c->path, t->path);
   rb_buffer_puts(&c->path, "/");
   rb_buffer_number(&c->path, ++t->n);
-  c->pledged = c->previewing = c->keyed = 0;
+  c->pledged = c->previewing = c->keyed = c->repeatable = 0;
   memset(c->charged, 0, sizeof c->charged);
   c->since = -1;
   c->read = NULL;
@@ -629,7 +646,7 @@ static int gate (lua_State *L) {
   t->call.module = m;
   t->call.box = checkbox(L, m, reg);
   t->call.wanted = rb_wanted(L);
-  t->call.attempt = 0;
+  t->call.attempt = t->call.unsure = 0;
   if (reg->effect != RB_PROBE) rb_arguments_fix(L, &t->call, n);
   t->call.effect = reg->classify != NULL ? reg->classify(L) : reg->effect;
   lua_settop(L, n);

@@ -64,6 +64,8 @@ typedef struct rb_Call {
   struct rb_ResourceBox *box;
   rb_Effect effect;
   int previewing, pledged, wanted, attempt;
+  int repeatable;      /* this attempt sent a key by which a repetition is known */
+  int unsure;          /* an attempt before it may have happened */
   rb_Effect settling;  /* the effect whose fate is looked into, as a probe */
   int replaying;       /* its function runs against what its statements brought */
   int within;          /* ordinal of its last statement */

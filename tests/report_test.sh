@@ -194,6 +194,31 @@ has "killed: text" "$out" "not yet: it still runs, or was ended from outside"
 has "killed: text: in doubt" "$out" "its outcome is not on the tape"
 has "killed: text: unfinished" "$out" "Unfinished"
 
+# -- resumed ----------------------------------------------------------------------------------
+cat > twice.lua <<LUA
+return runbook { title = "Twice",
+  step "Write" { remedy = function () file.write("$tmp/www/one", "x") end },
+  step "Needs a file" { probe = function () file.read("$tmp/www/two") end },
+  step "Write again" { remedy = function () file.write("$tmp/www/three", "x") end },
+}
+LUA
+rb run twice
+is "resumed: it fails first" "$rc" 1
+touch www/two
+rb resume
+is "resumed: then it goes on" "$rc" 0
+rb report --json
+is "resumed: one report of both" "$(jq -c '[.status, .error, [.steps[].status]]' <<<"$out")" \
+  '["done",null,["done","done","done"]]'
+is "resumed: by whom" "$(jq -r '.recorded.resumed[0].by' <<<"$out")" "$(id -un)"
+printf '%s' "$out" > report.json
+ok "resumed: it fits the schema" "$python" -c '
+import json, sys, jsonschema
+jsonschema.validate(json.load(open("report.json")), json.load(open(sys.argv[1])))' "$top/docs/run.schema.json"
+rb report
+has "resumed: text" "$out" ", by $(id -un)"
+has "resumed: text: what was changed in all" "$out" "2 changes were made"
+
 # -- history ------------------------------------------------------------------------------------
 all=$("$runbook" history --json | jq length)
 count() { "$runbook" history --json "$@" | jq length; }

@@ -271,6 +271,9 @@ static void ended (rb_Report *rep, const json_t *o) {
 }
 
 static void seterror (rb_Report *rep, const json_t *o) {
+  rep->error = (rb_Problem){0};
+  rep->certainty[0] = '\0';
+  retext(&rep->errorstep, NULL, "step");
   if (!json_is_object(o)) return;
   rep->error.exit = intof(o, "exit", 0);
   put(rep->error.kind, sizeof rep->error.kind, o, "kind");
@@ -330,6 +333,16 @@ static void said (const Reading *r, json_t *list, const rb_TapeEvent *e, json_t 
   json_array_append_new(list, one);
 }
 
+/* somebody goes on with it: how it had ended is no longer how it ends */
+static void resume (Reading *r, const rb_TapeEvent *e, json_t *o) {
+  json_object_del(o, "again");
+  said(r, r->rep->recorded->resumed, e, o);
+  json_object_del(json_array_get(r->rep->recorded->resumed,
+                  json_array_size(r->rep->recorded->resumed) - 1), "step");
+  seterror(r->rep, NULL);
+  r->rep->recorded->whole = 0;
+}
+
 static int event (void *ud, const rb_TapeRow *row) {
   Reading *r = ud;
   const rb_TapeEvent *e = &row->event;
@@ -350,6 +363,7 @@ static int event (void *ud, const rb_TapeRow *row) {
     said(r, rec->answers, e, o);
   }
   else if (strcmp(e->kind, "result") == 0) result(r, o);
+  else if (strcmp(e->kind, "resume") == 0) resume(r, e, o);
   json_decref(o);
   return 0;
 }
@@ -395,13 +409,15 @@ int rb_recorded (rb_Tape *t, const char *id, rb_Report *rep, rb_Problem *p) {
   rep->recorded = calloc(1, sizeof *rep->recorded);
   if (rep->recorded == NULL) return rb_problem(p, RB_USAGE, "memory", "not enough memory");
   *rep->recorded = (rb_Recorded){.evidence = json_array(), .notes = json_array(),
-                                 .approvals = json_array(), .answers = json_array()};
+                                 .approvals = json_array(), .answers = json_array(),
+                                 .resumed = json_array()};
   if (rb_tape_runs(t, header, &r, p) != 0) return p->exit;
   if (!r.found)
     return rb_problem(p, RB_USAGE, "usage", "there is no run %s on the tape", id);
   int status = rb_tape_events(t, id, event, &r, p);
   indoubt(&r);
-  if (!rep->recorded->whole) rep->ms = (double)(r.last - r.started);
+  if (!rep->recorded->whole || json_array_size(rep->recorded->resumed) > 0)
+    rep->ms = (double)(r.last - r.started);
   cutshort(rep);
   return status;
 }

@@ -104,6 +104,7 @@ static void freerecorded (rb_Recorded *rec) {
   json_decref(rec->notes);
   json_decref(rec->approvals);
   json_decref(rec->answers);
+  json_decref(rec->resumed);
   free(rec);
 }
 

@@ -75,6 +75,7 @@ typedef struct rb_Recorded {
   json_t *notes;         /* text */
   json_t *approvals;     /* role, who, note, attested */
   json_t *answers;       /* id, text */
+  json_t *resumed;       /* by, host, version */
   int whole;             /* it came to its end, and wrote down what it was */
 } rb_Recorded;
 

@@ -226,6 +226,7 @@ static json_t *recorded (const rb_Recorded *rec) {
   SET("notes", any(rec->notes));
   SET("approvals", any(rec->approvals));
   SET("answers", any(rec->answers));
+  SET("resumed", any(rec->resumed));
   if (ok) return o;
   json_decref(o);
   return NULL;

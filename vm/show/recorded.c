@@ -49,6 +49,18 @@ void rb_record_who (const rb_Report *r, rb_Buffer *b) {
                    rec->host != NULL ? rec->host : "?");
 }
 
+void rb_record_resumed (const rb_Report *r, rb_Buffer *b) {
+  size_t i;
+  json_t *one;
+  json_array_foreach(r->recorded->resumed, i, one) {
+    const char *at = json_string_value(json_object_get(one, "at"));
+    const char *by = json_string_value(json_object_get(one, "by"));
+    if (b->n > 0) rb_buffer_puts(b, "; ");
+    if (at != NULL) addtime(b, at);
+    rb_buffer_printf(b, ", by %s", by != NULL ? by : "?");
+  }
+}
+
 void rb_record_end (const rb_Report *r, rb_Buffer *b) {
   if (r->status == NULL)
     rb_buffer_puts(b, "not yet: it still runs, or was ended from outside");
@@ -68,6 +80,8 @@ static void row (rb_Show *s, const rb_Report *r, const char *label,
 void rb_terminal_recorded (rb_Show *s, const rb_Report *r) {
   row(s, r, "by", rb_record_who);
   row(s, r, "started", rb_record_when);
+  if (json_array_size(r->recorded->resumed) > 0)
+    row(s, r, "resumed", rb_record_resumed);
   row(s, r, "ended", rb_record_end);
 }
 

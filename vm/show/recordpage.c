@@ -77,6 +77,7 @@ static void header (Page *p) {
   factof(p, "target", place);
   factof(p, "by", rb_record_who);
   factof(p, "started", rb_record_when);
+  factof(p, "resumed", rb_record_resumed);
   factof(p, "ended", rb_record_end);
   factof(p, "with", params);
   fact(p, "impact", r->impact);

@@ -11,6 +11,7 @@
 /* recorded.c: words that every format shares */
 void rb_record_when (const rb_Report *r, rb_Buffer *b);
 void rb_record_who (const rb_Report *r, rb_Buffer *b);
+void rb_record_resumed (const rb_Report *r, rb_Buffer *b);
 void rb_record_end (const rb_Report *r, rb_Buffer *b);
 void rb_record_approval (const rb_Report *r, const json_t *a, rb_Buffer *b);
 /* The case that begins with this step, or NULL. */

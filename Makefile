@@ -33,15 +33,15 @@ COMMON   := $(wildcard stdlib/common/*.c)
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
 SHARED   := $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)
-# modules whose functions are globals of every script
-FREE      = $(foreach m,$(MODULES),$(if $(shell grep -l '^  .*\.functions = ' \
-              $(wildcard stdlib/$(m).c stdlib/$(m)/*.c)),"$(m)"$(comma)))
+# all of them, and whether their functions are globals of every script
+LISTED    = $(foreach m,$(MODULES),{"$(m)"$(comma) $(if $(shell grep -l '^  .*\.functions = ' \
+              $(wildcard stdlib/$(m).c stdlib/$(m)/*.c)),1,0)}$(comma))
 comma    := ,
 
 ERPPKG   := libmicrohttpd libpq hiredis jansson
 ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
 
-.PHONY: all help deps test demo bench install uninstall clean
+.PHONY: all help deps docs test demo bench install uninstall clean
 all: $(BUILD)/runbook $(SHARED) $(BUILD)/school-erp-server
 
 help:
@@ -50,6 +50,7 @@ help:
 	  'make         build build/runbook, its modules and the sandbox application' \
 	  'make test    run the tests, on real servers started privately' \
 	  'make demo    isolate a tenant on the sandbox: dry run, real run, back again' \
+	  'make docs    print docs/primitives.md from what the modules register' \
 	  'make bench   measure, as ratios to peers' \
   'make install PREFIX=/usr/local DESTDIR=    program, modules, runbooks, completion, manual' \
   'make uninstall                             takes all of that away again' \
@@ -64,7 +65,7 @@ $(BUILD)/runbook: $(VMOBJ)
 	@echo '  link    $@'
 	$(Q)$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
 
-$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/freemodules.h
+$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/modules.h
 	@mkdir -p $(@D)
 	@echo '  cc      $<'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,$(VMPKG),--cflags) -MMD -c -o $@ $<
@@ -77,9 +78,9 @@ $(BUILD)/words.h: vm/run/words.lua vm/run/embed.c
 	$(Q)$(BUILD)/embed vm/run/words.lua words > $@
 
 # written again only when a module came or went
-$(BUILD)/freemodules.h: $(wildcard stdlib/*.c stdlib/*/*.c) stdlib
+$(BUILD)/modules.h: $(wildcard stdlib/*.c stdlib/*/*.c) stdlib
 	@mkdir -p $(@D)
-	$(Q)echo '$(FREE)' > $@.new
+	$(Q)echo '$(LISTED)' > $@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 define module
@@ -121,6 +122,9 @@ install: $(BUILD)/runbook $(SHARED)
 
 uninstall:
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' ./install --remove
+
+docs: all
+	@$(BUILD)/runbook help --primitives > docs/primitives.md
 
 clean:
 	rm -rf $(BUILD)

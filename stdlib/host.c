@@ -313,5 +313,7 @@ static const rb_Reg functions[] = {
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "host", .functions = functions
+  .interface = RB_INTERFACE, .name = "host",
+  .doc = "this machine: disks, memory, load, processes",
+  .functions = functions
 };

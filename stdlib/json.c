@@ -327,6 +327,7 @@ static const rb_Type types[] = {
 RB_API const rb_Module rb_module = {
   .interface = RB_INTERFACE,
   .name = "json",
+  .doc = "JSON as text, and as tables",
   .functions = functions,
   .types = types,
   .constants = constants

@@ -48,5 +48,7 @@ static const rb_Reg functions[] = {
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "random", .functions = functions
+  .interface = RB_INTERFACE, .name = "random",
+  .doc = "chance that belongs to the run",
+  .functions = functions
 };

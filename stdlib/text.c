@@ -365,5 +365,6 @@ static const rb_Reg functions[] = {
 RB_API const rb_Module rb_module = {
   .interface = RB_INTERFACE,
   .name = "text",
+  .doc = "texts put together, compared and laid out",
   .functions = functions
 };

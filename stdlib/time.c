@@ -345,5 +345,7 @@ static const rb_Reg functions[] = {
 };
 
 RB_API const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "time", .functions = functions
+  .interface = RB_INTERFACE, .name = "time",
+  .doc = "times, durations, and the time that a run may know",
+  .functions = functions
 };

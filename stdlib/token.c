@@ -65,5 +65,7 @@ static const rb_Reg functions[] = {
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "token", .functions = functions
+  .interface = RB_INTERFACE, .name = "token",
+  .doc = "new passwords and keys, made from the run's own key",
+  .functions = functions
 };

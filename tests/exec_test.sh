@@ -238,3 +238,10 @@ END
 rb run f.lua --json pw=hunter2hunter2
 is "a secret is a word like others" "$rc/$(cat d/pw)" "0/hunter2hunter2"
 hasnot "and shown nowhere" "$out$err" "hunter2"
+
+# -- all options of a remedy ------------------------------------------------------------------
+remedy 'local key = token.secret(16)
+  local r = exec.run { "sh", "-c", "pwd; printf %s \"$KEY\" | wc -c; cat | wc -c; echo \"$KEY\"", cwd = "/usr", env = { KEY = key }, stdin = key }
+  run:finding("x", r.stdout)'
+is "cwd, env and stdin, with a secret in both" "$rc/$(finding x | head -3 | xargs)" "0//usr 22 22"
+is "which is redacted in its output, too" "$(finding x | tail -1)" "[redacted token s/remedy/1]"

@@ -274,3 +274,9 @@ rb run f.lua --json
 is "the run finds the same" "$rc/$(finding list)/$(finding sub)/$(finding gone)/$(finding size)" "0/$planned"
 is "and is what was planned" "$(ls d d/sub | tr '\n' ' ')" "d: sub  d/sub: z "
 undone "all of it is undone, last first" "ls d | tr '\n' ' '; tr '\n' , < d/a" "a sub one,two,three,"
+
+# -- a new secret as content ----------------------------------------------------------------------
+fresh
+remedy 'file.write(d .. "/key", token.secret(32), { mode = "0600" })'
+is "a token goes into a file" "$rc/$(stat -c '%a %s' d/key)" "0/600 43"
+hasnot "and nowhere else" "$out$err" "$(cat d/key)"

@@ -65,6 +65,7 @@ typedef struct rb_Ahead rb_Ahead;
 typedef struct rb_Module {
   int interface;            /* RB_INTERFACE */
   const char *name;
+  const char *doc;          /* what it is about: the heading of its reference */
   const rb_Reg *functions;  /* file.read: NULL where it has none */
   const rb_Reg *methods;    /* erp.pg:query: NULL where it has none */
   const rb_Type *types;     /* ends with a NULL name; NULL if none */

@@ -16,11 +16,11 @@
 
 #define MODULES "rb.modules"  /* registry: module -> its rb_Module */
 
-/* free modules, globals of every script: those that have functions, as the
-** Makefile finds them */
-static const char *const freemodules[] = {
-#include "freemodules.h"
-  NULL
+/* all modules, as the Makefile finds them; those with functions are globals of every
+** script */
+static const struct { const char *name; int isfree; } modules[] = {
+#include "modules.h"
+  {NULL, 0}
 };
 
 /* -- shared objects ------------------------------------------------------------ */
@@ -123,18 +123,21 @@ static int module_index (lua_State *L) {
 }
 
 static void setmodules (lua_State *L) {
-  for (const char *const *name = freemodules; *name != NULL; name++) {
+  for (int i = 0; modules[i].name != NULL; i++) {
+    if (!modules[i].isfree) continue;
     lua_newtable(L);
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, *name);
+    lua_pushstring(L, modules[i].name);
     lua_pushcclosure(L, module_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
-    lua_setglobal(L, *name);
+    lua_setglobal(L, modules[i].name);
   }
 }
+
+const char *rb_module_name (int i) { return modules[i].name; }
 
 void rb_modules_open (lua_State *L) {
   rb_systems_open(L);

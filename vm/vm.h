@@ -276,6 +276,8 @@ const char *rb_guarded_text (lua_State *L, int idx, size_t *len);
 #define RB_DLOPEN (RTLD_LAZY | RTLD_LOCAL)
 
 void rb_modules_open (lua_State *L);
+/* The i-th of all modules, sorted; NULL: there are no more. */
+const char *rb_module_name (int i);
 const rb_Module *rb_module_load (lua_State *L, const char *name);
 void rb_modules_close (rb_VM *vm);
 /* The file of a module that may be loaded; 0: there is none. */

@@ -76,9 +76,12 @@ static int plan_has (lua_State *L) { return predict(L, has); }
 
 static const rb_Reg methods[] = {
   {"get", RB_PROBE, env_get, NULL,
-   "get(name) -> string | nil : the value of a setting", plan_get, NULL},
+   "get(name) -> string | nil : the value of a setting as a shell would read it, without "
+   "its quotes; nil where it is not set. Names that sound secret (PASSWORD, TOKEN, KEY, "
+   "...) are redacted wherever they are shown. Fails with \"missing\" where the file is "
+   "not there", plan_get, NULL},
   {"all", RB_PROBE, env_all, NULL,
-   "all() -> {name = value, ...} : every setting", plan_all, NULL},
+   "all() -> {name = value, ...} : every setting, as dotenv:get reads it", plan_all, NULL},
   {"has", RB_PROBE, env_has, NULL,
    "has(name [, item]) -> boolean : is it set (and is the item in its "
    "comma-separated value)?", plan_has, NULL},
@@ -87,17 +90,21 @@ static const rb_Reg methods[] = {
    "stands, or adds it at the end; `text` is the whole line as it shall be, `line` "
    "the place of a new one (an undo gives both)", NULL, NULL},
   {"unset", RB_REMEDY, rb_env_unset, rb_env_preunset,
-   "unset(name) -> true : takes its line away", NULL, NULL},
+   "unset(name) -> true : takes its line away; nothing to do where it is not set", NULL, NULL},
   {"add", RB_REMEDY, rb_env_add, rb_env_preadd,
-   "add(name, item) -> true : adds an item to the end of a comma-separated value",
+   "add(name, item) -> true : adds an item to the end of a comma-separated value; nothing "
+   "to do where it is there already. The setting is made where it is not there",
    NULL, NULL},
   {"remove", RB_REMEDY, rb_env_remove, rb_env_preremove,
-   "remove(name, item) -> true : takes an item out of a comma-separated value",
+   "remove(name, item) -> true : takes an item out of a comma-separated value; nothing to "
+   "do where it is not there. Comments, order and quotes of the rest stay",
    NULL, NULL},
   RB_END
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "dotenv", .methods = methods,
+  .interface = RB_INTERFACE, .name = "dotenv",
+  .doc = "a file of NAME=value lines; what a service reads when it starts",
+  .methods = methods,
   .doctor = rb_env_doctor, .identity = rb_env_identity
 };

@@ -201,14 +201,27 @@ static int exec_preview (lua_State *L) {
 static const rb_Reg functions[] = {
   {"probe", RB_PROBE, exec_probe, NULL,
    "probe{word, ..., [cwd=, env=, stdin=, timeout=, delegates=]} -> {code, signal, "
-   "stdout, stderr} : looks with a program that the kernel holds read-only; one that "
-   "talks to a daemon says to which in `delegates`", NULL, NULL},
+   "stdout, stderr} : looks with a program that the kernel holds read-only: it can write "
+   "to nothing but a scratch folder of its own (its HOME and TMPDIR), and connect to what "
+   "allow.hosts names with a port. The words are strings, numbers or secrets; the first "
+   "is a program of the target's allow.programs, as PATH finds it or by its whole path. "
+   "`cwd` is an absolute path, `env` {NAME=value} beside a minimal environment, `stdin` a "
+   "string or secret, `timeout` a duration. Any exit `code` is an answer; `signal` is nil "
+   "unless one ended it, then code is 128 and its number. At most 16 MB of output. "
+   "`delegates` names the daemon that the program talks to, where allow.delegates has the "
+   "program: the kernel layer is then not claimed. Fails with \"missing\", \"refused\", "
+   "\"timeout\" or \"limit\"", NULL, NULL},
   {"run", RB_REMEDY, exec_run, exec_preview,
-   "run{word, ..., [cwd=, env=, stdin=, timeout=, expect={0}]} -> {code, signal, "
-   "stdout, stderr} : changes something with a program", NULL, NULL},
+   "run{word, ..., [cwd=, env=, stdin=, timeout=, expect={0}]} -> {code, signal, stdout, "
+   "stderr} : changes something with a program. Words and options are those of "
+   "exec.probe; it has the operator's HOME, TMPDIR and USER. An exit code that is not "
+   "among `expect` is a failure, and so is running out of time: what it did by then is in "
+   "doubt. Not guarded, and no inverse: the step's `undo`, or by hand", NULL, NULL},
   RB_END
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "exec", .functions = functions
+  .interface = RB_INTERFACE, .name = "exec",
+  .doc = "programs of this machine: lists of words, never a shell line",
+  .functions = functions
 };

@@ -274,32 +274,52 @@ void rb_file_pushnames (lua_State *L, const rb_Place *p) {
 
 static const rb_Reg functions[] = {
   {"read", RB_PROBE, rb_file_read, NULL,
-   "read(path) -> string : the content, at most 16 MB", rb_file_planread, NULL},
+   "read(path) -> string : the content, at most 16 MB, byte by byte; links are followed. "
+   "The path is in the target's allow.files, or a parameter of type `path`. Fails with "
+   "\"missing\" where there is no such file, \"refused\" where it is not allowed or not a "
+   "file, \"limit\" where it is larger", rb_file_planread, NULL},
   {"lines", RB_PROBE, rb_file_lines, NULL,
-   "lines(path) -> {line, ...} : the content by lines", rb_file_planlines, NULL},
+   "lines(path) -> {line, ...} : the content by lines, without their ends; at most "
+   "1,000,000 of them. Otherwise as file.read", rb_file_planlines, NULL},
   {"stat", RB_PROBE, rb_file_stat, NULL,
    "stat(path) -> {type, size, mode, owner, group, modified, links} | nil : what is "
-   "there; nil where there is nothing", rb_file_planstat, NULL},
+   "there, links followed; nil where there is nothing. `type` is \"file\", \"folder\", "
+   "\"link\", \"fifo\", \"socket\" or \"device\", `size` bytes, `mode` as in \"0640\", "
+   "`modified` as in \"2026-11-21T02:16:28Z\", `links` how many names it has. The path is "
+   "one that file.read may have", rb_file_planstat, NULL},
   {"list", RB_PROBE, rb_file_list, NULL,
-   "list(folder) -> {name, ...} : the names in it, sorted", rb_file_planlist, NULL},
+   "list(folder) -> {name, ...} : the names in a folder, sorted, hidden ones too, without "
+   "\".\" and \"..\"; at most 100,000. Fails with \"missing\" where there is no such "
+   "folder", rb_file_planlist, NULL},
   {"hash", RB_PROBE, rb_file_sum, NULL,
-   "hash(path) -> string : SHA-256 of the content, as sha256sum prints it",
+   "hash(path) -> string : SHA-256 of the content of a file of any size, as sha256sum "
+   "prints it. Otherwise as file.read",
    rb_file_plansum, NULL},
   {"write", RB_REMEDY, rb_file_write, rb_file_prewrite,
-   "write(path, content [, {mode=\"0644\"}]) -> true : makes it the file's whole "
-   "content, at once", NULL, NULL},
+   "write(path, content [, {mode=\"0644\"}]) -> true : makes it the file's whole content, "
+   "at once: no reader sees half of it. A string or a secret, at most 16 MB. A new file "
+   "gets `mode` (0644 when absent), one that is there keeps its own unless `mode` says "
+   "otherwise; its folder must be there. Nothing to do where content and mode are so "
+   "already. Fails with \"drift\", not done, where somebody else has changed it "
+   "meanwhile. The path is in the target's allow.files", NULL, NULL},
   {"copy", RB_REMEDY, rb_file_copy, rb_file_precopy,
-   "copy(from, to) -> true : a second file with the same content", NULL, NULL},
+   "copy(from, to) -> true : a second file with the same content and mode, of any size, "
+   "in the place of what was there under the second name. Otherwise as file.write", NULL, NULL},
   {"move", RB_REMEDY, rb_file_move, rb_file_premove,
-   "move(from, to) -> true : gives it a name that nothing has yet, on the same file "
-   "system", NULL, NULL},
+   "move(from, to) -> true : gives a file or a link another name, which nothing has yet, "
+   "on the same file system. Would refuse where the new name is taken, or either is not "
+   "in allow.files", NULL, NULL},
   {"remove", RB_REMEDY, rb_file_remove, rb_file_preremove,
-   "remove(path) -> true : takes a file or a link away", NULL, NULL},
+   "remove(path) -> true : takes a file away, or a link (and not what it leads to); "
+   "folders never. Nothing to do where there is none", NULL, NULL},
   {"chmod", RB_REMEDY, rb_file_chmod, rb_file_prechmod,
-   "chmod(path, mode) -> true : mode as in \"0640\"", NULL, NULL},
+   "chmod(path, mode) -> true : changes who may read, write and execute a file; `mode` is "
+   "octal text, as in \"0640\". Would refuse where there is no such file", NULL, NULL},
   RB_END
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "file", .functions = functions
+  .interface = RB_INTERFACE, .name = "file",
+  .doc = "files of this machine, one at a time",
+  .functions = functions
 };

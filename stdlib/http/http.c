@@ -57,13 +57,19 @@ static rb_Effect delete_classify (lua_State *L) {
 
 static const rb_Reg methods[] = {
   {"get", RB_PROBE, get, NULL, "get" LOOK
-   "asks for what is at a path below the system's URL; any status is an answer",
+   "asks for what is at a path below the system's URL. `{name}` in it is taken from `path`, "
+   "encoded; `query` and `headers` are added. Any status is an answer: `response.status`, "
+   "`.headers`, `.body`, `:json()` and `:ok()`. Fails with \"io\", \"timeout\", \"auth\" (TLS) "
+   "or \"limit\" (16 MB)",
    NULL, NULL},
   {"head", RB_PROBE, head, NULL, "head" LOOK "the same without the body", NULL, NULL},
   {"options", RB_PROBE, options, NULL, "options" LOOK
    "asks what may be done there", NULL, NULL},
   {"post", RB_CLASSIFY, post, post_preview, "post" TELL
-   "sends; another status than 2xx (or those expected) is a failure",
+   "sends JSON, a form, or a body as it is. Another status than 2xx (or those of `expect`) is "
+   "a failure: of 4xx it is known that nothing was done, of anything else it is not, unless "
+   "the target declares an idempotency key. A probe where the target lists it as one. "
+   "Otherwise as http:get",
    NULL, post_classify},
   {"put", RB_CLASSIFY, put, put_preview, "put" TELL
    "replaces; with If-Match where the server has ETags", NULL, put_classify},
@@ -95,6 +101,7 @@ static const rb_Type types[] = {
 RB_API const rb_Module rb_module = {
   .interface = RB_INTERFACE,
   .name = "http",
+  .doc = "a server that speaks HTTP",
   .methods = methods,
   .types = types,
   .close = rb_http_close,

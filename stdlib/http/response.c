@@ -117,8 +117,8 @@ static int response_ok (lua_State *L) {
 
 const rb_Reg rb_http_responsemethods[] = {
   {"json", RB_PURE, response_json, NULL,
-   "response:json() -> value : the body, decoded; null is json.null", NULL, NULL},
+   "json() -> value : the body, decoded; null is json.null", NULL, NULL},
   {"ok", RB_PURE, response_ok, NULL,
-   "response:ok() -> boolean : is the status 200 to 299?", NULL, NULL},
+   "ok() -> boolean : is the status 200 to 299?", NULL, NULL},
   RB_END
 };

@@ -162,5 +162,7 @@ static const rb_Reg functions[] = {
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "net", .functions = functions
+  .interface = RB_INTERFACE, .name = "net",
+  .doc = "is it there? names, connections, certificates, ports of this machine",
+  .functions = functions
 };

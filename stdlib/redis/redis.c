@@ -81,8 +81,8 @@ static const rb_Reg methods[] = {
   FORESEEN(exists, "exists(key) -> boolean : is there such a key?"),
   FORESEEN(ttl, "ttl(key) -> seconds | false | nil : how long it lasts; false: "
            "for ever; nil: there is no such key"),
-  FORESEEN(type, "type(key) -> string : string, list, set, zset, hash, stream or "
-           "none"),
+  FORESEEN(type, "type(key) -> string : \"string\", \"list\", \"set\", \"zset\", "
+           "\"hash\", \"stream\" or \"none\""),
   FORESEEN(strlen, "strlen(key) -> integer : bytes of a string"),
   FORESEEN(llen, "llen(key) -> integer : items of a list"),
   FORESEEN(lrange, "lrange(key [, first, last]) -> { string, ... } : items of a "
@@ -145,6 +145,7 @@ static const rb_Reg methods[] = {
 RB_API const rb_Module rb_module = {
   .interface = RB_INTERFACE,
   .name = "redis",
+  .doc = "a Redis server; every method is a command of that name",
   .methods = methods,
   .close = rb_redis_close,
   .doctor = rb_redis_doctor,

@@ -345,8 +345,8 @@ static int service_identity (lua_State *L) {
 
 static const rb_Reg methods[] = {
   {"status", RB_PROBE, service_status, NULL,
-   "status() -> {state, pid, restarts, since, instances, health} : \"online\", "
-   "\"stopped\", \"errored\", ...", NULL, NULL},
+   "status() -> {state, pid, restarts, since, instances, health} : how it is: "
+   "`state` is \"online\", \"stopped\", \"errored\" or what its driver says", NULL, NULL},
   {"logs", RB_PROBE, service_logs, NULL,
    "logs([n=100]) -> {line, ...} : the last lines of its output, then those of its "
    "error log where that is another file", NULL, NULL},
@@ -360,6 +360,8 @@ static const rb_Reg methods[] = {
 };
 
 const rb_Module rb_module = {
-  .interface = RB_INTERFACE, .name = "service", .methods = methods,
+  .interface = RB_INTERFACE, .name = "service",
+  .doc = "what runs under pm2, docker, compose, systemd, or by itself",
+  .methods = methods,
   .doctor = service_doctor, .identity = service_identity, .settle = rb_service_settle
 };

@@ -64,6 +64,14 @@ void rb_options_free (rb_Arguments *a);
 /* `runbook help COMMAND` on standard output. */
 void rb_help_command (const rb_Command *c);
 
+/* -- primitives.c ------------------------------------------------------------ */
+
+/* The row of that primitive ("file.read"), or all of a module. 0: there is none, and
+** the problem names the nearest where there is one. */
+int rb_help_primitive (const char *word, rb_Problem *p);
+/* The reference of all of them, as Markdown. 0, or the exit code. */
+int rb_help_primitives (rb_Problem *p);
+
 /* what `help` knows beside the commands */
 typedef struct rb_Topic {
   const char *name, *summary, *text;

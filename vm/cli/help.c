@@ -65,11 +65,13 @@ static void overview (void) {
 }
 
 typedef struct Options {
-  int man;
+  int man, primitives;
 } Options;
 
 static const rb_Option options[] = {
   {"man", 0, RB_SWITCH, NULL, "as a page of the manual", offsetof(Options, man)},
+  {"primitives", 0, RB_SWITCH, NULL, "all that scripts can call, as Markdown",
+   offsetof(Options, primitives)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
 };
 
@@ -104,7 +106,10 @@ int rb_cmd_help (int argc, char **argv) {
   const rb_Command *c = a.n > 0 && t == NULL ? rb_command_find(a.words[0], &p) : NULL;
   if (t != NULL) topic(t, o.man);
   else if (c != NULL) command(c, o.man);
+  else if (a.n > 0 && rb_help_primitive(a.words[0], &p)) p = (rb_Problem){0};
   else if (a.n > 0) unknown(a.words[0], &p);
+  else if (o.primitives && rb_help_primitives(&p) != 0) rb_show_problem(&p, 0);
+  else if (o.primitives) ;
   else if (o.man) rb_man_overview();
   else overview();
   rb_options_free(&a);
@@ -112,11 +117,12 @@ int rb_cmd_help (int argc, char **argv) {
 }
 
 const rb_Command rb_command_help = {
-  .name = "help", .takes = "[COMMAND|TOPIC]",
+  .name = "help", .takes = "[COMMAND|TOPIC|PRIMITIVE]",
   .summary = "what there is, or what a command takes",
   .about = "Also: runbook COMMAND --help.",
   .example = "runbook help run\n"
              "runbook help exit-codes\n"
+             "runbook help file.read\n"
              "runbook help --man run | man -l -",
   .options = options, .max = 1, .main = rb_cmd_help
 };

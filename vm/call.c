@@ -110,6 +110,8 @@ void rb_plan (lua_State *L) {
 
 double rb_time (lua_State *L) { return rb_vm(L)->lastdelivered; }
 
+double rb_waited (lua_State *L) { return rb_vm(L)->waited; }
+
 /* The path of the first attempt: a repetition is told by having the same key. */
 const char *rb_idempotency (lua_State *L) {
   rb_Task *t = rb_taskof(L);

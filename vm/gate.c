@@ -315,19 +315,36 @@ static const char *verdict (lua_State *L) {
   return verdicts[0];
 }
 
+/* [-1, +1, m]  the refusal at the top, of which a deed before it may take the cause */
+static void pushdoubt (lua_State *L, const char *what) {
+  lua_pushfstring(L, "needs the outcome of: %s (as of now it would be refused: %s)",
+                  what, rb_error_field(L, "message"));
+  lua_remove(L, -2);
+}
+
 /* Ends the effect with the error at the top: in a dry run the remedy would be
 ** refused, and the field with it; a misuse by the script is an error always. */
 static int refused (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
+  const char *what, *said = "would refuse";
   if (!t->vm->dryrun || !lua_istable(L, -1)) return outcome(L, 1, n);
+  int doubt = strcmp(rb_error_field(L, "kind"), "refused") == 0
+              && rb_planned_stale(t, &what);
+  if (doubt) {
+    said = "cannot predict";
+    pushdoubt(L, what);
+  }
   rb_EffectRow *row = rb_record_row(t, 1);
   if (row != NULL) {
-    row->verdict = "would refuse";
+    row->verdict = said;
     setreason(L, row);
   }
-  rb_record_event(t, row, "outcome", "\"verdict\":\"would refuse\"", NULL);
+  char extra[64];
+  snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);
+  rb_record_event(t, row, "outcome", extra, NULL);
   clearplan(L, t);
-  return rb_stop(L, RB_REFUSE, "%s", rb_error_field(L, "message"));
+  return rb_stop(L, doubt ? RB_DEFER : RB_REFUSE, "%s",
+                 doubt ? lua_tostring(L, -1) : rb_error_field(L, "message"));
 }
 
 /* The plan's digest covers path, verb, arguments and before-value of every
@@ -441,7 +458,7 @@ static int predicted (lua_State *L, rb_Task *t, int n) {
   }
   if (lua_gettop(L) == top) return 0;
   lua_settop(L, top + 1);
-  t->call.read = "predicted";
+  t->call.read = t->call.rests ? "as of now" : "predicted";
   return 1;
 }
 
@@ -591,6 +608,7 @@ static int start (lua_State *L, int n) {
   c->pledged = c->previewing = c->keyed = c->repeatable = 0;
   memset(c->charged, 0, sizeof c->charged);
   c->since = -1;
+  c->rests = 0;
   c->read = NULL;
   c->deadline = 0;
   c->started = rb_now();

@@ -158,6 +158,10 @@ RB_API void rb_describe (lua_State *L, const char *fmt, ...)
 ** the time, so that a replay sees the same. */
 RB_API double rb_time (lua_State *L);
 
+/* Seconds that a real run would at most have waited by now, and this dry run
+** has not: what was planned to expire may be gone by then. */
+RB_API double rb_waited (lua_State *L);
+
 /* [-0, +1, m]  Pushes a key derived from the run and the path of the running
 ** effect, the same again after a resume, and returns it. */
 RB_API const char *rb_idempotency (lua_State *L);
@@ -211,6 +215,9 @@ RB_API int rb_refuse (lua_State *L, const char *fmt, ...)
 **   counts    {limit = n}: what it charges ("redis_keys", "pg_rows", ...)
 **   writes    {[key] = value}: the keys that it writes and nothing else, for
 **             later reads of the dry run; see rb_planned. Absent: unbounded
+**   blind     true, or one of those keys: what is written there is the same
+**             whatever is there now. Otherwise later reads rest on the deeds
+**             that this preview could not see the end of
 **   reach     "resource" where an unbounded deed stays inside this resource
 **             (pg); otherwise any probe of the system is "as of now" after it
 ** The deed then runs with the same arguments. */

@@ -46,9 +46,18 @@ const char *rb_assume_words (rb_VM *vm, const rb_Assumes *a, char *out,
   return out;
 }
 
-/* [-1, +0]  the `writes` of a plan, into the overlay, each with the number of
-** the deed: {value, at} */
+/* does the plan below `writes` write this key (at idx) whatever is there? */
+static int isblind (lua_State *L, int plan, int key) {
+  lua_getfield(L, plan, "blind");
+  int blind = lua_isstring(L, -1) ? lua_rawequal(L, -1, key) : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return blind;
+}
+
+/* [-1, +0]  the `writes` of the plan below them, into the overlay, each with the
+** number of the deed, and whether it shares what that rests on: {value, at, rests} */
 static void write_ (lua_State *L, rb_VM *vm) {
+  int plan = lua_gettop(L) - 1;
   if (vm->overlay == LUA_NOREF) {
     lua_newtable(L);
     vm->overlay = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -57,12 +66,15 @@ static void write_ (lua_State *L, rb_VM *vm) {
   lua_insert(L, -2);                                  /* overlay, writes */
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
+    int blind = isblind(L, plan, lua_gettop(L) - 1);
     lua_pushvalue(L, -2);
-    lua_createtable(L, 2, 0);                         /* o w key value key {} */
+    lua_createtable(L, 3, 0);                         /* o w key value key {} */
     lua_rotate(L, -3, -1);
     lua_rawseti(L, -2, 1);
     lua_pushinteger(L, vm->ndeeds);
-    lua_rawseti(L, -2, 2);                            /* o w key key {} */
+    lua_rawseti(L, -2, 2);
+    lua_pushboolean(L, !blind);
+    lua_rawseti(L, -2, 3);                            /* o w key key {} */
     lua_settable(L, -5);
   }
   lua_pop(L, 2);
@@ -97,6 +109,7 @@ void rb_planned_add (lua_State *L, rb_Task *t, int n) {
   lua_getfield(L, -1, "reach");
   d->inside = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "resource") == 0;
   lua_pop(L, 1);
+  if (t->call.rests) rb_assume_all(&d->assumes, &t->assumes);
   d->bounded = lua_getfield(L, -1, "writes") == LUA_TTABLE;
   if (d->bounded) write_(L, vm);
   else lua_pop(L, 1);
@@ -136,6 +149,7 @@ int rb_planned_stale (rb_Task *t, const char **what) {
   int i = overtaken(vm, &t->call, t->call.since > 0 ? t->call.since : 0);
   if (i < 0) return 0;
   *what = vm->deeds[i].summary;
+  t->call.rests = 1;
   for (; i < vm->ndeeds; i++)
     if (!vm->deeds[i].bounded && touches(&vm->deeds[i], &t->call))
       rb_assume(&t->assumes, vm->deeds[i].n);
@@ -168,13 +182,19 @@ int rb_planned (lua_State *L, const char *key) {
   }
   lua_rawgeti(L, -1, 2);
   int at = (int)lua_tointeger(L, -1);
-  lua_pop(L, 1);
+  lua_rawgeti(L, -2, 3);
+  int rests = lua_toboolean(L, -1) && t->vm->deeds[at - 1].assumes.count > 0;
+  lua_pop(L, 2);
   lua_rawgeti(L, -1, 1);
   lua_replace(L, -3);
   lua_pop(L, 1);                                      /* the value */
   if (t->call.since < 0 || at < t->call.since) t->call.since = at;
   t->call.keyed = 2;
-  if (overtaken(t->vm, &t->call, at) < 0) return 1;
+  if (overtaken(t->vm, &t->call, at) < 0) {
+    t->call.rests |= rests;
+    if (rests) rb_assume_all(&t->assumes, &t->vm->deeds[at - 1].assumes);
+    return 1;
+  }
   lua_pop(L, 1);
   lua_pushnil(L);
   return 0;
@@ -184,6 +204,7 @@ void rb_planned_free (rb_VM *vm) {
   for (int i = 0; i < vm->ndeeds; i++) {
     free(vm->deeds[i].resource);
     free(vm->deeds[i].system);
+    free(vm->deeds[i].assumes.n);
     free(vm->deeds[i].summary);
   }
   free(vm->deeds);

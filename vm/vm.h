@@ -72,6 +72,7 @@ typedef struct rb_Call {
   long long charged[16];  /* against the limits, by this attempt */
   int keyed;           /* predict or preview asked for a key */
   int since;           /* deeds planned up to the oldest of its keys; -1: none asked */
+  int rests;           /* what it sees of the planned world assumes something */
   const char *read;    /* "predicted", "real", "as of now", or NULL */
   double started, deadline;
   double at;           /* of its last event, seconds since 1970 */
@@ -147,6 +148,7 @@ typedef struct rb_Deed {  /* planned in this dry run */
   char *resource, *system;
   int bounded;         /* wrote only the keys in the overlay */
   int inside;          /* reach = "resource" */
+  rb_Assumes assumes;  /* what it makes of what it found rests on these */
   char *summary;
 } rb_Deed;
 
@@ -199,6 +201,7 @@ typedef struct rb_VM {
   /* the dry run's own world */
   rb_Deed *deeds; int ndeeds, sizedeeds;
   int overlay;         /* registry reference: key -> value | false */
+  double waited;       /* seconds that a real run would have waited, at most */
 
   /* limits: used so far, and in force (-1: none), by rb_limitnames */
   long long used[16], limit[16];

@@ -21,10 +21,17 @@ static int missing (lua_State *L, const char *path) {
   return rb_fail(L, "missing", RB_NOTDONE, "there is no file %s", path);
 }
 
+/* a deed on one of its other names may be one on this file */
+static int hasnames (const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1;
+}
+
 /* [-0, +1 or 0, v]  The planned {value=, mode=} of the file that argument 1
-** names: 1. A file planned to be gone: -1. Nothing planned: 0. */
+** names: 1. A file planned to be gone: -1. Nothing planned, or not known: 0. */
 static int pushplanned (lua_State *L, const char *what) {
   const char *path = rb_file_path(L, 1, RB_FOLLOW, "reads");
+  if (hasnames(path)) return 0;  /* without a key: "as of now" */
   int found = rb_planned(L, rb_file_key(L, what, path));
   lua_replace(L, 1);          /* the planned value */
   lua_pop(L, 1);

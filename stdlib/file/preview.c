@@ -159,6 +159,12 @@ static void willbe (lua_State *L, const char *path, const char *s, size_t n, mod
   lua_settable(L, -3);
 }
 
+/* [-0, +0, m]  the plan at the top: that file will be so, whatever it is now */
+static void setblind (lua_State *L, const char *path) {
+  rb_file_key(L, "file", path);
+  lua_setfield(L, -2, "blind");
+}
+
 /* [-0, +1, v]  the names in p's folder, as planned so far */
 static const char *pushfolder (lua_State *L, const rb_Place *p, char *folder) {
   int n = (int)(strrchr(p->path, '/') - p->path);
@@ -336,6 +342,7 @@ int rb_file_prewrite (lua_State *L) {
       && (now.mode & 07777) == mode)
     return nothing(L, "it has this content already");
   setcontent(L, p, &now, s, n, mode);
+  setblind(L, p->path);
   if (now.there && (now.mode & 07777) != mode) {
     char text[64];
     snprintf(text, sizeof text, "mode %04o becomes %04o", (unsigned)now.mode & 07777,
@@ -442,6 +449,7 @@ int rb_file_preremove (lua_State *L) {
   willbe(L, p->path, NULL, 0, 0);
   willlist(L, p, 0);
   lua_setfield(L, -2, "writes");
+  setblind(L, p->path);
   return 1;
 }
 

@@ -60,6 +60,7 @@ static rb_RedisForesight set (lua_State *L, rb_RedisCall *c) {
   SetOptions o;
   int s = rb_after_state(L, c, 1);
   if (c->n < 4 || !setoptions(L, c, &o)) return RB_REDISUNKNOWN;
+  c->blind = !o.nx && !o.xx && !o.keepttl;
   if (rb_after_unknown(L, s) && (o.nx || o.xx || o.keepttl)) return RB_REDISUNKNOWN;
   if (o.nx && !rb_after_absent(L, s)) return setalready(L, c, "the key is there (nx)", 0);
   if (o.xx && rb_after_absent(L, s)) return setalready(L, c, "there is no such key (xx)", 0);
@@ -131,6 +132,7 @@ static rb_RedisForesight append (lua_State *L, rb_RedisCall *c) {
 
 static rb_RedisForesight del (lua_State *L, rb_RedisCall *c) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, c->states), there = 0;
+  c->blind = 1;
   lua_createtable(L, (int)n, 0);
   for (lua_Integer i = 1; i <= n; i++) {
     int s = rb_after_state(L, c, i);

@@ -133,6 +133,7 @@ static void pushwritten (lua_State *L, int states, lua_Integer i) {
     lua_pushboolean(L, 0);
   } else if (states != 0 && !rb_redis_flag(L, s, "large")) {
     lua_pushvalue(L, s);
+    rb_redis_setsince(L);
   } else {
     lua_createtable(L, 0, 1);
     lua_pushboolean(L, 1);
@@ -219,6 +220,8 @@ int rb_plan_foreseen (lua_State *L, rb_RedisCall *c, rb_RedisForesight f) {
   setimage(L, c, 0);
   setinverse(L, c, 0);
   setcounts(L, changed(L, c, states));
+  lua_pushboolean(L, c->blind);
+  lua_setfield(L, plan, "blind");
   setwrites(L, c, states);
   return 1;
 }

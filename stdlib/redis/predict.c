@@ -3,7 +3,8 @@
 ** dry run are done
 **
 ** A planned key is {type, value, ttl} or false (removed); where its value is
-** not known there is no answer, and the probe is performed "as of now".
+** not known, or it may have expired while a real run waits, there is no answer,
+** and the probe is performed "as of now".
 */
 
 #include <string.h>
@@ -28,7 +29,9 @@ static Found find (lua_State *L, int key, const char *type) {
     lua_pop(L, 1);
     return REMOVED;
   }
-  if (rb_redis_flag(L, -1, "unknown")) {
+  int over;
+  rb_redis_aged(L, &over);
+  if (over || rb_redis_flag(L, -1, "unknown")) {
     lua_pop(L, 1);
     return NOTHING;
   }
@@ -109,7 +112,9 @@ int rb_predict_type (lua_State *L) {
 int rb_predict_ttl (lua_State *L) {
   Found f = find(L, 2, NULL);
   if (f == NOTHING) return 0;
+  int over;
   if (f == REMOVED) lua_pushnil(L);
+  else if (rb_redis_aged(L, &over) > 0) return 0;
   else if (lua_getfield(L, -1, "ttl") == LUA_TNIL) lua_pushboolean(L, 0);
   return 1;
 }

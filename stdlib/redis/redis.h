@@ -92,6 +92,7 @@ typedef struct rb_RedisCall {
   int partial;                 /* an error does not mean that nothing was done */
   int guarded;                 /* inside WATCH and EXEC */
   const char *reason;          /* for the verdict */
+  int blind;                   /* it leaves the same whatever is there */
   const struct rb_RedisVerb *verb;
   lua_KFunction then;
   void (*send) (lua_State *L, struct rb_RedisCall *c);
@@ -206,6 +207,11 @@ int rb_redis_look (lua_State *L, rb_RedisCall *c, lua_KFunction k);
 /* Milliseconds since 1970. */
 lua_Integer rb_redis_clock (void);
 int rb_redis_flag (lua_State *L, int state, const char *field);
+/* [-0, +0, m]  The planned state at the top ends by itself: from now on. */
+void rb_redis_setsince (lua_State *L);
+/* How long the planned state at the top has had to end (0: no wait since, or it
+** does not end); *over: it may have. */
+double rb_redis_aged (lua_State *L, int *over);
 /* "none", "string", ...; lives as long as the state does. */
 const char *rb_redis_typeof (lua_State *L, int state);
 /* [-0, +1, m]  The key at 'key' as "redis:NAME:key"; NULL and nil where it has

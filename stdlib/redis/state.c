@@ -58,6 +58,24 @@ int rb_redis_flag (lua_State *L, int state, const char *field) {
   return b;
 }
 
+void rb_redis_setsince (lua_State *L) {
+  if (lua_getfield(L, -1, "ttl") != LUA_TNIL) {
+    lua_pushnumber(L, rb_waited(L));
+    lua_setfield(L, -3, "since");
+  }
+  lua_pop(L, 1);
+}
+
+double rb_redis_aged (lua_State *L, int *over) {
+  lua_getfield(L, -1, "ttl");
+  lua_getfield(L, -2, "since");
+  double ttl = lua_tonumber(L, -2), aged = rb_waited(L) - lua_tonumber(L, -1);
+  int ends = !lua_isnil(L, -1);
+  lua_pop(L, 2);
+  *over = ends && aged > 0 && aged >= ttl - 1;
+  return ends ? aged : 0;
+}
+
 /* the state keeps it alive */
 const char *rb_redis_typeof (lua_State *L, int state) {
   lua_getfield(L, state, "type");
@@ -166,6 +184,17 @@ static void toplanned (lua_State *L) {
     lua_getfield(L, -2, *f);
     lua_setfield(L, -2, *f);
   }
+  int over;
+  lua_pushvalue(L, -2);
+  double aged = rb_redis_aged(L, &over);
+  lua_pop(L, 1);
+  if (aged > 0 && !over) {
+    lua_getfield(L, -1, "ttl");
+    lua_Integer left = (lua_Integer)(lua_tonumber(L, -1) - aged);
+    lua_pop(L, 1);
+    setinteger(L, "ttl", left);
+  }
+  if (over) setflag(L, "unknown");
   setflag(L, "settled");
   setflag(L, "planned");
   lua_remove(L, -2);

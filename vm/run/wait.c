@@ -45,6 +45,7 @@ static int missed (lua_State *L, Wait *w) {
 static int notyet (lua_State *L, Wait *w) {
   rb_Task *t = rb_taskof(L);
   const char *what = lua_tostring(L, WHAT);
+  if (t->vm->dryrun) t->vm->waited += w->within;
   if (t->vm->dryrun && (!w->hold || t->assumes.count > 0))
     return rb_stop(L, RB_DEFER, "waits for: %s", what);
   if (w->hold)
@@ -69,6 +70,7 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   }
   w->last[0] = '\0';
   if (!lua_toboolean(L, -1)) return notyet(L, w);
+  if (w->hold && t->vm->dryrun) t->vm->waited += w->within;
   if (!w->hold || t->vm->dryrun) return 1;
   if (rb_time(L) - w->started + w->every > w->within) return 1;
   lua_pop(L, 1);
@@ -154,6 +156,7 @@ static int run_sleep (lua_State *L) {
                 && rb_duration(lua_tostring(L, 2), &seconds), 2,
                 "a duration such as \"10s\" expected");
   if (rb_vm(L)->dryrun) {
+    rb_vm(L)->waited += seconds;
     lua_pushfstring(L, "would wait %s", lua_tostring(L, 2));
     shownote(L, lua_tostring(L, -1));
     return 0;

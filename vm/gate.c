@@ -237,7 +237,7 @@ static int outcome (lua_State *L, int failed, int n) {
 static void pushintent (lua_State *L, int facts) {
   static const char *const kept[] = {
     "image", "inverse", "before", "after", "counts", "rows", "guarded", "undo",
-    "exact", "result", NULL
+    "exact", "result", "afterimage", NULL
   };
   lua_newtable(L);
   lua_pushvalue(L, facts);
@@ -423,6 +423,7 @@ static int previewed (lua_State *L, int status, lua_KContext ctx) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
   rb_describe(L, "%s", planstring(L, "summary"));
+  if (t->undoing != NULL && !rb_undo_fits(L)) return refused(L, n);
   const char *said = verdict(L);
   if (said != verdicts[1] && rb_limits_charge(L, why, sizeof why)) {
     rb_push_failure(L, "limit", "%s", why);
@@ -477,6 +478,12 @@ static int probe (lua_State *L, int n) {
 int rb_gate_perform (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   t->call.started = rb_now();
+  if (t->undoing != NULL && t->call.effect != RB_PROBE) return rb_undo_settle(L, n);
+  return rb_gate_go(L, n);
+}
+
+int rb_gate_go (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
   return t->call.effect == RB_PROBE ? probe(L, n) : preview(L, n);
 }
 
@@ -486,11 +493,14 @@ int rb_gate_settled (lua_State *L, int skipped) {
   if (row != NULL) row->outcome = "done";
   rb_buffer_clear(&t->vm->value);
   if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
+  if (row != NULL) row->unchanged = skipped;
   rb_record_event(t, row, "outcome", skipped
                   ? "\"outcome\":\"done\",\"unchanged\":true,\"settled\":\"skipped\""
                   : "\"outcome\":\"done\",\"settled\":\"looked\"", &t->vm->value);
   return deliver(L, 0);
 }
+
+int rb_gate_failed (lua_State *L, int n) { return refused(L, n); }
 
 static int live (lua_State *L, int status, lua_KContext n) {
   rb_Task *t = rb_taskof(L);

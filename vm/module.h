@@ -206,6 +206,9 @@ RB_API int rb_refuse (lua_State *L, const char *fmt, ...)
 **   rows      integer
 **   guarded   boolean: the deed checks 'image' where it cannot be overtaken
 **   image     any value: what the deed must find; sealed on the tape
+**   afterimage  any value: the 'image' that the preview of the inverse will see, as long
+**             as nobody changes anything after the deed; sealed on the tape. Where a
+**             module has no such value, its settle() says "done" instead
 **   inverse   {verb, argument, ...}: the remedy on the same resource that
 **             takes this one back; sealed on the tape
 **   undo      string for people where there is no inverse ("irreversible: ..")

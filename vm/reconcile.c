@@ -93,11 +93,12 @@ static int person (lua_State *L, int n, const char *why) {
 
 /* -- the preview looks again ------------------------------------------------------- */
 
-/* [-0, +0, m]  is the field of the table at 'plan' what the intent had? */
-static int sameimage (lua_State *L, int plan, int intent) {
+/* [-0, +0, m]  are these fields of two tables the same value? Not when there is none. */
+static int samevalue (lua_State *L, int one, const char *field, int other,
+                      const char *otherfield) {
   rb_Buffer a = {0}, b = {0};
-  lua_getfield(L, plan, "image");
-  lua_getfield(L, intent, "image");
+  lua_getfield(L, one, field);
+  lua_getfield(L, other, otherfield);
   int same = !lua_isnil(L, -1) && rb_value_encode(L, -1, &a) == NULL
              && rb_value_encode(L, -2, &b) == NULL && a.n == b.n
              && memcmp(a.s, b.s, a.n) == 0;
@@ -115,6 +116,11 @@ static int nothingtodo (lua_State *L, int plan) {
   return b;
 }
 
+/* [-0, +0, m]  is the image that the preview at 'plan' sees what the deed leaves? */
+static int leftas (lua_State *L, int plan, int intent) {
+  return samevalue(L, plan, "image", intent, "afterimage");
+}
+
 static int looked (lua_State *L, int status, lua_KContext ctx) {
   rb_Task *t = rb_taskof(L);
   int n = (int)ctx, plan = lua_gettop(L);
@@ -122,9 +128,10 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   if (status != LUA_OK && status != LUA_YIELD)
     return stop(L, t, rb_error_field(L, "message"));
   rb_replay_intent(L, t->taped);
-  if (lua_istable(L, plan) && nothingtodo(L, plan)) return done(L, n);
-  if (lua_istable(L, plan) && lua_istable(L, plan + 1) && sameimage(L, plan, plan + 1))
-    return again(L, n);
+  if (lua_istable(L, plan) && lua_istable(L, plan + 1)) {
+    if (nothingtodo(L, plan) || leftas(L, plan, plan + 1)) return done(L, n);
+    if (samevalue(L, plan, "image", plan + 1, "image")) return again(L, n);
+  }
   return person(L, n, "it cannot be told by looking");
 }
 
@@ -185,4 +192,60 @@ int rb_reconcile (lua_State *L, int n) {
   lua_pushvalue(L, 1);
   lua_pushvalue(L, n + 1);
   return settled(L, lua_pcallk(L, 2, 1, 0, n, settled), n);
+}
+
+/* -- undo: is it still as the deed left it? ---------------------------------------------- */
+
+static int moved (lua_State *L, rb_Task *t, const char *how) {
+  rb_push_failure(L, "drift", "%s: %s since %s.%s; nothing was taken back (--force does "
+                  "all the same)", t->undoing->summary, how, t->undoing->target,
+                  t->undoing->verb);
+  return 0;
+}
+
+/* [-0, +1 or 0, m]  the plan of the inverse is at the top */
+int rb_undo_fits (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  int plan = lua_gettop(L);
+  rb_replay_intent(L, t->undoing);
+  int known = lua_istable(L, -1) && lua_getfield(L, -1, "afterimage") != LUA_TNIL;
+  int fits = !known || nothingtodo(L, plan) || leftas(L, plan, plan + 1);
+  lua_settop(L, plan);
+  return fits || moved(L, t, "it was changed by somebody else");
+}
+
+static int asked (lua_State *L, int status, lua_KContext ctx) {
+  rb_Task *t = rb_taskof(L);
+  int n = (int)ctx;
+  t->call.effect = t->call.settling;
+  if (status != LUA_OK && status != LUA_YIELD) return rb_gate_failed(L, n);
+  const char *said = lua_tostring(L, -1);
+  if (said != NULL && strcmp(said, "done") == 0) {
+    lua_settop(L, n);
+    return rb_gate_go(L, n);
+  }
+  if (said != NULL && strcmp(said, "not done") == 0) {
+    lua_settop(L, n);
+    lua_pushnil(L);
+    return rb_gate_settled(L, 1);
+  }
+  moved(L, t, "it was changed by somebody else, or has expired,");
+  return rb_gate_failed(L, n);
+}
+
+/* A module without an after-image is asked; others say what they see in the preview. */
+int rb_undo_settle (lua_State *L, int n) {
+  rb_Task *t = rb_taskof(L);
+  rb_replay_intent(L, t->undoing);
+  int known = lua_istable(L, -1) && lua_getfield(L, -1, "afterimage") != LUA_TNIL;
+  lua_settop(L, n);
+  if (known || t->call.module->settle == NULL) return rb_gate_go(L, n);
+  t->call.settling = t->call.effect;
+  t->call.effect = RB_PROBE;
+  lua_pushcfunction(L, t->call.module->settle);
+  lua_pushvalue(L, 1);
+  rb_replay_intent(L, t->undoing);
+  lua_getfield(L, -1, "facts");
+  lua_remove(L, -2);
+  return asked(L, lua_pcallk(L, 2, 1, 0, n, asked), n);
 }

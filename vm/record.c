@@ -201,7 +201,7 @@ void rb_record_waited (rb_Task *t) {
   rb_VM *vm = t->vm;
   int64_t at = now();
   t->call.at = (double)at / 1000;
-  if (vm->tape == NULL || vm->hushed) return;
+  if (vm->tape == NULL || vm->hushed || vm->mute) return;
   rb_TapeEvent e = {.kind = "waited", .path = t->call.path.s, .at = at};
   rb_tape_append(vm->tape, &e);
 }
@@ -212,7 +212,7 @@ int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
   rb_Call *c = &t->call;
   int64_t at = now();
   c->at = (double)at / 1000;
-  if (vm->tape == NULL || vm->hushed) return 0;
+  if (vm->tape == NULL || vm->hushed || vm->mute) return 0;
   rb_Buffer *b = &vm->text, *name = &vm->line;
   rb_buffer_clear(b);
   putevent(vm, c, row, extra);
@@ -232,7 +232,7 @@ int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
 
 void rb_record_sealed (rb_VM *vm, const char *kind, const char *path, json_t *text,
                        const void *secret, size_t n) {
-  if (vm->tape != NULL && !rb_replay_spoken(vm, kind, path)) {
+  if (vm->tape != NULL && !vm->mute && !rb_replay_spoken(vm, kind, path)) {
     char *s = text != NULL ? json_dumps(text, JSON_COMPACT) : NULL;
     rb_TapeEvent e = {.kind = kind, .path = path, .text = s, .secret = secret,
                       .secretlen = n};

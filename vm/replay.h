@@ -20,6 +20,7 @@ typedef struct rb_Taped {
   int64_t seq;         /* of its outcome, or of the end of its wait; 0: none */
   double at;           /* seconds since 1970 */
   char *path, *verb, *summary;
+  char *target;        /* "school_erp.redis" */
   char fingerprint[65];
   int deed;            /* a remedy or a notice */
   int waited;          /* not an effect: a wait */

@@ -182,6 +182,8 @@ static void take (char **s, size_t *n, Event *e) {
 static void settext (rb_Taped *t, const Event *e) {
   free(t->verb);
   free(t->summary);
+  free(t->target);
+  t->target = copy(word(e, "target"));
   t->verb = copy(e->verb);
   t->summary = copy(word(e, "summary"));
   snprintf(t->fingerprint, sizeof t->fingerprint, "%s", word(e, "fingerprint"));
@@ -296,7 +298,7 @@ rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int again, rb_Problem
 void rb_replay_free (rb_Replay *r) {
   if (r == NULL) return;
   for (rb_Taped *e = r->list; e < r->list + r->n; e++) {
-    free(e->path); free(e->verb); free(e->summary);
+    free(e->path); free(e->verb); free(e->summary); free(e->target);
     if (e->value != NULL) sodium_memzero(e->value, e->nvalue);
     if (e->intent != NULL) sodium_memzero(e->intent, e->nintent);
     free(e->value); free(e->intent);

@@ -129,6 +129,7 @@ struct rb_Task {
   int calling;         /* 'call' is in use */
   double pause;        /* the seconds of a wait that a script sees, and where it */
   lua_KFunction pausek;  /* goes on */
+  const struct rb_Taped *undoing;  /* what it takes back, if it must find it as it was left */
   struct rb_Taped *taped;  /* what an earlier session's tape says of the call */
   rb_Task *tapenext;   /* among those who wait for it */
   rb_Assumes assumes;
@@ -167,6 +168,7 @@ typedef struct rb_VM {
   int closing;         /* the gate is shut: coroutines are being closed */
   int dryrun;
   int hushed;          /* below the gate: doctor, identity; nothing is recorded */
+  int mute;            /* an offline replay: nothing is recorded */
 
   rb_Config *config;
   rb_Target *target;
@@ -356,6 +358,9 @@ void rb_settype_named (lua_State *L, const char *name);
 void rb_gate_free (rb_VM *vm);
 /* The effect of the running call with its n arguments, live: "return ...". */
 int rb_gate_perform (lua_State *L, int n);
+int rb_gate_go (lua_State *L, int n);  /* the same, once an undo has looked */
+/* It fails with the error at the top; in a dry run it would be refused. */
+int rb_gate_failed (lua_State *L, int n);
 /* It was done in an earlier session (or a person said to go on without it); its
 ** result is at the top: "return ...". */
 int rb_gate_settled (lua_State *L, int skipped);
@@ -365,6 +370,10 @@ int rb_gate_settled (lua_State *L, int skipped);
 /* A deed of an earlier session that may or may not have happened: looks, else a
 ** person decides, and it is done, not done again, or begun anew: "return ...". */
 int rb_reconcile (lua_State *L, int n);
+/* Before the inverse of the task's 'undoing' is previewed, and after: is the world still
+** as that deed left it? fits: 0 and an error at the top. */
+int rb_undo_settle (lua_State *L, int n);
+int rb_undo_fits (lua_State *L);
 /* The task ends in the middle of an effect: says so on the tape. */
 void rb_call_abandon (rb_Task *t);
 

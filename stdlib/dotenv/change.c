@@ -415,6 +415,8 @@ static int preview (lua_State *L, Verb verb) {
   setguard(L, p);
   setshown(L, &c, p->path, new, newlen);
   setinverse(L, &c, new, newlen);
+  lua_pushlstring(L, new, newlen);
+  lua_setfield(L, -2, "afterimage");
   setwrites(L, p->path, new, newlen);
   return 1;
 }

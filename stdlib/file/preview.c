@@ -305,6 +305,7 @@ static void setafter (lua_State *L, const char *path, const Now *now, const char
     lua_setfield(L, -2, "diff");
   }
   lua_setfield(L, -2, "after");
+  setstring(L, "afterimage", image.s);
 }
 
 /* [-0, +0, v]  the rest of a plan (at the top) that makes 's' the content of p */
@@ -352,12 +353,12 @@ int rb_file_prewrite (lua_State *L) {
   return 1;
 }
 
-/* [-0, +0, m]  plan.image = {from =, to =} */
-static void setimages (lua_State *L, const char *from, const char *to) {
+/* [-0, +0, m]  plan[name] = {from =, to =} */
+static void setimages (lua_State *L, const char *name, const char *from, const char *to) {
   lua_createtable(L, 0, 2);
   setstring(L, "from", from);
   setstring(L, "to", to);
-  lua_setfield(L, -2, "image");
+  lua_setfield(L, -2, name);
 }
 
 int rb_file_precopy (lua_State *L) {
@@ -376,7 +377,7 @@ int rb_file_precopy (lua_State *L) {
               "system): remove it first", b->path);
   snprintf(summary, sizeof summary, "copy %s to %s", a->path, b->path);
   pushplan(L, summary);
-  setimages(L, from.image.s, to.image.s);
+  setimages(L, "image", from.image.s, to.image.s);
   if (to.there && from.s != NULL && to.s != NULL && from.n == to.n
       && memcmp(from.s, to.s, to.n) == 0)
     return nothing(L, "they have the same content");
@@ -411,7 +412,8 @@ int rb_file_premove (lua_State *L) {
   checkmove(L, a, &from, b, &to);
   snprintf(summary, sizeof summary, "move %s to %s", a->path, b->path);
   pushplan(L, summary);
-  setimages(L, from.image.s, to.image.s);
+  setimages(L, "image", from.image.s, to.image.s);
+  setimages(L, "afterimage", from.image.s, RB_ABSENT);
   setpair(L, "before", "value", a->path);
   setpair(L, "after", "value", b->path);
   setinverse(L, "move", 2, (const char *const[]){b->path, a->path});
@@ -440,6 +442,7 @@ int rb_file_preremove (lua_State *L) {
   if (!S_ISREG(now.mode) && !S_ISLNK(now.mode)) notafile(L, p->path, now.mode);
   checkfolder(L, p);
   setpair(L, "before", "value", now.image.s);
+  setstring(L, "afterimage", RB_ABSENT);
   setrestore(L, p->path, &now);
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "guarded");
@@ -474,6 +477,7 @@ int rb_file_prechmod (lua_State *L) {
   if ((now.mode & 07777) == mode) return nothing(L, "it has this mode already");
   setpair(L, "before", "value", old);
   setpair(L, "after", "value", new);
+  setstring(L, "afterimage", new);
   args[0] = p->path;
   args[1] = old;
   setinverse(L, "chmod", 2, args);

@@ -46,7 +46,7 @@ static int document (const char *name, rb_Format format, int terminal, rb_Buffer
   rb_Report r = {0};
   rb_Tape *t = rb_pick_tape(p);
   if (t == NULL) return p->exit;
-  if (rb_pick_run(t, name, id, p) == 0 && rb_recorded(t, id, &r, p) == 0)
+  if (rb_pick_run(t, name, NULL, id, p) == 0 && rb_recorded(t, id, &r, p) == 0)
     rb_show_document(&r, format, terminal, b);
   rb_report_close(&r);
   rb_tape_close(t);

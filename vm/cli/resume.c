@@ -56,47 +56,21 @@ const rb_Command rb_command_resume = {
   .options = options, .max = 1, .main = rb_cmd_resume
 };
 
-/* -- the run ------------------------------------------------------------------- */
-
 /* may this run go on? */
 static int check (const rb_Replay *r, rb_Problem *p) {
   const rb_TapeRun *run = &r->run;
-  if (run->mode != NULL && strcmp(run->mode, "dry-run") == 0)
-    return rb_problem(p, RB_USAGE, "usage", "run %s is a dry run: it changed nothing, and "
-                      "there is nothing to go on with", run->id);
+  if (run->mode != NULL && strcmp(run->mode, "undo") == 0)
+    return rb_problem(p, RB_USAGE, "usage", "run %s takes another one back: say 'runbook "
+                      "undo' again, it goes on with what is left", run->id);
   if (run->ended != 0 && run->status != NULL && strcmp(run->status, "done") == 0)
     return rb_problem(p, RB_USAGE, "usage", "run %s is done: there is nothing to go on "
                       "with", run->id);
-  if (r->how == NULL)
-    return rb_problem(p, RB_USAGE, "tape", "what run %s was asked for cannot be read (its "
-                      "key is gone, or another version wrote it)", run->id);
   return 0;
 }
 
-static rb_Replay *load (const char *name, rb_Problem *p) {
-  char id[RB_RUNID];
-  rb_Replay *r = NULL;
-  rb_Tape *t = rb_pick_tape(p);
-  if (t == NULL) return NULL;
-  if (rb_pick_run(t, name, id, p) == 0) r = rb_replay_load(t, id, 1, p);
-  rb_tape_close(t);
-  if (r == NULL || check(r, p) == 0) return r;
-  rb_replay_free(r);
-  return NULL;
-}
-
-/* -- what it was asked for --------------------------------------------------------- */
-
-static const char **listof (const rb_Replay *r, const char *key) {
-  json_t *list = json_object_get(r->how, key);
-  const char **words = calloc(json_array_size(list) + 1, sizeof *words);
-  for (size_t i = 0; words != NULL && i < json_array_size(list); i++)
-    words[i] = json_string_value(json_array_get(list, i));
-  return words;
-}
-
-static const char *textof (const rb_Replay *r, const char *key) {
-  return json_string_value(json_object_get(r->how, key));
+static int unfinished (const rb_TapeRun *run) {
+  return rb_again_isrun(run)
+         && (run->ended == 0 || run->status == NULL || strcmp(run->status, "done") != 0);
 }
 
 /* the edited script takes the place of the run's; what it requires is read anew */
@@ -109,28 +83,10 @@ static int edited (rb_Replay *r, const char *file, char path[PATH_MAX], rb_Probl
 
 static int goon (Options *o, rb_Replay *r, rb_Problem *p) {
   char path[PATH_MAX];
-  const char **words = listof(r, "words"), **cases = listof(r, "cases"),
-    **limits = listof(r, "limits");
-  int status = 0;
-  o->o.file = textof(r, "file");
-  if (o->with != NULL && (status = edited(r, o->with, path, p)) == 0) o->o.file = path;
-  o->o.words = words;
-  o->o.cases = cases;
-  o->o.limits = limits;
-  o->o.only = textof(r, "only");
-  o->o.from = textof(r, "from");
-  o->o.to = textof(r, "to");
-  o->o.no_notify = json_is_true(json_object_get(r->how, "no_notify"));
-  o->o.target = r->run.target;
-  o->o.resume = r;
   r->policy = o->indoubt != NULL ? o->indoubt : "ask";
-  if (words == NULL || cases == NULL || limits == NULL)
-    status = rb_problem(p, RB_USAGE, "memory", "not enough memory");
-  if (status == 0) status = rb_run(&o->o);
-  free(words);
-  free(cases);
-  free(limits);
-  return status;
+  if (check(r, p) != 0 || (o->with != NULL && edited(r, o->with, path, p) != 0))
+    return p->exit;
+  return rb_again_run(&o->o, r, o->with != NULL ? path : NULL, p);
 }
 
 int rb_cmd_resume (int argc, char **argv) {
@@ -145,7 +101,8 @@ int rb_cmd_resume (int argc, char **argv) {
   if (!known)
     rb_problem(&p, RB_USAGE, "usage", "--in-doubt takes ask, done, retry or skip, not "
                "'%s'", o.indoubt);
-  rb_Replay *r = p.exit == 0 ? load(a.n > 0 ? a.words[0] : NULL, &p) : NULL;
+  rb_Replay *r = known ? rb_again_load(a.n > 0 ? a.words[0] : NULL, 1, unfinished,
+                               &p) : NULL;
   if (r != NULL) status = goon(&o, r, &p);
   if (p.exit != 0) {
     rb_show_problem(&p, a.json);

@@ -68,7 +68,7 @@ static int verify (const char *name, Sum *s, rb_Problem *p) {
   static char id[RB_RUNID];
   rb_Tape *t = rb_pick_tape(p);
   if (t == NULL) return p->exit;
-  if (name == NULL || rb_pick_run(t, name, id, p) == 0) {
+  if (name == NULL || rb_pick_run(t, name, NULL, id, p) == 0) {
     s->run = id;
     if (rb_tape_verify(t, name != NULL ? id : NULL, p) == 0)
       rb_tape_runs(t, add, s, p);

@@ -98,7 +98,7 @@ int rb_approve (rb_Run *r, const char *const *roles, const char *what,
 
 int rb_confirm (rb_Run *r, rb_Problem *p) {
   char question[256];
-  if (r->vm->dryrun || r->production
+  if (r->vm->dryrun || r->vm->mute || r->production
       || strcmp(rb_target_kind(r->vm->target), "production") != 0) return 0;
   if (!r->o->yes) {
     snprintf(question, sizeof question, "Go on for real, on %s (production)?",

@@ -64,7 +64,8 @@ static void resumed (rb_Run *r) {
   rb_Report *rep = &r->report;
   snprintf(rep->run, sizeof rep->run, "%s", run->id);
   rep->startedms = run->started;
-  rep->resumed = 1;
+  rep->resumed = !r->vm->mute;
+  if (r->vm->mute) rep->mode = "replay";
   r->by = r->who;
   if (run->who != NULL) r->who = run->who;
 }
@@ -140,6 +141,7 @@ static void setnames (rb_Run *r) {
 static int enter (rb_Run *r) {
   rb_Problem *p = &r->report.error;
   char what[200];
+  if (r->vm->mute) return 0;
   char *lock = rb_words_render(r, &r->outline.lock);
   int status = lock != NULL ? rb_lock(r, lock, p) : 0;
   if (lock != NULL) r->report.lockscope = strdup("this machine only");
@@ -157,6 +159,7 @@ static void conclude (rb_Run *r) {
   if (r->vm->dryrun && r->stop == 0 && exit != RB_USAGE && exit != RB_LOCKED
       && (r->failed > 0 || r->refused > 0)) exit = RB_FAILED;
   if (exit == 0 && r->undecided > 0) exit = RB_DEFERRED;
+  if (r->vm->mute) exit = exit == RB_STALE || exit == RB_USAGE ? exit : RB_DONE;
   rep->exit = exit;
   rep->status = exit == RB_INDOUBT ? "in-doubt" : exit == RB_INTERRUPTED ?
                 "interrupted" : exit == RB_STOPPED ? "stopped"
@@ -191,7 +194,7 @@ static int lastwords (rb_VM *vm) {
 ** is one for the run. */
 static void showplan (rb_Run *r) {
   rb_RunOptions dry = *r->o;
-  if (r->vm->dryrun || r->o->yes || r->o->json || !rb_ask_terminal()
+  if (r->vm->dryrun || r->vm->replay != NULL || r->o->yes || r->o->json || !rb_ask_terminal()
       || strcmp(rb_target_kind(r->vm->target), "production") != 0) return;
   const char **words = rb_given_words(r);
   if (words == NULL) return;
@@ -219,7 +222,7 @@ static void execute (rb_Run *r) {
   rb_show_start(vm->show, rep);
   if (r->stop == 0) r->stop = enter(r);
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
-  if (r->stop == 0) rb_ahead_connect(r);
+  if (r->stop == 0 && !vm->mute) rb_ahead_connect(r);
   rb_steps_run(r);
   conclude(r);
   if (vm->dryrun) rb_taped_digest(r);
@@ -227,12 +230,20 @@ static void execute (rb_Run *r) {
   if (vm->replay != NULL && vm->replay->livefrom != NULL)
     rep->resumedfrom = strdup(vm->replay->livefrom);
   rb_taped_result(r);
-  if (rb_tape_end(vm->tape, rep->status, rep->exit, &p) != 0 && rep->exit == 0) {
+  if (!vm->mute && rb_tape_end(vm->tape, rep->status, rep->exit, &p) != 0 && rep->exit == 0) {
     rep->error = p;
     rep->exit = r->started ? RB_INDOUBT : RB_FAILED;
     rep->status = r->started ? "in-doubt" : "failed";
   }
   rb_show_finish(vm->show, rep);
+}
+
+static void takeback (rb_Run *r, rb_Problem *p) {
+  r->vm->burst = BURST;
+  r->vm->lastwords = lastwords;
+  rb_stop_open(r->vm);
+  setnames(r);
+  rb_undo(r, p);
 }
 
 /* lua_CFunction: all of it, protected, so that memory that runs out is an error */
@@ -242,7 +253,9 @@ static int pmain (lua_State *L) {
   lua_settop(L, 0);
   luaL_checkstack(L, 100, NULL);
   rb_words_open(L);
-  if (prepare(r, p) == 0) execute(r);
+  if (prepare(r, p) != 0) return 0;
+  if (r->o->undo) takeback(r, p);
+  else execute(r);
   return 0;
 }
 
@@ -277,7 +290,8 @@ int rb_run (const rb_RunOptions *o) {
   }
   r.vm = rb_vm(r.L);
   r.vm->run = &r;
-  r.vm->dryrun = o->dry_run;
+  r.vm->dryrun = o->dry_run && !o->undo;
+  r.vm->mute = o->resume != NULL && o->resume->offline;
   r.vm->replay = o->resume;
   if (o->resume != NULL) r.vm->files = json_object_get(o->resume->how, "files");
   r.vm->show = rb_show_open(&show);

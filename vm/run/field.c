@@ -78,6 +78,7 @@ static void readstop (const rb_FieldRun *f, rb_FieldEnd *end) {
   end->end = RB_STOPPEDEND;
   end->stop = f->stop;
   copywords(end->reason, sizeof end->reason, f->why, strlen(f->why));
+  if (f->stop == RB_DIVERGED) splitplace(end, end->reason);
   snprintf(end->kind, sizeof end->kind, "%s", stopkinds[f->stop]);
   snprintf(end->certainty, sizeof end->certainty, "%s",
            f->stop == RB_DOUBT ? "unknown" : "");
@@ -163,6 +164,7 @@ int rb_field_exit (const rb_Run *r, const rb_FieldEnd *end) {
   if (end->end == RB_STOPPEDEND && end->stop == RB_INTERRUPT) return RB_INTERRUPTED;
   if (end->end == RB_STOPPEDEND && end->stop == RB_PERSON) return RB_STOPPED;
   if (strcmp(end->kind, "drift") == 0) return RB_STALE;
+  if (end->end == RB_STOPPEDEND && end->stop == RB_TAPEEND) return RB_FAILED;
   return mistaken(end) && !r->started ? RB_USAGE : RB_FAILED;
 }
 

@@ -20,6 +20,7 @@ typedef struct rb_RunOptions {
   const char *config;
   char *id;                      /* room for the run's name (RB_RUNID), once it is on
                                  ** the tape; NULL: not wanted */
+  int undo, force;               /* take the run of 'resume' back */
   struct rb_Replay *resume;      /* an earlier session goes on; NULL: a new run */
 } rb_RunOptions;
 

@@ -97,6 +97,35 @@ static void freeeffects (rb_EffectRow *e) {
   }
 }
 
+void rb_report_again (rb_Run *r, const char *mode) {
+  rb_Report *rep = &r->report;
+  rb_ulid(rep->run);
+  rep->mode = mode;
+  rep->startedms = now();
+  rb_report_stamp(rep->startedms, rep->started, sizeof rep->started);
+  for (int i = 0; i < rep->nsteps; i++) {
+    rb_StepRow *s = &rep->steps[i];
+    freeeffects(s->effects);
+    free(s->reason);
+    s->effects = NULL;
+    s->last = NULL;
+    s->neffects = s->kept = s->ran = 0;
+    s->status = s->verify = s->field = NULL;
+    s->reason = NULL;
+  }
+  for (int i = 0; i < rep->nfindings; i++) {
+    free(rep->findings[i].name);
+    json_decref(rep->findings[i].value);
+  }
+  for (int i = 0; i < rep->ncases; i++) rep->cases[i].taken = -1;
+  rep->nfindings = 0;
+  rep->next = 1;
+  rep->resumed = 0;
+  rep->error = (rb_Problem){0};
+  r->failed = r->warned = r->refused = r->undecided = r->planned = r->started = 0;
+  r->stop = 0;
+}
+
 static void freerecorded (rb_Recorded *rec) {
   if (rec == NULL) return;
   free(rec->who); free(rec->host); free(rec->version);

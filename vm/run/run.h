@@ -105,6 +105,11 @@ int rb_approve (rb_Run *r, const char *const *roles, const char *what,
 int rb_confirm (rb_Run *r, rb_Problem *p);
 char *rb_join (const char *const *words);  /* "a, b"; NULL for none */
 
+/* -- undo.c ----------------------------------------------------------------------------- */
+
+/* The replay of the VM is of the run that is taken back. */
+int rb_undo (rb_Run *r, rb_Problem *p);
+
 /* -- lock.c ---------------------------------------------------------------------------- */
 
 /* 0 and the lock is held until the process ends, or RB_LOCKED and who holds it. */
@@ -140,6 +145,8 @@ void rb_ahead_connect (rb_Run *r);
 
 /* Opens the tape and makes the run durable on it. */
 int rb_taped_begin (rb_Run *r, rb_Problem *p);
+/* A run that takes that one back begins on the same tape. */
+int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p);
 /* What a report of the tape alone needs: a step begins and ends (its words for what
 ** cannot be taken back, or NULL), the run ends. */
 void rb_taped_step (rb_Run *r, const rb_StepRow *row);
@@ -151,6 +158,8 @@ void rb_taped_digest (rb_Run *r);
 /* -- report.c ---------------------------------------------------------------------------- */
 
 int rb_report_open (rb_Run *r, rb_Problem *p);
+/* The same steps, none of them run yet, under the name of a new run. */
+void rb_report_again (rb_Run *r, const char *mode);
 /* The remedies of a step that have no inverse of their own cannot be taken back. */
 void rb_report_irreversible (rb_StepRow *row, const char *why);
 /* [-0, +0, m]  A finding: the value at idx. */

@@ -88,14 +88,38 @@ static void tapestart (rb_Run *r) {
 static int goon (rb_Run *r, rb_Problem *p) {
   char host[64] = "";
   if (rb_tape_continue(r->vm->tape, r->report.run, p) != 0) return p->exit;
+  if (r->vm->mute) return 0;
   gethostname(host, sizeof host - 1);
   rb_record(r->vm, "resume", NULL, json_pack("{s:s,s:s,s:s,s:O}", "by", r->by, "host",
             host, "version", RB_VERSION, "again", r->o->resume->dropped));
   return rb_tape_commit(r->vm->tape, p);
 }
 
+/* a row of the tape for the run of the report */
+static int addrun (rb_Run *r, json_t *params, rb_Problem *p) {
+  char host[64] = "", *text = json_dumps(params, JSON_COMPACT);
+  gethostname(host, sizeof host - 1);
+  rb_TapeRun run = {.runbook = r->report.runbook, .target = r->report.target,
+                    .mode = r->report.mode, .who = r->by != NULL ? r->by : r->who,
+                    .host = host, .version = RB_VERSION, .params = text,
+                    .started = r->report.startedms};
+  snprintf(run.id, sizeof run.id, "%s", r->report.run);
+  int status = rb_tape_begin(r->vm->tape, &run, p);
+  free(text);
+  return status;
+}
+
+int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p) {
+  json_t *params = json_pack("{s:s}", "undo", of);
+  int status = addrun(r, params, p);
+  json_decref(params);
+  if (status != 0) return status;
+  tapestart(r);
+  return rb_tape_commit(r->vm->tape, p);
+}
+
 int rb_taped_begin (rb_Run *r, rb_Problem *p) {
-  char file[4096], host[64] = "";
+  char file[4096];
   rb_VM *vm = r->vm;
   if (!rb_tape_file(file, sizeof file))
     return rb_problem(p, RB_USAGE, "tape", "there is no place for the tape: set HOME "
@@ -103,19 +127,10 @@ int rb_taped_begin (rb_Run *r, rb_Problem *p) {
   vm->tape = rb_tape_open(file, p);
   if (vm->tape == NULL) return p->exit;
   if (r->o->resume != NULL) return goon(r, p);
-  gethostname(host, sizeof host - 1);
-  char *params = json_dumps(r->report.params, JSON_COMPACT);
-  rb_TapeRun run = {.runbook = r->report.runbook, .target = r->report.target,
-                    .mode = r->report.mode, .who = r->who, .host = host,
-                    .version = RB_VERSION, .params = params,
-                    .started = r->report.startedms};
-  snprintf(run.id, sizeof run.id, "%s", r->report.run);
-  int status = rb_tape_begin(vm->tape, &run, p);
-  free(params);
-  if (status != 0) return p->exit;
+  if (addrun(r, r->report.params, p) != 0) return p->exit;
   tapestart(r);
   if (rb_tape_commit(vm->tape, p) != 0) return p->exit;
-  if (r->o->id != NULL) snprintf(r->o->id, RB_RUNID, "%s", run.id);
+  if (r->o->id != NULL) snprintf(r->o->id, RB_RUNID, "%s", r->report.run);
   return 0;
 }
 

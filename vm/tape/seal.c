@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -94,6 +95,17 @@ int rb_seal_sync (rb_Tape *t, rb_Problem *p) {
   close(t->keyfd);
   t->keyfd = -1;
   return 0;
+}
+
+/* A lock dies with its holder, so a run that was killed is free at once. */
+int rb_seal_claim (rb_Tape *t, rb_Problem *p) {
+  char path[PATH_MAX];
+  t->claim = keypath(t, t->run, path) ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+  if (t->claim < 0 || flock(t->claim, LOCK_EX | LOCK_NB) == 0) return 0;
+  close(t->claim);
+  t->claim = -1;
+  return rb_problem(p, RB_LOCKED, "lock", "run %s is still under way in another process",
+                    t->run);
 }
 
 void rb_seal_shred (rb_Tape *t, const char *run) {

@@ -79,6 +79,7 @@ struct rb_Tape {
   int64_t started;
   int isnew;             /* its row is not written yet */
   int keyfd;             /* its key is not durable yet; else -1 */
+  int claim;             /* its key, locked as long as a session of it lives; or -1 */
   Keys keys;
   unsigned char head[HASH];
   int64_t chained;       /* the event that it is the hash of */
@@ -118,6 +119,9 @@ void rb_chain_end (char *text, size_t size, const char *status, int exit);
 /* seal.c: keys/RUN beside the tape */
 int rb_seal_create (rb_Tape *t, rb_Problem *p);  /* t->run, keys, keyfd */
 int rb_seal_sync (rb_Tape *t, rb_Problem *p);    /* makes the key durable */
+/* Says that this process is the run's session, until it ends: 0, or RB_LOCKED where
+** another one is. */
+int rb_seal_claim (rb_Tape *t, rb_Problem *p);
 void rb_seal_shred (rb_Tape *t, const char *run);
 /* 1; 0: the key is gone or not a key of ours. */
 int rb_seal_load (rb_Tape *t, const char *run, Keys *keys);

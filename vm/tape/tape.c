@@ -109,7 +109,8 @@ static void forget (rb_Tape *t) {
   sodium_memzero(&t->keys, sizeof t->keys);
   t->run[0] = '\0';
   if (t->keyfd >= 0) close(t->keyfd);
-  t->keyfd = -1;
+  if (t->claim >= 0) close(t->claim);
+  t->keyfd = t->claim = -1;
   t->isnew = 0;
   t->seq = t->chained = t->ended = 0;
   t->exit = 0;
@@ -126,7 +127,10 @@ static int begin (rb_Tape *t, const rb_TapeRun *run, rb_Problem *p) {
       forget(t);
       return rb_tape_nomemory(p);
     }
-  if (rb_seal_create(t, p) != 0) { forget(t); return p->exit; }
+  if (rb_seal_create(t, p) != 0 || rb_seal_claim(t, p) != 0) {
+    forget(t);
+    return p->exit;
+  }
   rb_chain_start(t->head, t->run, text, t->started);
   t->isnew = 1;
   return 0;
@@ -163,7 +167,7 @@ static int resume (rb_Tape *t, const char *run, rb_Problem *p) {
                       "folder 'keys' beside %.400s), so what it did cannot be "
                       "read again", run, t->file);
   snprintf(t->run, sizeof t->run, "%s", run);
-  return 0;
+  return rb_seal_claim(t, p);
 }
 
 int rb_tape_continue (rb_Tape *t, const char *run, rb_Problem *p) {

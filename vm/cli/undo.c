@@ -1,0 +1,74 @@
+/*
+** undo.c - `runbook undo`: takes back what a run did, the last of it first
+*/
+
+#include <string.h>
+
+#include "vm/cli/cli.h"
+#include "vm/replay.h"
+#include "vm/run/options.h"
+#include "vm/show/show.h"
+
+#define at(field) offsetof(rb_RunOptions, field)
+
+static const rb_Option options[] = {
+  {"dry-run", 'n', RB_SWITCH, NULL, "show what it would take back, and change nothing",
+   at(dry_run)},
+  {"force", 0, RB_SWITCH, NULL, "even where somebody has changed it since", at(force)},
+  {"yes", 'y', RB_SWITCH, NULL, "confirm on production", at(yes)},
+  {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
+   at(json)},
+  {"no-color", 0, RB_SWITCH, NULL, "no colour (also: NO_COLOR)", at(nocolor)},
+  {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)", at(config)},
+  {NULL, 0, RB_SWITCH, NULL, NULL, 0}
+};
+
+static const char about[] =
+  "RUN is a run's name, or an ending of it that no other run has (runbook history\n"
+  "lists them); without one it is your last real run.\n"
+  "\n"
+  "Each change that the run made is taken back by its own inverse, from what the tape\n"
+  "keeps of the state before it; a step's `undo` takes back what has none. What was\n"
+  "changed by somebody else since is left alone (exit 4), unless --force. What cannot\n"
+  "be taken back is named. An undo is a run of its own, on the tape; saying it again\n"
+  "goes on with what is left.";
+
+const rb_Command rb_command_undo = {
+  .name = "undo", .takes = "[RUN]",
+  .summary = "take back what a run changed, the last of it first",
+  .about = about,
+  .example = "runbook undo --dry-run\nrunbook undo 0A822503",
+  .options = options, .max = 1, .main = rb_cmd_undo
+};
+
+static int check (const rb_Replay *r, rb_Problem *p) {
+  if (r->run.mode != NULL && strcmp(r->run.mode, "undo") == 0)
+    return rb_problem(p, RB_USAGE, "usage", "run %s is an undo: to do it again, run the "
+                      "runbook again", r->run.id);
+  if (r->indoubt > 0)
+    return rb_problem(p, RB_INDOUBT, "in-doubt", "run %s left a change in doubt: resume it "
+                      "first (runbook resume %s), it will be looked at", r->run.id,
+                      r->run.id + 18);
+  return 0;
+}
+
+int rb_cmd_undo (int argc, char **argv) {
+  rb_RunOptions o = {0};
+  rb_Arguments a;
+  rb_Problem p = {0};
+  int status = rb_options_read(&rb_command_undo, argc, argv, &o, &a);
+  if (status != 0) return status;
+  rb_Replay *r = rb_again_load(a.n > 0 ? a.words[0] : NULL, 0, rb_again_isrun,
+                               &p);
+  if (r != NULL && check(r, &p) == 0) {
+    r->offline = o.undo = 1;
+    status = rb_again_run(&o, r, NULL, &p);
+  }
+  if (p.exit != 0) {
+    rb_show_problem(&p, a.json);
+    status = p.exit;
+  }
+  rb_replay_free(r);
+  rb_options_free(&a);
+  return status;
+}

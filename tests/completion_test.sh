@@ -30,7 +30,7 @@ touch "a file.lua" answers.json
 
 # -- what is asked -----------------------------------------------------------------------
 values() { runbook __complete "$@" | cut -f1 | sort | xargs; }
-is "commands" "$(values r)" "report resume run"
+is "commands" "$(values r)" "replay report resume run"
 is "a command of ours alone" "$(values '' | grep -c __complete)" 0
 is "runbooks, the broken one, too" "$(values run '')" "broken measure mend_it"
 has "a runbook's title" "$(runbook __complete run mend)" "Mend: the 'thing'"
@@ -75,7 +75,7 @@ inbash() {  # WORDS as readline splits them: what bash would offer
     compopt() { :; }
     _runbook runbook; printf "%s\n" "${COMPREPLY[@]}"' _ "$@" | sort | xargs
 }
-is "bash: commands" "$(inbash runbook rep)" "report"
+is "bash: commands" "$(inbash runbook repo)" "report"
 is "bash: runbooks" "$(inbash runbook run me)" "measure mend_it"
 is "bash: parameters" "$(inbash runbook run mend_it te)" "tenant="
 is "bash: after =, what follows it" "$(inbash runbook run mend_it how = '')" "fast slow"
@@ -140,7 +140,7 @@ if command -v zsh >/dev/null; then
   has "zsh: one candidate is written" "$(inzsh $'runbook run mend\t')" "mend_it"
   out=$(inzsh $'runbook run mend_it --case \t')
   has "zsh: cases and what they are" "$out" "The second"
-  out=$(inzsh $'runbook rep\t')
+  out=$(inzsh $'runbook repo\t')
   has "zsh: a command" "$out" "report"
   has "zsh: choices" "$(inzsh $'runbook run mend_it how=\t')" "slow"
 else skip "zsh" "not here"; fi
@@ -149,7 +149,7 @@ else skip "zsh" "not here"; fi
 if command -v fish >/dev/null; then
   infish() { HOME=$tmp XDG_CONFIG_HOME=$tmp/fish fish --no-config -c 'runbook completion fish | source
     complete -C $argv[1]' -- "$1"; }
-  is "fish: commands" "$(infish 'runbook rep' | cut -f1 | xargs)" "report"
+  is "fish: commands" "$(infish 'runbook repo' | cut -f1 | xargs)" "report"
   has "fish: runbooks with their titles" "$(infish 'runbook run mend')" $'mend_it\tMend: the '
   is "fish: cases" "$(infish 'runbook run mend_it --case ' | cut -f1 | xargs)" "first second"
   is "fish: choices" "$(infish 'runbook run mend_it how=' | cut -f1 | xargs)" "how=fast how=slow"

@@ -245,6 +245,14 @@ ok "variant bad-release" "$sandbox" variant bad-release "$a"
 has "... lacks its migration" "$(get /health/golive/alerts; echo "$body")" MIGRATION_MISSING
 is "... is not ready" "$(status_of /health/ready)" 503
 is "... is another version" "$(field /health version)" 1.5.0
+ok "variant stale-cache" "$sandbox" variant stale-cache "$a"
+has "... shows what is no more" "$(get /t/greenwood_high/dashboard; echo "$body")" '"cached":true,"numbers":{"students":584'
+ok "variant lost-tables" "$sandbox" variant lost-tables "$a"
+is "... one school is gone" "$(status_of /health/golive/tenant/riverside) $(status_of /health/golive/tenant/st-marys)" "404 200"
+ok "variant redis-down" "$sandbox" variant redis-down "$a"
+has "... is an alert" "$(get /health/golive/alerts; echo "$body")" REDIS_DISCONNECT
+ok "variant crashed" "$sandbox" variant crashed "$a"
+is "... nobody answers" "$(status_of /health 2> /dev/null)" ""
 ok "variant healthy" "$sandbox" variant healthy "$a"
 is "... is GREEN" "$(field /health/golive overallHealth)" GREEN
 is "... is the version before" "$(field /health version)" 1.4.11

@@ -22,6 +22,7 @@ return {
   -- pg: one schema per school --------------------------------------------------
 
   sessions       = "user_sessions",    -- id, user_id, is_active, revoked_at, revoke_reason
+  students       = "students",         -- id, active
   users          = "users",            -- id, email, role_id, active
   roles          = "roles",            -- id, name
   jobs           = "jobs",             -- id, queue, payload, status, attempts, error
@@ -75,6 +76,7 @@ return {
   slow_page_after           = "3s",        -- P2
   slow_report_after         = "30s",       -- P2
   attendance_failing_percent = 10,         -- of teachers; more: P1
+  most_keys                 = 100000,      -- that one look through Redis takes
   pilot_schools             = { 1, 2 },    -- the pilot is for this many
   pilot_users               = { 2000, 4000 },
   largest_tables            = 10,

@@ -1,5 +1,6 @@
 /*
-** journal.c - the application's log: JSON lines, each written at once
+** journal.c - the application's log: JSON lines, each written at once; warnings
+** go to standard error, too, where whoever keeps the process finds them
 */
 
 #define _POSIX_C_SOURCE 200809L
@@ -44,6 +45,8 @@ void erp_journal (const char *level, const char *event, json_t *fields) {
     size_t n = strlen(text);
     text[n] = '\n';            /* in place of the NUL: one write, whole lines */
     if (write(fd, text, n + 1) < 0) perror("school-erp-server: log");
+    if (fd != STDERR_FILENO && strcmp(level, "info") != 0
+        && write(STDERR_FILENO, text, n + 1) < 0) perror("school-erp-server: log");
   }
   free(text);
   json_decref(line);

@@ -116,6 +116,12 @@ app_again () {                  # pm2 starts again what ends by itself
   app_start
 }
 
+app_crash () {                  # it has ended, and nobody has started it again
+  local pid
+  if [ -n "$SANDBOX_PM2" ]; then pm2_run stop school-erp-server; return; fi
+  pid=$(app_pid) && kill -KILL "$pid" && gone "$pid" 2
+}
+
 app_stop () {
   local pid daemon
   pid=$(app_pid)

@@ -11,7 +11,7 @@ config_write () {
     service="{ url = \"process:school-erp-server\", pidfile = $(q "$SANDBOX_PIDFILE"),
                     start = { $(q "$server"), \"--env\", $(q "$SANDBOX_DOTENV"),
                               \"--pidfile\", $(q "$SANDBOX_PIDFILE") },
-                    cwd = $(q "$SANDBOX_APP") }"
+                    cwd = $(q "$SANDBOX_APP"), log = $(q "$dir/log/server.err") }"
   fi
   rm -f "$file.new"
   (umask 077; cat > "$file.new") <<END
@@ -21,6 +21,7 @@ return {
   target   = "local",
   runbooks = { $(q "$top/runbooks") },
   roles    = {
+    ["on-call"]         = { $who },
     ["senior-engineer"] = { $who },
     ["tech-lead"]       = { $who },
     cto                 = { $who },

@@ -128,7 +128,8 @@ static void drop (rb_Replay *r, Event *e) {
 static void dropfield (rb_Replay *r, Events *all, int from, const char *field) {
   for (Event *e = all->list + from; e < all->list + all->n; e++)
     if (effect(e, field) && !e->dropped && e->seq > anchor(all, from, e)) drop(r, e);
-    else if ((is(e, "note") || is(e, "finding") || is(e, "evidence"))
+    else if ((is(e, "note") || is(e, "finding") || is(e, "evidence")
+              || is(e, "failures"))
              && inside(e->path, field)) drop(r, e);
 }
 
@@ -221,7 +222,7 @@ static void addspoken (rb_Replay *r, const Event *e) {
 
 static void addevent (rb_Replay *r, Event *e) {
   static const char *const said[] = {
-    "note", "finding", "evidence", "step", "stepped", "answer", "approval", NULL
+    "note", "finding", "evidence", "failures", "step", "stepped", "answer", "approval", NULL
   };
   char key[400];
   if (is(e, "outcome") || is(e, "intent") || is(e, "waited") || is(e, "within")) {

@@ -255,6 +255,8 @@ static void begin (Reading *r, const json_t *o) {
   if (id != NULL || row == NULL) return;
   r->step = row;
   row->ran = 1;
+  json_decref(row->failures);  /* of an earlier session */
+  row->failures = NULL;
   retext(&row->title, o, "title");
   retext(&row->manual, o, "manual");
 }
@@ -313,15 +315,6 @@ static void result (Reading *r, const json_t *o) {
 
 /* -- what was said ----------------------------------------------------------------- */
 
-static void finding (rb_Report *rep, const json_t *o) {
-  rb_Finding *list = realloc(rep->findings, ((size_t)rep->nfindings + 1)
-                             * sizeof *list);
-  if (list == NULL) return;
-  rep->findings = list;
-  list[rep->nfindings++] = (rb_Finding){copy(o, "name"), valueof(o, "value"),
-                                        word(o, "status")};
-}
-
 /* {at, step, ...what the event says} */
 static void said (const Reading *r, json_t *list, const rb_TapeEvent *e, json_t *o) {
   char at[40];
@@ -343,6 +336,14 @@ static void resume (Reading *r, const rb_TapeEvent *e, json_t *o) {
   r->rep->recorded->whole = 0;
 }
 
+/* of a run:each */
+static void failures (const Reading *r, const rb_TapeEvent *e, json_t *o) {
+  rb_StepRow *step = within(r, e->path);
+  if (step == NULL) return;
+  if (step->failures == NULL) step->failures = json_array();
+  json_array_append(step->failures, o);
+}
+
 static int event (void *ud, const rb_TapeRow *row) {
   Reading *r = ud;
   const rb_TapeEvent *e = &row->event;
@@ -354,9 +355,12 @@ static int event (void *ud, const rb_TapeRow *row) {
   else if (strcmp(e->kind, "stepped") == 0) ended(r->rep, o);
   else if (strcmp(e->kind, "intent") == 0) intent(r, e, o);
   else if (strcmp(e->kind, "outcome") == 0) outcome(r, e, o);
-  else if (strcmp(e->kind, "finding") == 0) finding(r->rep, o);
+  else if (strcmp(e->kind, "finding") == 0) 
+    rb_report_addfinding(r->rep, e->path, copy(o, "name"), valueof(o, "value"),
+                         word(o, "status"));
   else if (strcmp(e->kind, "note") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "evidence") == 0) said(r, rec->evidence, e, o);
+  else if (strcmp(e->kind, "failures") == 0) failures(r, e, o);
   else if (strcmp(e->kind, "approval") == 0) said(r, rec->approvals, e, o);
   else if (strcmp(e->kind, "answer") == 0) {
     json_object_set_new(o, "id", json_string(e->path != NULL ? e->path : ""));

@@ -2,6 +2,7 @@
 ** report.c - the report of a run: made from the outline, filled as it goes
 */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,7 @@ void rb_report_close (rb_Report *rep) {
     freeeffects(s->effects);
     free(s->id); free(s->title); free(s->incase); free(s->reason);
     free(s->manual); free(s->approve);
+    json_decref(s->failures);
   }
   for (int i = 0; rep->cases != NULL && i < rep->ncases; i++) {
     free(rep->cases[i].id); free(rep->cases[i].title);
@@ -150,6 +152,7 @@ void rb_report_close (rb_Report *rep) {
   }
   for (int i = 0; i < rep->nfindings; i++) {
     free(rep->findings[i].name);
+    free(rep->findings[i].path);
     json_decref(rep->findings[i].value);
   }
   free(rep->steps); free(rep->cases); free(rep->findings);
@@ -163,14 +166,45 @@ void rb_report_close (rb_Report *rep) {
   *rep = (rb_Report){0};
 }
 
-void rb_report_finding (rb_Run *r, lua_State *L, const char *name, int idx,
-                        const char *status) {
-  rb_Report *rep = &r->report;
+/* the number that the digits around s[k] are, where they are the place in a
+** run:each ("step/probe/2[17]"); -1: they are not */
+static long long placeat (const char *s, size_t k) {
+  while (k > 0 && isdigit((unsigned char)s[k - 1])) k--;
+  if (k == 0 || s[k - 1] != '[' || !isdigit((unsigned char)s[k])) return -1;
+  return atoll(s + k);
+}
+
+/* Are both of branches of one run:each, and is a's later in its list? */
+static int later (const char *a, const char *b) {
+  size_t k = 0;
+  while (a[k] != '\0' && a[k] == b[k]) k++;
+  long long x = placeat(a, k), y = placeat(b, k);
+  return x >= 0 && y >= 0 && x > y;
+}
+
+int rb_report_addfinding (rb_Report *rep, const char *path, char *name, json_t *value,
+                          const char *status) {
   rb_Finding *list = realloc(rep->findings, ((size_t)rep->nfindings + 1)
                              * sizeof *list);
-  if (list == NULL) { luaL_error(L, "not enough memory"); return; }
+  if (list == NULL) {
+    free(name);
+    json_decref(value);
+    return 0;
+  }
   rep->findings = list;
-  list[rep->nfindings++] = (rb_Finding){copy(name), rb_tojson(L, idx), status};
-  rb_record(r->vm, "finding", rb_taskof(L)->path, json_pack("{s:o,s:o,s:s?}",
+  int at = rep->nfindings++;
+  for (; path != NULL && at > 0 && list[at - 1].path != NULL
+         && later(list[at - 1].path, path); at--)
+    list[at] = list[at - 1];
+  list[at] = (rb_Finding){name, value, status, path != NULL ? strdup(path) : NULL};
+  return 1;
+}
+
+void rb_report_finding (rb_Run *r, lua_State *L, const char *name, int idx,
+                        const char *status) {
+  const char *path = rb_taskof(L)->path;
+  if (!rb_report_addfinding(&r->report, path, copy(name), rb_tojson(L, idx), status))
+    luaL_error(L, "not enough memory");
+  rb_record(r->vm, "finding", path, json_pack("{s:o,s:o,s:s?}",
             "name", rb_jsontext(name, strlen(name)), "value", rb_tojson(L, idx), "status", status));
 }

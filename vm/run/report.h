@@ -49,6 +49,7 @@ typedef struct rb_StepRow {
   int neffects;          /* all; only the first RB_KEEP are kept as rows, with
                          ** every remedy and notice */
   int kept;
+  json_t *failures;      /* of each run:each that failed: {of, failed, targets}; NULL */
   int ran;               /* it was begun */
   const char *field;     /* the one that failed or stopped it; NULL: none did */
 } rb_StepRow;
@@ -59,6 +60,7 @@ typedef struct rb_Finding {
   char *name;
   json_t *value;
   const char *status;    /* "ok", "warn", "bad", or NULL */
+  char *path;            /* of the task that found it, or NULL */
 } rb_Finding;
 
 typedef struct rb_CaseRow {
@@ -110,6 +112,10 @@ typedef struct rb_Report {
 } rb_Report;
 
 void rb_report_close (rb_Report *r);
+/* A finding more (name and value are taken). Those of a run:each stand in the order of
+** its list, whoever was first. 0: no memory. */
+int rb_report_addfinding (rb_Report *r, const char *path, char *name, json_t *value,
+                          const char *status);
 /* Milliseconds since 1970 as ISO 8601 in UTC; "" for 0. */
 void rb_report_stamp (int64_t ms, char *out, size_t size);
 

@@ -118,6 +118,7 @@ static json_t *step (const rb_Report *r, const rb_StepRow *st) {
   SET("reason", text(st->reason));
   SET("duration_ms", milliseconds(st->ms));
   SET("effects", effects(r, st));
+  if (st->failures != NULL) SET("failures", json_incref(st->failures));
   if (ok) return o;
   json_decref(o);
   return NULL;

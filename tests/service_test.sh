@@ -54,6 +54,7 @@ promises process
 remedy 'run:finding("outlives", s:restart().pid)'
 is "it outlives us" "$(healthy)" "$(finding outlives)"
 is "and is nobody's group but its own" "$(ps -o sid= -p "$(healthy)" | tr -d ' ')" "$(healthy)"
+sed -i 's|, log = "[^"]*/log/server.err" }| }|' runbook.config.lua
 probe 's:logs(5)'
 has "without a log it says which setting" "$(message)" '`log` of the service'
 cp "$tmp/runbook.config.lua" "$tmp/config.saved"

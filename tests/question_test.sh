@@ -80,4 +80,4 @@ t 'return runbook { title = "t", step "A" { remedy = function () exec.run { "sle
 talk 'A ...' .5 '\x03' 'stopping after' .1 '\x03' -- "$runbook" run "$tmp/t.lua"
 is "Ctrl-C twice in the middle of a deed: in doubt" "$rc" 6
 has "it says which deed" "$out" "exec.run    run sleep 20"
-has "and what to type" "$out" "with --from a --dry-run"
+has "and what to type" "$out" "looks at it, asks where it cannot tell,"

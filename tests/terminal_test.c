@@ -71,8 +71,9 @@ static void test_failed (void **state) {
      "  certainty  Nothing was changed by it.\n"
      "  so far     1 change was made, and not taken back.\n"
      "  not done   3 Are the others unaffected?\n"
-     "  next       the same command with --from revoke-its-active-sessions goes on "
-     "there, once the cause is mended\n");
+     "  next       runbook resume 7N2C4EFG  goes on there, once the cause is mended\n"
+     "  or         runbook undo 7N2C4EFG  takes back what was done (-n shows it "
+     "first)\n");
 }
 
 /* the widest line, in columns; without colour */
@@ -188,7 +189,7 @@ static void test_doubt (void **state) {
   show(&m, (Looks){80, 0, 0});
   has("In doubt at step 2");
   has("It may or may not have happened: look before you repeat it.");
-  has("--dry-run\n             shows how it is now");
+  has("  next       runbook resume 7N2C4EFG  looks at it, asks where it cannot tell,");
   hasnot("Nothing was changed");
 }
 
@@ -208,10 +209,10 @@ static void test_stopped (void **state) {
   show(&m, (Looks){80, 0, 0});
   has("\nStopped\n  approval   Tenant isolation needs your approval\n"
       "  so far     Nothing was changed.\n"
-      "  next       the same command begins anew\n");
+      "  next       runbook resume 7N2C4EFG  goes on there\n");
 }
 
-/* what is typed next takes the same case, though the world has changed */
+/* what is typed next names the run, whatever case it took */
 static void test_samecase (void **state) {
   Made m;
   (void)state;
@@ -225,8 +226,7 @@ static void test_samecase (void **state) {
   strcpy(m.r.run, "01JD8Z3V5MTRKQX0YB7N2C4EFG");
   rb_problem(&m.r.error, 1, "io", "the server is gone");
   show(&m, (Looks){0, 0, 0});
-  has("  next       the same command with --case isolate --from "
-      "revoke-its-active-sessions goes on there, once the cause is mended\n");
+  has("  next       runbook resume 7N2C4EFG  goes on there, once the cause is mended\n");
 }
 
 /* what a person has done, and what a person has ended */

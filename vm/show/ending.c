@@ -254,36 +254,34 @@ static void notreached (rb_Show *s, const rb_Report *r) {
   rb_style_line(s);
 }
 
-/* What was done may make another case true: the one that was taken is named. */
-static void addcases (rb_Show *s, const rb_Report *r) {
-  for (int i = 0; i < r->ncases; i++)
-    if (r->cases[i].taken == 1)
-      rb_style_addf(&s->text, BOLD, " --case %s", r->cases[i].id);
+/* "runbook resume 82558R6C" and what that does */
+static void command (rb_Show *s, const rb_Report *r, const char *label,
+                     const char *verb, const char *what) {
+  size_t n = strlen(r->run);
+  rb_style_addf(&s->lead, DIM, "  %-10s ", label);
+  rb_style_addf(&s->text, BOLD, "runbook %s %s", verb,
+                r->run + (n > SHORTID ? n - SHORTID : 0));
+  rb_style_addf(&s->text, DIM, "  %s", what);
+  rb_style_line(s);
 }
 
 /* what to type next; a usage error has said it in its message */
-static void whatnext (rb_Show *s, const rb_Report *r) {
+static void whatnext (rb_Show *s, const rb_Report *r, const Totals *t) {
   const char *what = "goes on there, once the cause is mended";
   if (r->run[0] == '\0' || r->exit == RB_USAGE || r->exit == RB_LOCKED
-      || r->recorded != NULL) return;
-  rb_style_addf(&s->lead, DIM, "  %-10s ", "next");
-  rb_style_add(&s->text, PLAIN, "the same command");
-  if (r->errorstep != NULL) {
-    rb_style_add(&s->text, PLAIN, " with");
-    addcases(s, r);
-    rb_style_addf(&s->text, BOLD, " --from %s", r->errorstep);
+      || r->recorded != NULL || rb_same(r->mode, "replay")) return;
+  if (rb_same(r->mode, "undo")) {
+    rb_style_row(s, "next", PLAIN, "the same command goes on with what is left");
+    return;
   }
-  if (r->exit == RB_INDOUBT) {
-    rb_style_add(&s->text, BOLD, " --dry-run");
-    what = "shows how it is now";
-  }
-  else if (r->errorstep == NULL) what = "begins anew";
+  if (r->exit == RB_INDOUBT) what = "looks at it, asks where it cannot tell, and goes on";
   else if (rb_same(r->error.kind, "manual"))
     what = "goes on there, once it is done: say so on a terminal or with --answers";
   else if (r->exit == RB_STOPPED || r->exit == RB_INTERRUPTED)
     what = "goes on there";
-  rb_style_addf(&s->text, DIM, " %s", what);
-  rb_style_line(s);
+  command(s, r, "next", "resume", what);
+  if (t->changes > 0 && r->exit != RB_INDOUBT)
+    command(s, r, "or", "undo", "takes back what was done (-n shows it first)");
 }
 
 static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
@@ -295,7 +293,7 @@ static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
   if (isdry(r)) return;
   certainty(s, r, t, at);
   notreached(s, r);
-  whatnext(s, r);
+  whatnext(s, r, t);
 }
 
 void rb_terminal_end (rb_Show *s, const rb_Report *r) {

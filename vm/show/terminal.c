@@ -17,6 +17,7 @@ static const char *modewords (const rb_Report *r) {
     {"run", "run"}, {"dry-run", "dry run"}, {"apply", "apply"},
     {"undo", "undo"}, {"replay", "replay"}, {"drill", "drill"}, {"repl", "repl"}
   };
+  if (r->resumed) return "run, resumed";
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (rb_same(r->mode, all[i].mode)) return all[i].words;
   return "run";

@@ -192,10 +192,13 @@ static void tapeundone (Undo *u, const rb_Taped *e) {
 }
 
 /* what has no way back is said, and stays */
-static void leave (Undo *u, rb_StepRow *row, const char *what) {
+static void leave (Undo *u, const rb_Step *s, rb_StepRow *row, const char *what) {
   rb_Buffer b = {0};
+  char *why = rb_words_render(u->r, &s->irreversible);
   if (row->reason != NULL) rb_buffer_printf(&b, "%s; ", row->reason);
   rb_buffer_printf(&b, "stays: %s", what != NULL ? what : "");
+  if (why != NULL) rb_buffer_printf(&b, " (%s)", why);
+  free(why);
   free(row->reason);
   row->reason = b.s;
   u->left++;
@@ -243,7 +246,7 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
     const rb_Taped *e = u->deeds[i];
     if (!ofstep(e, s->id)) continue;
     if (hasinverse(r->L, e)) did = fine = automatic(u, row, e, ++k);
-    else if (s->fn[RB_UNDO] == RB_NOREF) leave(u, row, e->summary);
+    else if (s->fn[RB_UNDO] == RB_NOREF) leave(u, s, row, e->summary);
     else if (!own) own = did = fine = byhand(u, s, row, ++k);
   }
   row->ms = (rb_now() - before) * 1000;

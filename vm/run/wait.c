@@ -27,10 +27,29 @@ static double durationof (lua_State *L, int idx, const char *name,
   double seconds = 0;
   lua_getfield(L, idx, name);
   if (lua_isnil(L, -1)) lua_pushstring(L, missing);
-  if (lua_type(L, -1) != LUA_TSTRING || !rb_duration(lua_tostring(L, -1), &seconds))
+  if (lua_type(L, -1) != LUA_TSTRING || !rb_duration(lua_tostring(L, -1), &seconds)
+      || seconds <= 0)
     luaL_error(L, "%s is a duration such as \"5s\" or \"2m\", not %s", name,
                rb_tolstring(L, -1, NULL));
   return seconds;
+}
+
+static void checkoptions (lua_State *L) {
+  lua_pushnil(L);
+  while (lua_next(L, OPTS) != 0) {
+    lua_pop(L, 1);
+    const char *name = rb_tolstring(L, -1, NULL);
+    if (strcmp(name, "every") != 0 && strcmp(name, "within") != 0)
+      luaL_error(L, "a wait has no option '%s': it takes every and within", name);
+    lua_pop(L, 1);
+  }
+}
+
+/* Seconds until the next look, the last of which is at the very end; 0: that was it. */
+static double pace (lua_State *L, const Wait *w) {
+  double left = w->within - (rb_time(L) - w->started);
+  if (left < 0.001) return 0;
+  return left < w->every ? left : w->every;
 }
 
 static int missed (lua_State *L, Wait *w) {
@@ -52,8 +71,8 @@ static int notyet (lua_State *L, Wait *w) {
     return rb_fail(L, "hold", RB_NOTDONE, "%s did not hold: false after %.0f s%s%s",
                    what, rb_time(L) - w->started, w->last[0] != '\0' ? "; " : "",
                    w->last);
-  if (rb_time(L) - w->started + w->every > w->within) return missed(L, w);
-  return rb_pause(L, w->every, 0, again);
+  double next = pace(L, w);
+  return next > 0 ? rb_pause(L, next, 0, again) : missed(L, w);
 }
 
 /* A failing probe is an answer: it is not so yet. A mistake stays one. */
@@ -72,9 +91,10 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   if (!lua_toboolean(L, -1)) return notyet(L, w);
   if (w->hold && t->vm->dryrun) t->vm->waited += w->within;
   if (!w->hold || t->vm->dryrun) return 1;
-  if (rb_time(L) - w->started + w->every > w->within) return 1;
+  double next = pace(L, w);
+  if (next <= 0) return 1;
   lua_pop(L, 1);
-  return rb_pause(L, w->every, 0, again);
+  return rb_pause(L, next, 0, again);
 }
 
 static int again (lua_State *L, int status, lua_KContext ctx) {
@@ -128,6 +148,7 @@ static int waitfor (lua_State *L, int hold) {
   luaL_checktype(L, OPTS, LUA_TTABLE);
   luaL_checktype(L, FN, LUA_TFUNCTION);
   lua_settop(L, FN);
+  checkoptions(L);
   Wait w = {.started = rb_time(L), .hold = hold};
   w.every = durationof(L, OPTS, "every", "5s");
   w.within = durationof(L, OPTS, "within", "5m");

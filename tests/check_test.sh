@@ -56,7 +56,7 @@ has "bytecode: says so" "$out" "bytecode"
 
 rb check nowhere.lua
 is "no such file: exit" "$rc" 2
-has "no such file: says so" "$out" "nowhere.lua: cannot read"
+has "no such file: says so" "$out" "nowhere.lua: No such file"
 
 echo 'local x = 1' >nothing.lua
 rb check nothing.lua

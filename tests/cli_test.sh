@@ -27,6 +27,7 @@ fails "no command" "which command?"
 fails "a misspelt command" "did you mean 'history'" histroy
 fails "no command of ours" "runbook help lists them" frobnicate
 failsjson "a misspelt command" "did you mean 'run'" rnu x.lua --json
+fails "an option before the command" "the command comes first" --config x list
 fails "a misspelt command in help" "did you mean 'doctor'" help docter
 
 # -- options -------------------------------------------------------------------------
@@ -65,6 +66,12 @@ says() {  # WHAT FINDING ARGS...
   is "$what: exit 0" "$rc" 0
   is "$what" "$(jq -r '.findings[0].value' <<<"$out" 2>&1)" "$want"
 }
+fails "a runbook where a command is expected" "runbook run p --dry-run" p
+fails "a word that is no parameter" "p takes one (string), two (string)" run p first
+mkdir -p folder
+fails "a folder" "is a folder" run ./folder
+rb run p --only 1; is "a step by its number" "$rc" 0
+fails "a number that no step has" "no step '2'" run p --only 2
 says "words" "1 2 a" run p one=1 two=2
 says "words after options" "1 2 b" run --target b p one=1 two=2
 says "options between words" "1 2 b" run p one=1 -t b two=2

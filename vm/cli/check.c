@@ -54,13 +54,23 @@ typedef struct Check {
 
 /* -- one file -------------------------------------------------------------- */
 
+/* the name stands before the message already */
+static const char *words (const rb_Fault *f) {
+  static const char start[] = "cannot read ";
+  const char *why = f->message, *name = why + sizeof start - 1;
+  size_t n = strlen(f->file);
+  int twice = strncmp(why, start, sizeof start - 1) == 0
+              && strncmp(name, f->file, n) == 0 && strncmp(name + n, ": ", 2) == 0;
+  return twice ? name + n + 2 : why;
+}
+
 static void tell (void *ud, const rb_Fault *f) {
   Check *c = ud;
   if (c->format != TEXT)
     json_array_append_new(c->faults, json_pack("{s:s, s:s, s:i, s:s}", "file",
-        f->file, "rule", f->rule, "line", f->line, "message", f->message));
-  else if (f->line > 0) printf("%s:%d: %s\n", f->file, f->line, f->message);
-  else printf("%s: %s\n", f->file, f->message);
+        f->file, "rule", f->rule, "line", f->line, "message", words(f)));
+  else if (f->line > 0) printf("%s:%d: %s\n", f->file, f->line, words(f));
+  else printf("%s: %s\n", f->file, words(f));
 }
 
 static int rules (lua_State *L) {
@@ -85,11 +95,7 @@ static void checkone (Check *c, const char *name) {
   if (p.exit == 0) rb_words_call(rules, c, &p);
   if (p.exit != 0) {
     c->exit = RB_USAGE;
-    const char *why = p.message;  /* the name stands before it already */
-    size_t n = strlen(name);
-    if (strncmp(why, "cannot read ", 12) == 0 && strncmp(why + 12, name, n) == 0
-        && strncmp(why + 12 + n, ": ", 2) == 0) why += 12 + n + 2;
-    tell(c, &(rb_Fault){name, 0, p.kind, why});
+    tell(c, &(rb_Fault){name, 0, p.kind, p.message});
   }
   if (c->format == TEXT) return;
   json_array_append_new(c->files, json_pack("{s:s, s:b, s:o}", "file", c->file,

@@ -2,11 +2,13 @@
 ** commands.c - the commands there are, and the way to each of them
 */
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "vm/cli/cli.h"
+#include "vm/config/config.h"
 #include "vm/show/show.h"
 
 const rb_Command *const rb_commands[] = {
@@ -53,6 +55,27 @@ static int isscript (const char *word) {
   return named && access(word, F_OK) == 0;
 }
 
+/* A runbook's name where a command's is expected: what was meant is clear. */
+static void meantrun (const char *word, rb_Problem *p) {
+  char path[PATH_MAX];
+  rb_Problem q = {0};
+  if (strstr(p->message, "did you mean") != NULL) return;
+  rb_Config *c = rb_config_load(NULL, &q);
+  if (c != NULL && rb_config_find(c, word, path, sizeof path, &q) == 0)
+    rb_problem(p, RB_USAGE, "usage", "there is no command '%s', but a runbook: runbook "
+               "run %s --dry-run", word, word);
+  rb_config_free(c);
+}
+
+static int unknown (const char *word, int json, rb_Problem *p) {
+  if (*word == '-')
+    rb_problem(p, RB_USAGE, "usage", "the command comes first, then its options: runbook "
+               "COMMAND %s ...", word);
+  else meantrun(word, p);
+  rb_show_problem(p, json);
+  return p->exit;
+}
+
 static int asked (int argc, char **argv, const char *word) {
   for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
     if (strcmp(argv[i], word) == 0) return 1;
@@ -74,10 +97,7 @@ int rb_cli (int argc, char **argv) {
   const rb_Command *c = byname(word);
   if (c == NULL && isscript(word)) return rb_command_run.main(argc, argv);
   if (c == NULL) c = rb_command_find(word, &p);
-  if (c == NULL) {
-    rb_show_problem(&p, asked(argc, argv, "--json"));
-    return p.exit;
-  }
+  if (c == NULL) return unknown(word, asked(argc, argv, "--json"), &p);
   if (asked(argc - 1, argv + 1, "--help") || asked(argc - 1, argv + 1, "-h")) {
     rb_help_command(c);
     return RB_DONE;

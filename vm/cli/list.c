@@ -138,7 +138,7 @@ static void notes (const List *list, const rb_Config *config) {
   if (json_array_size(list->rows) > 0) return;
   if (rb_config_file(config) == NULL)
     fprintf(stderr, "there is no configuration: it names the folders of runbooks "
-            "(runbook help list)\n");
+            "(runbook help config)\n");
   else
     fprintf(stderr, "there are no runbooks in the folders that %s names\n",
             rb_config_file(config));

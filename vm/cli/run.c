@@ -25,7 +25,7 @@ static const rb_Option options[] = {
    at(o.target)},
   {"set", 0, RB_LIST, "NAME=VALUE", "a parameter, as a word NAME=VALUE is", at(set)},
   {"case", 0, RB_LIST, "CASE", "take this case, without asking its 'when'", at(o.cases)},
-  {"only", 0, RB_VALUE, "STEP", "run this step alone; probes of others still look",
+  {"only", 0, RB_VALUE, "STEP", "run this step alone, by its id or number; others only look",
    at(o.only)},
   {"from", 0, RB_VALUE, "STEP", "begin with this step", at(o.from)},
   {"to", 0, RB_VALUE, "STEP", "end after this step", at(o.to)},

@@ -26,6 +26,11 @@ typedef struct Found {
   size_t n, size;
 } Found;
 
+static int isfolder (const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int isfile (const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode);
@@ -119,6 +124,8 @@ static int unknown (const rb_Config *c, const Found *f, const char *given,
   if (near != NULL)
     rb_problem(p, RB_USAGE, "usage", "there is no runbook '%s' (did you mean '%s'?)",
                given, near);
+  else if (isfolder(given))
+    rb_problem(p, RB_USAGE, "usage", "%s is a folder: name a runbook in it", given);
   else
     rb_problem(p, RB_USAGE, "usage", "there is no runbook '%s': no such file%s", given,
                *rb_config_runbooks(c) != NULL ? ", and none in the folders of the "

@@ -185,18 +185,21 @@ static void group (rb_Run *r, int first) {
 
 /* -- selection --------------------------------------------------------------------- */
 
-static int indexof (rb_Run *r, const char *id) {
+int rb_step_index (const rb_Run *r, const char *id) {
+  char *end;
   for (int i = 0; i < r->outline.nsteps; i++)
     if (strcmp(r->outline.steps[i].id, id) == 0) return i;
-  return -1;
+  long n = strtol(id, &end, 10);
+  return *id >= '1' && *id <= '9' && *end == '\0' && n <= r->outline.nsteps ?
+         (int)n - 1 : -1;
 }
 
 /* marks what --only, --from and --to leave out, and what --case skips */
 static void select_ (rb_Run *r) {
   const rb_RunOptions *o = r->o;
-  int from = o->from != NULL ? indexof(r, o->from) : 0;
-  int to = o->to != NULL ? indexof(r, o->to) : r->outline.nsteps - 1;
-  if (o->only != NULL) from = to = indexof(r, o->only);
+  int from = o->from != NULL ? rb_step_index(r, o->from) : 0;
+  int to = o->to != NULL ? rb_step_index(r, o->to) : r->outline.nsteps - 1;
+  if (o->only != NULL) from = to = rb_step_index(r, o->only);
   for (int i = 0; i < r->outline.nsteps; i++) {
     rb_StepRow *row = &r->report.steps[i];
     if (i < from || i > to) row->status = "unselected";

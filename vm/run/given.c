@@ -99,9 +99,7 @@ int rb_given_ids (rb_Run *r, rb_Problem *p) {
     words[n++] = r->outline.steps[i].id;
   words[n] = NULL;
   for (int i = 0; i < 3; i++) {
-    int found = given[i] == NULL;
-    for (int k = 0; k < n && !found; k++) found = strcmp(words[k], given[i]) == 0;
-    if (found) continue;
+    if (given[i] == NULL || rb_step_index(r, given[i]) >= 0) continue;
     const char *near = rb_nearest(given[i], words);
     return rb_problem(p, RB_USAGE, "usage", near != NULL ? "no step '%s' (did you "
                       "mean '%s'?)" : "no step '%s' (runbook show lists them)",

@@ -104,6 +104,16 @@ static int unknown (const Reader *r, const char *where, const char *name) {
   return RB_USAGE;
 }
 
+static int noname (const Reader *r, const char *word) {
+  rb_Buffer b = {0};
+  listparams(r, &b);
+  rb_problem(r->p, RB_USAGE, "parameter", "'%.60s' is no parameter: write name=value; "
+             "%s %s", word, r->o->name, b.failed ? "has others" : b.s + (strncmp(b.s,
+             "it ", 3) == 0 ? 3 : 0));
+  rb_buffer_free(&b);
+  return RB_USAGE;
+}
+
 static int notchosen (const Reader *r, const char *name, const rb_Case *c) {
   return rb_problem(r->p, RB_USAGE, "parameter", "parameter '%s' belongs to "
                     "case '%s', which was not chosen: add --case %s", name,
@@ -139,8 +149,7 @@ static int readword (const Reader *r, const char *word) {
   char name[64], why[MAXWHY];
   const char *eq = strchr(word, '=');
   if (eq == NULL || eq == word || (size_t)(eq - word) >= sizeof name)
-    return rb_problem(r->p, RB_USAGE, "parameter", "'%.60s' is no parameter: "
-                      "write name=value", word);
+    return noname(r, word);
   snprintf(name, sizeof name, "%.*s", (int)(eq - word), word);
   const rb_Param *q = find(r, name);
   if (q == NULL) return unknown(r, "", name);

@@ -112,9 +112,9 @@ bad "a damaged tape" 2 "tape" run one.lua
 state locked; rb run one.lua
 python3 - "$XDG_STATE_HOME/runbook/tape.db" <<'PY' &
 import sqlite3, sys, time
-c = sqlite3.connect(sys.argv[1]); c.execute("BEGIN EXCLUSIVE"); open("locked", "w"); time.sleep(30)
+c = sqlite3.connect(sys.argv[1]); c.execute("BEGIN EXCLUSIVE"); open("holds", "w"); time.sleep(30)
 PY
-holder=$!; for _ in $(seq 200); do [ ! -e locked ] || break; sleep 0.1; done
+holder=$!; for _ in $(seq 200); do [ ! -e holds ] || break; sleep 0.1; done
 rb run one.lua --json
 is "a locked tape: exit 2" "$rc" 2
 has "a locked tape: says so" "$out" "locked"

@@ -194,6 +194,23 @@ has "killed: text" "$out" "not yet: it still runs, or was ended from outside"
 has "killed: text: in doubt" "$out" "its outcome is not on the tape"
 has "killed: text: unfinished" "$out" "Unfinished"
 
+# -- a plain step after a case, reached and not ---------------------------------------------
+cat > around.lua <<'LUA'
+return runbook { title = "Around", params = { fails = { "boolean", default = false } },
+  step "Before" { probe = function () end },
+  case "mid" { title = "Mid", step "In it" { probe = function (run) if run.fails then run:fail("no") end end } },
+  step "After" { probe = function () end },
+}
+LUA
+for fails in false true; do
+  same "around a case, fails=$fails" around fails=$fails
+  for format in text md html; do
+    rb report "$id" --format $format
+    is "around a case, fails=$fails: $format" "$rc" 0
+    has "around a case, fails=$fails: $format: the step after it" "$out" "After"
+  done
+done
+
 # -- resumed ----------------------------------------------------------------------------------
 cat > twice.lua <<LUA
 return runbook { title = "Twice",

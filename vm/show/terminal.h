@@ -36,7 +36,7 @@ char *rb_json_problem (const rb_Problem *p);
 json_t *rb_json_sorted (const json_t *o);
 
 static inline int rb_same (const char *a, const char *b) {
-  return a != NULL && __builtin_strcmp(a, b) == 0;
+  return a != NULL && b != NULL && __builtin_strcmp(a, b) == 0;
 }
 
 #endif

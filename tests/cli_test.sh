@@ -153,7 +153,7 @@ rb run p one=$'esc\e[31m' two='x y' --dry-run
 rb history --json
 is "history: newest first, dry runs included" "$(jq -c '[.[].mode]' <<<"$out")" '["dry-run","run"]'
 is "history: its keys" "$(jq -c '.[0] | keys' <<<"$out")" \
-  '["ended","exit","mode","operator","params","run","runbook","started","status","target"]'
+  '["cases","ended","exit","mode","operator","params","run","runbook","started","status","target"]'
 is "history: a run" "$(jq -c '.[1] | [.runbook, .target, .status, .exit, .operator, .params.one]' <<<"$out")" \
   "[\"p\",\"a\",\"done\",0,\"$(id -un)\",\"first\"]"
 ok "history: times" jq -e 'all(.[]; (.started, .ended) | test("^2\\d{3}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$"))' <<<"$out"
@@ -162,6 +162,16 @@ rb history
 is "history: a head and a line for each" "$(wc -l <<<"$out")" 3
 has "history: parameters" "$out" "one=first two=-"
 hasnot "history: no escape sequences" "$out" $'\e'
+cat > cased.lua <<'LUA'
+return runbook { title = "t", case "one" { title = "One", when = function () return true end,
+  step "A" { probe = function () end } } }
+LUA
+rb run cased.lua --config runbook.config.lua
+rb history --last 1 --json
+is "history: the case that was taken" "$(jq -c '.[0].cases' <<<"$out")" '["one"]'
+rb history
+ok "history: for people, too" grep -qE 'cased +one ' <<<"$out"
+ok "history: and a run without a case" grep -qE ' p +- ' <<<"$out"
 rb history --last 1
 is "history --last 1" "$(wc -l <<<"$out")" 2
 rb history --last 1 --json

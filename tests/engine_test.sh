@@ -156,6 +156,36 @@ is "production with --yes" "$rc $(cat "$tmp/prod")" "0 x"
 t 'return runbook { title = "t", targets = { "staging" }, step "A" { probe = function () end } }'
 rb run "$tmp/t.lua" --json; is "a runbook for other kinds of target: exit 2" "$rc" 2
 
+t 'return runbook { title = "t",
+  step "Early" { diagnose = true, probe = function () end },
+  case "one" { title = "One", when = function () return true, "it is one" end, step "A" { probe = function () end } },
+  case "two" { title = "Two", when = function () return false, "it is not two" end, step "B" { probe = function () end } },
+  step "Late" { diagnose = true, probe = function () end } }'
+rb run "$tmp/t.lua" --case two --json
+is "--case skips what diagnoses before it, not after it" "$(j '[.steps[].status] | join(" ")')" "skipped unselected done done"
+rb run "$tmp/t.lua" --only b --json
+is "--only of a case that was not taken says so" "$rc $(j '.steps[2].reason')" \
+  "0 nothing was run: b is a step of the case two, which was not taken: it is not two (--case two takes it)"
+rb run "$tmp/t.lua" --only b
+has "to people, too" "$out$err" "nothing was run: b is a step of the case two"
+rb run "$tmp/t.lua" --only a --json
+is "--only of a case that was taken runs it" "$(j '.steps[1].status')" done
+
+t 'return runbook { title = "t", step "Turn the key" { manual = "turn it" },
+  step "Ask" { probe = function (run) run:note("%s", run:ask { id = "colour", question = "which?" }) end } }'
+echo '{ "turn-the-key": "yes", "color": "red" }' > "$tmp/wrong.json"
+rb run "$tmp/t.lua" --answers "$tmp/wrong.json" --json
+is "an answer to nothing: exit 2, and the nearest is named" "$rc $(j .error.message)" \
+  "2 --answers: nothing asks 'color' (did you mean 'colour'?)"
+echo '{ "turn-the-keys": "yes" }' > "$tmp/wrong.json"
+rb run "$tmp/t.lua" --answers "$tmp/wrong.json" --json
+has "a manual step's, too" "$(j .error.message)" "did you mean 'turn-the-key'?"
+echo '{ "turn-the-key": "yes", "colour": "red", "made-up-by-the-script": 1 }' > "$tmp/right.json"
+rb run "$tmp/t.lua" --answers "$tmp/right.json" --json
+is "what a script may ask under a name that it makes up is taken" "$rc" 0
+t 'return runbook { title = "t", step "Turn the key" { manual = "turn it" } }'
+rb run "$tmp/t.lua" --answers "$tmp/right.json" --json
+has "where nothing is asked it is not" "$(j .error.message)" "nothing in t asks"
 # -- locks -------------------------------------------------------------------------------------
 t 'return runbook { title = "t", lock = "x:{a}", params = { a = { "string", default = "1" } }, step "A" { probe = function (run) run:sleep "2s" end } }'
 "$runbook" run "$tmp/t.lua" --json >/dev/null 2>&1 & holder=$!
@@ -164,6 +194,9 @@ rb run "$tmp/t.lua" --json; is "a lock that is held: exit 5" "$rc" 5
 has "it says who holds it" "$(j .error.message)" "$me"
 rb run "$tmp/t.lua" --dry-run --json; is "a dry run says so, too, and goes on" "$rc $(j '.steps[0].status')" "5 done"
 rb run "$tmp/t.lua" a=2 --dry-run --json; is "another lock is free" "$rc" 0
+exec 8>"$XDG_STATE_HOME/runbook/locks/x:2"; flock -s 8  # as a dry run does, for a moment
+"$runbook" run "$tmp/t.lua" a=2 --json >"$tmp/held" 8>&- & held=$!; sleep 0.03; exec 8>&-; wait $held
+is "a real run waits for a dry run that looks" "$?" 0
 wait $holder
 rb run "$tmp/t.lua" --dry-run --json; is "and free once the holder has gone" "$rc" 0
 

@@ -53,6 +53,8 @@ const rb_Command rb_command_history = {
 
 typedef struct List {
   const Options *o;
+  rb_Tape *tape;
+  rb_Problem *p;
   int64_t since;   /* milliseconds since 1970 */
   json_t *rows;
   long long left;  /* how many more are wanted */
@@ -69,6 +71,10 @@ static int differs (const char *wanted, const char *s) {
   return wanted != NULL && (s == NULL || strcmp(wanted, s) != 0);
 }
 
+static void addcase (void *ud, const char *id) {
+  json_array_append_new(ud, json_string(id));
+}
+
 /* The tape's own words; the keys are those of the design. */
 static int add (void *ud, const rb_TapeRun *run) {
   List *list = ud;
@@ -77,8 +83,13 @@ static int add (void *ud, const rb_TapeRun *run) {
       || differs(list->o->status, ended ? run->status : "unfinished")) return 0;
   if (run->started < list->since) return 1;  /* all that follow are older */
   json_t *params = run->params != NULL ? json_loads(run->params, 0, NULL) : NULL;
-  json_t *row = json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:o, s:s?, s:o, s:o, s:o}",
-      "run", run->id, "runbook", run->runbook, "target", run->target,
+  json_t *cases = json_array();
+  if (rb_tape_cases(list->tape, run->id, addcase, cases, list->p) != 0) {
+    json_decref(cases);
+    return 1;
+  }
+  json_t *row = json_pack("{s:s, s:s?, s:o, s:s?, s:s?, s:s?, s:o, s:s?, s:o, s:o, s:o}",
+      "run", run->id, "runbook", run->runbook, "cases", cases, "target", run->target,
       "mode", run->mode, "status", ended ? run->status : NULL,
       "exit", ended ? json_integer(run->exit) : json_null(), "operator", run->who,
       "params", params != NULL ? params : json_object(),
@@ -96,20 +107,22 @@ static int collect (List *list, rb_Problem *p) {
   if (access(file, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return 0;
   rb_Tape *tape = rb_tape_open(file, p);
   if (tape == NULL) return p->exit;
+  list->tape = tape;
+  list->p = p;
   int status = rb_tape_runs(tape, add, list, p);
   rb_tape_close(tape);
-  return status;
+  return status != 0 ? status : p->exit;
 }
 
 /* -- the table ------------------------------------------------------------- */
 
-enum { STARTED, RUN, RUNBOOK, TARGET, MODE, STATUS, WHO, PARAMS, COLUMNS };
+enum { STARTED, RUN, RUNBOOK, CASES, TARGET, MODE, STATUS, WHO, PARAMS, COLUMNS };
 
 static const char *const heads[COLUMNS] = {
-  "started", "run", "runbook", "target", "mode", "status", "by", "parameters"
+  "started", "run", "runbook", "case", "target", "mode", "status", "by", "parameters"
 };
 static const char *const keys[COLUMNS] = {
-  "started", "run", "runbook", "target", "mode", "status", "operator", "params"
+  "started", "run", "runbook", "cases", "target", "mode", "status", "operator", "params"
 };
 
 /* a text from the tape, made harmless for a terminal */
@@ -134,6 +147,17 @@ static void putparams (rb_Buffer *b, json_t *params) {
   }
 }
 
+/* "isolate", "a, b", or "-" */
+static void putcases (rb_Buffer *b, json_t *cases) {
+  size_t i;
+  json_t *id;
+  json_array_foreach(cases, i, id) {
+    if (i > 0) rb_buffer_puts(b, ", ");
+    puttext(b, json_string_value(id));
+  }
+  if (json_array_size(cases) == 0) rb_buffer_puts(b, "-");
+}
+
 /* "2026-05-04T03:12:00.123Z" as "2026-05-04 03:12:00" of the local zone */
 static void puttime (rb_Buffer *b, const char *iso) {
   struct tm tm = {0}, local;
@@ -150,6 +174,7 @@ static const char *cell (json_t *row, int column, rb_Buffer *b) {
   const char *s = json_string_value(value);
   rb_buffer_clear(b);
   if (column == PARAMS) putparams(b, value);
+  else if (column == CASES) putcases(b, value);
   else if (column == STARTED && s != NULL) puttime(b, s);
   else puttext(b, s != NULL ? s : column == STATUS ? "unfinished" : "-");
   return b->s != NULL ? b->s : "";

@@ -194,6 +194,14 @@ int rb_step_index (const rb_Run *r, const char *id) {
          (int)n - 1 : -1;
 }
 
+/* Does a case that was asked for stand after step i? Then the step need not find out. */
+static int beforecase (const rb_Run *r, int i) {
+  for (int k = 0; k < r->outline.ncases; k++)
+    if (r->outline.cases[k].first > i && among(r->outline.cases[k].id, r->o->cases))
+      return 1;
+  return 0;
+}
+
 /* marks what --only, --from and --to leave out, and what --case skips */
 static void select_ (rb_Run *r) {
   const rb_RunOptions *o = r->o;
@@ -203,7 +211,7 @@ static void select_ (rb_Run *r) {
   for (int i = 0; i < r->outline.nsteps; i++) {
     rb_StepRow *row = &r->report.steps[i];
     if (i < from || i > to) row->status = "unselected";
-    if (*o->cases != NULL && r->outline.steps[i].diagnose) {
+    if (r->outline.steps[i].diagnose && beforecase(r, i)) {
       row->status = "skipped";
       row->reason = strdup("the case was given, so nothing is diagnosed");
     }
@@ -225,6 +233,21 @@ static int reached (rb_Run *r, int i) {
   return 0;
 }
 
+/* The one step that was asked for is in a case that was not taken: says so. */
+static void sayuntaken (rb_Run *r) {
+  int i = r->o->only != NULL ? indexof(r, r->o->only) : -1;
+  int in = i >= 0 ? r->outline.steps[i].incase : -1;
+  char *why = NULL;
+  if (in < 0 || r->report.cases[in].taken != 0 || r->stop != 0) return;
+  const rb_CaseRow *row = &r->report.cases[in];
+  if (asprintf(&why, "nothing was run: %s is a step of the case %s, which was not taken%s%s "
+               "(--case %s takes it)", r->o->only, row->id, row->evidence != NULL ? ": " : "",
+               row->evidence != NULL ? row->evidence : "", row->id) < 0) return;
+  rb_note(r->vm, NULL, why, strlen(why));
+  free(r->report.steps[i].reason);
+  r->report.steps[i].reason = why;
+}
+
 void rb_steps_run (rb_Run *r) {
   int group_ = -1, i = 0;
   select_(r);
@@ -239,6 +262,7 @@ void rb_steps_run (rb_Run *r) {
     }
     if (reached(r, i)) rb_step_run(r, s, &r->report.steps[i]);
   }
+  sayuntaken(r);
   for (i = 0; i < r->outline.nsteps; i++) {
     rb_StepRow *row = &r->report.steps[i];
     if (row->status != NULL) continue;

@@ -12,6 +12,7 @@
 #include <sodium.h>
 
 #include "vm/run/run.h"
+#include "vm/state.h"
 
 /* -- parameters ---------------------------------------------------------------- */
 
@@ -123,11 +124,75 @@ int rb_given_ids (rb_Run *r, rb_Problem *p) {
   return 0;
 }
 
+/* the ids that the script may ask for: those of its steps, and what its text says of
+** the form id = "x" */
+typedef struct Ids {
+  lua_State *L;
+  int set;             /* where it stands: id -> true */
+  int asks;            /* it calls run:ask or run:choose */
+} Ids;
+
+static void addid (const Ids *ids, const char *s, size_t n) {
+  lua_pushlstring(ids->L, s, n);
+  lua_pushboolean(ids->L, 1);
+  lua_settable(ids->L, ids->set);
+}
+
+static void addids (void *ud, const char *path, const char *text, size_t n) {
+  Ids *ids = ud;
+  const char *end = text + n;
+  (void)path;
+  if (memmem(text, n, ":ask", 4) != NULL || memmem(text, n, ":choose", 7) != NULL)
+    ids->asks = 1;
+  for (const char *s = text; (s = memmem(s, (size_t)(end - s), "id", 2)) != NULL; ) {
+    s += 2;
+    s += strspn(s, " \t");
+    if (*s != '=') continue;
+    s += 1 + strspn(s + 1, " \t\n");
+    if (*s == '"' || *s == '\'') addid(ids, s + 1, strcspn(s + 1, "\"'\n"));
+  }
+}
+
+/* [-0, +1]  all of them, as a set */
+static int pushids (rb_Run *r) {
+  lua_newtable(r->L);
+  Ids ids = {.L = r->L, .set = lua_gettop(r->L)};
+  rb_state_files(r->L, addids, &ids);
+  for (int i = 0; i < r->outline.nsteps; i++)
+    addid(&ids, r->outline.steps[i].id, strlen(r->outline.steps[i].id));
+  return ids.asks;
+}
+
+/* An answer to what is never asked is a slip of the finger: at best it would be asked
+** again, at worst on no terminal. What a script makes up while it runs is not known. */
+static int checkanswers (rb_Run *r, rb_Problem *p) {
+  const char *words[300], *id;
+  json_t *value;
+  int n = 0, asks = pushids(r), top = lua_gettop(r->L);
+  for (lua_pushnil(r->L); lua_next(r->L, top) != 0; lua_pop(r->L, 1))
+    if (n < 299) words[n++] = lua_tostring(r->L, -2);
+  words[n] = NULL;
+  json_object_foreach(r->answers, id, value) {
+    int known = lua_getfield(r->L, top, id) != LUA_TNIL;
+    lua_pop(r->L, 1);
+    if (known) continue;
+    const char *near = rb_nearest(id, words);
+    if (near != NULL)
+      rb_problem(p, RB_USAGE, "usage", "--answers: nothing asks '%s' (did you mean "
+                 "'%s'?)", id, near);
+    else if (!asks)
+      rb_problem(p, RB_USAGE, "usage", "--answers: nothing in %s asks '%s'",
+                 r->outline.name, id);
+  }
+  lua_settop(r->L, top - 1);
+  return p->exit;
+}
+
 int rb_given_answers (rb_Run *r, rb_Problem *p) {
   json_error_t e;
   if (r->o->answers == NULL) return 0;
   r->answers = json_load_file(r->o->answers, JSON_REJECT_DUPLICATES, &e);
-  if (json_is_object(r->answers)) return 0;
+  if (json_is_object(r->answers)) return checkanswers(r, p);
   if (access(r->o->answers, R_OK) != 0)
     return rb_problem(p, RB_USAGE, "usage", "--answers: cannot read %s: %s",
                       r->o->answers, strerror(errno));

@@ -13,9 +13,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vm/run/run.h"
+
+#define PATIENCE 10  /* hundredths of a second */
 
 /* The folder of the configuration, which is there, or the one beside the tape,
 ** made when missing. */
@@ -91,6 +94,17 @@ static int openlock (const char *path, int shared) {
   return fd;
 }
 
+/* A dry run looks whether a lock is free by sharing it for a moment: that moment is
+** waited for. */
+static int take (int fd, int shared) {
+  struct timespec moment = {.tv_nsec = 10000000};
+  for (int i = 0; ; i++) {
+    if (flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return 1;
+    if (shared || errno != EWOULDBLOCK || i == PATIENCE) return 0;
+    nanosleep(&moment, NULL);
+  }
+}
+
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
   char dir[4096] = "", file[256], path[4400];
   int shared;
@@ -104,7 +118,7 @@ int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
     return rb_problem(p, RB_USAGE, "lock", "cannot open the lock %s: %s", path,
                       strerror(errno));
   int mine = ours(r, fd), dry = r->vm->dryrun;  /* that looks, and holds nothing */
-  if (!mine && flock(fd, (dry ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+  if (!mine && !take(fd, dry)) {
     heldby(fd, name, p);
     close(fd);
     return p->exit;

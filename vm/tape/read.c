@@ -71,6 +71,17 @@ int rb_tape_runs (rb_Tape *t, int (*row) (void *ud, const rb_TapeRun *run),
   return finish(t, s, stop ? SQLITE_DONE : rc, p);
 }
 
+int rb_tape_cases (rb_Tape *t, const char *run,
+                   void (*each) (void *ud, const char *id), void *ud, rb_Problem *p) {
+  int rc = SQLITE_DONE;
+  sqlite3_stmt *s = prepare(t, "SELECT path FROM event WHERE run = ? AND kind = 'step' "
+      "AND text LIKE '{\"case\":%' ORDER BY seq", p);
+  if (s == NULL) return p->exit;
+  sqlite3_bind_text(s, 1, run, -1, SQLITE_STATIC);
+  while ((rc = step(t, s)) == SQLITE_ROW) each(ud, text(s, 0));
+  return finish(t, s, rc, p);
+}
+
 /* fills id when exactly one fits; 'all' names up to four */
 static int candidates (sqlite3_stmt *s, rb_Tape *t, char id[RB_RUNID],
                        char all[160], int *n) {

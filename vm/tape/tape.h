@@ -110,6 +110,10 @@ void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
 int rb_tape_runs (rb_Tape *t, int (*row) (void *ud, const rb_TapeRun *run),
                   void *ud, rb_Problem *p);
 
+/* The cases that a run took, in their order: calls 'each' with their ids. */
+int rb_tape_cases (rb_Tape *t, const char *run,
+                   void (*each) (void *ud, const char *id), void *ud, rb_Problem *p);
+
 /* The whole name from a unique ending, in either case; exit 2 names what fits. */
 int rb_tape_find (rb_Tape *t, const char *ending, char id[RB_RUNID],
                   rb_Problem *p);

@@ -250,6 +250,7 @@ static double runtime (lua_State *L) {
 
 static int now (lua_State *L) {
   pushseconds(L, runtime(L));
+  rb_passing(L, "<time>", -1);
   return 1;
 }
 
@@ -263,6 +264,7 @@ static int parse (lua_State *L) {
     return rb_fail(L, "data", RB_NOTDONE, "time.parse: '%s' is no time such as "
                    "2026-11-21T02:16:28Z", lua_tostring(L, 1));
   pushseconds(L, t);
+  if (rb_ispassing(L, 1)) rb_passing(L, "<time>", -1);
   return 1;
 }
 
@@ -309,11 +311,13 @@ static int format (lua_State *L) {
   pushtime(L, *fmt != '\0' ? fmt : ISO, &tm);
   lua_pushstring(L, offset);
   lua_concat(L, 2);
+  if (rb_ispassing(L, 1)) rb_passing(L, "<time>", -1);
   return 1;
 }
 
 static int add (lua_State *L) {
   pushseconds(L, checktime(L, 1) + checkduration(L, 2));
+  if (rb_ispassing(L, 1)) rb_passing(L, "<time>", -1);
   return 1;
 }
 

@@ -55,15 +55,6 @@ static void describe (lua_State *L, rb_Call *c, int n) {
   rb_buffer_puts(&c->summary, "");
 }
 
-/* What a plan and its deed must have in common: secrets count by their names, since
-** a token that was put into a text is another one in every run. */
-static void digestarguments (rb_Task *t, const rb_Buffer *arguments) {
-  rb_Buffer *b = &t->vm->text;
-  rb_buffer_clear(b);
-  rb_redact(b, arguments->s, arguments->n);
-  rb_sha256(b->s, b->n, t->call.arguments);
-}
-
 /* A keyed hash of the arguments. A placeholder of ours among them is a secret that
 ** came back as text: it must never reach a deed. */
 static void fingerprint (lua_State *L, rb_Task *t, int n) {
@@ -78,10 +69,10 @@ static void fingerprint (lua_State *L, rb_Task *t, int n) {
   if (t->vm->tape != NULL)
     rb_tape_fingerprint(t->vm->tape, b->s, b->n, t->call.fingerprint);
   if (t->call.effect == RB_PROBE) return;
-  digestarguments(t, b);
   if (rb_redact_placeholder(b->s, b->n))
     rb_stop(L, RB_BROKEN, "an argument of %s.%s holds the text \"[redacted ...]\" "
             "in place of a secret", t->call.module->name, t->call.reg->name);
+  rb_asked_arguments(L, t, method, n);
 }
 
 /* [-1, +1, m]  The result at the top as bytes for the tape; what has no place
@@ -348,16 +339,11 @@ static int refused (lua_State *L, int n) {
 }
 
 /* The plan's digest covers path, verb, arguments and before-value of every
-** remedy, in order; what is left of an expiry is no value. */
+** remedy, in order. */
 static void digest (rb_Task *t, const rb_EffectRow *row) {
-  json_t *before = json_deep_copy(row->before);
-  json_object_del(before, "ttl");
-  char *text = before != NULL ? json_dumps(before, JSON_ENCODE_ANY | JSON_SORT_KEYS)
-                              : NULL;
-  rb_buffer_printf(&t->vm->plan, "%s %s %s %s\n", t->call.path.s, row->verb,
-                   t->call.arguments, text != NULL ? text : "null");
-  free(text);
-  json_decref(before);
+  rb_buffer_printf(&t->vm->plan, "%s#%d %s %s %s %s %s\n", t->path, t->call.deed,
+                   row->verb, row->target, row->asked->arguments, row->asked->before,
+                   row->verdict);
 }
 
 /* The plan (on the top) is all that a dry run does: its result reaches the
@@ -368,7 +354,7 @@ static int plan (lua_State *L, const char *said) {
   rb_EffectRow *row = rb_record_row(t, 0);
   if (row != NULL) {
     row->verdict = said;
-    digest(t, row);
+    if (row->asked != NULL) digest(t, row);
     if (said != verdicts[1]) rb_planned_add(L, t, row->n);
   }
   snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);
@@ -410,10 +396,25 @@ static const char *outdated (lua_State *L, rb_Task *t, const char *said) {
   return verdicts[2];
 }
 
+/* A deed that was not planned so: nothing is done from here on. */
+static int unplanned (lua_State *L, rb_Stop stop, const char *why) {
+  rb_Task *t = rb_taskof(L);
+  rb_limits_return(t);
+  rb_EffectRow *row = rb_record_row(t, 1);
+  if (row != NULL) {
+    row->outcome = "failed";
+    free(row->reason);
+    row->reason = strdup(why);
+  }
+  rb_record_event(t, row, "unplanned", "", NULL);
+  clearplan(L, t);
+  return rb_stop(L, stop, "%s", why);
+}
+
 static int previewed (lua_State *L, int status, lua_KContext ctx) {
   rb_Task *t = rb_taskof(L);
   int n = (int)ctx;
-  char why[256];
+  char why[1000];
   if (status != LUA_OK && status != LUA_YIELD) return refused(L, n);
   if (!lua_istable(L, -1) || planstring(L, "summary") == NULL) {
     lua_pushfstring(L, "the preview of %s.%s made no plan",
@@ -424,12 +425,15 @@ static int previewed (lua_State *L, int status, lua_KContext ctx) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
   rb_describe(L, "%s", planstring(L, "summary"));
   if (t->undoing != NULL && !rb_undo_fits(L)) return refused(L, n);
+  rb_asked_plan(L, t);
   const char *said = verdict(L);
   if (said != verdicts[1] && rb_limits_charge(L, why, sizeof why)) {
     rb_push_failure(L, "limit", "%s", why);
     return refused(L, n);
   }
   if (t->vm->dryrun) return plan(L, outdated(L, t, said));
+  rb_Stop stop = t->vm->apply != NULL ? rb_apply_check(L, said, why, sizeof why) : RB_GO;
+  if (stop != RB_GO) return unplanned(L, stop, why);
   if (said == verdicts[1]) return unchanged(L);
   lua_settop(L, n);
   return perform(L, n);
@@ -626,6 +630,10 @@ static int start (lua_State *L, int n) {
   describe(L, c, n);
   fingerprint(L, t, n);
   t->calling = 1;
+  if (c->effect != RB_PROBE && c->attempt == 0) {
+    c->deed = ++t->deeds;
+    if (t->vm->apply != NULL) rb_apply_reached(t);
+  }
   return t->vm->replay != NULL ? rb_replay(L, n, replayed, live)
                                : rb_gate_perform(L, n);
 }
@@ -717,4 +725,7 @@ void rb_call_abandon (rb_Task *t) {
   t->calling = 0;
 }
 
-void rb_gate_free (rb_VM *vm) { rb_planned_free(vm); }
+void rb_gate_free (rb_VM *vm) {
+  rb_planned_free(vm);
+  rb_passing_free(vm);
+}

@@ -162,6 +162,11 @@ RB_API double rb_time (lua_State *L);
 ** has not: what was planned to expire may be gone by then. */
 RB_API double rb_waited (lua_State *L);
 
+/* [-0, +0, m]  The number or text at 'idx' belongs to this run only, as the time does:
+** plans know it by its label ("<time>"). */
+RB_API void rb_passing (lua_State *L, const char *label, int idx);
+RB_API int rb_ispassing (lua_State *L, int idx);
+
 /* [-0, +1, m]  Pushes a key derived from the run and the path of the running
 ** effect, the same again after a resume, and returns it. */
 RB_API const char *rb_idempotency (lua_State *L);
@@ -216,6 +221,8 @@ RB_API int rb_refuse (lua_State *L, const char *fmt, ...)
 **             required with "nothing to do"
 **   result    see exact
 **   counts    {limit = n}: what it charges ("redis_keys", "pg_rows", ...)
+**   asked     any value: what the arguments came to, where they say it only in part
+**             (names looked up in `run`); a plan that is applied holds to it
 **   writes    {[key] = value}: the keys that it writes and nothing else, for
 **             later reads of the dry run; see rb_planned. Absent: unbounded
 **   blind     true, or one of those keys: what is written there is the same

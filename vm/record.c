@@ -74,6 +74,13 @@ static void fillplan (lua_State *L, rb_EffectRow *row) {
     row->undo = strdup("automatic");
 }
 
+static void setasked (rb_Task *t, rb_EffectRow *row) {
+  row->asked = malloc(sizeof *row->asked);
+  if (row->asked == NULL) return;
+  memcpy(row->asked->arguments, t->call.arguments, sizeof row->asked->arguments);
+  rb_asked_before(t->vm, row->before, row->asked->before);
+}
+
 static void append (rb_StepRow *s, rb_EffectRow *row) {
   if (s->last == NULL) s->last = &s->effects;
   *s->last = row;
@@ -110,6 +117,7 @@ rb_EffectRow *rb_record_row (rb_Task *t, int failed) {
   rb_plan(t->L);
   if (lua_istable(t->L, -1)) fillplan(t->L, row);
   lua_settop(t->L, top);
+  if (c->effect != RB_PROBE) setasked(t, row);
   append(s, row);
   return row;
 }

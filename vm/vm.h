@@ -25,6 +25,7 @@ typedef enum rb_Stop {
   RB_TIMEOUT, RB_RUNAWAY, RB_MEMORY,
   RB_DOUBT,      /* a remedy may or may not have happened */
   RB_PERSON,     /* a question without an answer */
+  RB_UNPLANNED,  /* apply: not what the plan says */
   RB_DIVERGED,   /* a resume: not the script that the tape is of */
   RB_TAPEEND,    /* an offline replay: the tape ends */
   RB_BROKEN,     /* the tape, or a bug of ours */
@@ -80,6 +81,7 @@ typedef struct rb_Call {
   rb_Buffer path, summary;  /* kept from call to call */
   char fingerprint[65];
   char arguments[65];  /* deeds: their SHA-256, the same in every run */
+  int deed;            /* deeds: its place among those of its task, 1.. */
 } rb_Call;
 
 /* what the branches of one function of one step share */
@@ -119,6 +121,7 @@ struct rb_Task {
   rb_TaskState state;
   int nargs;           /* to pass at the next resume */
   int n;               /* effects so far: the ordinal of the next path */
+  int deeds, eaches;   /* deeds and run:eachs so far */
   char *path;
   double wake;         /* 0: no time; else CLOCK_MONOTONIC */
   rb_Watch watch;      /* rb_wait; fd -1: none */
@@ -158,6 +161,7 @@ typedef struct rb_Turn {
   void *ud;
 } rb_Turn;
 
+typedef struct rb_Passing rb_Passing;
 struct rb_Run;
 typedef struct rb_Run rb_Run;
 
@@ -182,6 +186,8 @@ typedef struct rb_VM {
   struct rb_Run *run;  /* NULL outside a run */
   struct rb_Replay *replay;  /* NULL: nothing is resumed or replayed */
   json_t *files;       /* path -> text: the script as the tape has it; NULL */
+  struct rb_Apply *apply;  /* the plan that is applied; NULL: none */
+  rb_Passing *passing; /* what belongs to this run only */
   rb_Buffer plan;      /* the planned remedies, for the digest */
   rb_Buffer value, text, line;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */
@@ -398,6 +404,26 @@ const char *rb_error_field (lua_State *L, const char *field);
 
 /* [-0, +0, v]  The tables among the n arguments become copies that nobody else has. */
 void rb_arguments_fix (lua_State *L, const rb_Call *c, int n);
+
+/* -- asked.c: deeds as a plan keeps them ------------------------------------------ */
+
+/* The text is of this run only, and goes into plans as its label. */
+void rb_passing_add (rb_VM *vm, const char *label, const char *s, size_t n);
+void rb_passing_free (rb_VM *vm);
+/* [-0, +0, m]  Into call.arguments: the digest of the n arguments (a method's first is
+** its resource), and of what the plan at the top says that they came to. */
+void rb_asked_arguments (lua_State *L, rb_Task *t, int method, int n);
+void rb_asked_plan (lua_State *L, rb_Task *t);
+/* The digest of a before-value, as a preview or a report has it. */
+void rb_asked_before (const rb_VM *vm, const json_t *before, char out[65]);
+
+/* -- run/apply.c: only what was planned ---------------------------------------------- */
+
+/* A deed begins: it has its place in the plan. */
+void rb_apply_reached (rb_Task *t);
+/* [-0, +0, m]  Is the deed under way, whose preview's plan is at the top and whose
+** verdict is 'said', the one that was planned? RB_GO, or why the run stops. */
+rb_Stop rb_apply_check (lua_State *L, const char *said, char *why, size_t size);
 
 /* -- record.c: the report's rows and the tape's events ------------------------ */
 

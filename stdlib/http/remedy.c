@@ -74,6 +74,8 @@ static int pushplan (lua_State *L, const rb_HttpTransfer *t, const char *etag,
   lua_pushfstring(L, "%s %s", t->method->name, t->url.s + t->path);
   lua_setfield(L, -2, "summary");
   pushrequest(L, t);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "asked");
   lua_setfield(L, -2, "after");
   lua_pushboolean(L, etag != NULL);
   lua_setfield(L, -2, "guarded");

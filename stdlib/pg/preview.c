@@ -154,6 +154,19 @@ static void setvalue (lua_State *L, const char *key) {
   lua_setfield(L, PLAN, key);
 }
 
+/* what is sent: a plan that is applied must send the same */
+static void setasked (lua_State *L, const rb_PgStatement *st) {
+  lua_createtable(L, st->n + 1, 0);
+  lua_pushstring(L, st->text);
+  lua_rawseti(L, -2, 1);
+  for (int i = 0; i < st->n; i++) {
+    if (st->values[i] != NULL) lua_pushstring(L, st->values[i]);
+    else lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, i + 2);
+  }
+  lua_setfield(L, PLAN, "asked");
+}
+
 static int issecret (const rb_PgCall *c, const char *column) {
   for (char **s = c->pool->secret; s != NULL && *s != NULL; s++)
     if (strcmp(*s, column) == 0) return 1;
@@ -304,6 +317,7 @@ int rb_pg_preview (lua_State *L, rb_PgCall *c, lua_KFunction k) {
   lua_newtable(L);
   rb_pg_setflag(L, "exact", 1);
   rb_pg_setflag(L, "plain", 1);
+  setasked(L, st);
   c->at = c->sent;
   c->shift = 0;
   if (rb_pg_plannable(st)) rb_pg_describe(L, c, st->text, st->n);

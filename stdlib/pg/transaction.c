@@ -75,7 +75,7 @@ static void pushstate (lua_State *L) {
 }
 
 static void newstate (lua_State *L) {
-  static const char *const lists[] = {"summaries", "reasons", "rows", "written"};
+  static const char *const lists[] = {"summaries", "reasons", "rows", "written", "asked"};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
     lua_newtable(L);
@@ -186,6 +186,8 @@ static void addplan (lua_State *L) {
   for (int i = 0; i < 2; i++)
     if (lua_getfield(L, PLAN, texts[i][0]) == LUA_TSTRING) append(L, texts[i][1]);
     else lua_pop(L, 1);
+  lua_getfield(L, PLAN, "asked");
+  append(L, "asked");
   lua_getfield(L, PLAN, "rows");
   lua_Integer rows = lua_tointeger(L, -1);
   lua_pop(L, 1);
@@ -376,6 +378,8 @@ static void pushplan (lua_State *L) {
   if (ended) lua_pushliteral(L, "its function looks at a result that only the "
                              "deed can have"), lua_setfield(L, -2, "reason");
   if (!ended) setimage(L);
+  lua_getfield(L, STATE, "asked");
+  lua_setfield(L, -2, "asked");
   lua_pushboolean(L, exact);
   lua_setfield(L, -2, "exact");
   lua_pushvalue(L, TX + 1);

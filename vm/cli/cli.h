@@ -120,9 +120,14 @@ int rb_again_isrun (const rb_TapeRun *run);  /* neither an undo nor a replay */
 int rb_again_run (struct rb_RunOptions *o, struct rb_Replay *r, const char *file,
                   rb_Problem *p);
 
+/* run.c: --approved-by that names no role */
+int rb_approved_check (const char *const *given, rb_Problem *p);
+
 /* report.c: --report FILE, looked at before the run and written after it */
 int rb_report_check (const char *file, rb_Problem *p);
 int rb_report_write (const char *id, const char *file, rb_Problem *p);
+/* Writes it, where one is wanted and there was a run; the exit code, then. */
+int rb_report_after (const char *file, const char *id, int status);
 
 /* complete.c: what may stand at the last of the words (without "runbook") */
 int rb_complete (int argc, char **argv);
@@ -131,6 +136,8 @@ int rb_complete (int argc, char **argv);
 extern const char *const rb_history_statuses[];
 
 int rb_cmd_run (int argc, char **argv);
+int rb_cmd_plan (int argc, char **argv);
+int rb_cmd_apply (int argc, char **argv);
 int rb_cmd_list (int argc, char **argv);
 int rb_cmd_show (int argc, char **argv);
 int rb_cmd_check (int argc, char **argv);
@@ -146,9 +153,9 @@ int rb_cmd_completion (int argc, char **argv);
 int rb_cmd_version (int argc, char **argv);
 int rb_cmd_help (int argc, char **argv);
 
-extern const rb_Command rb_command_run, rb_command_list, rb_command_show,
-  rb_command_check, rb_command_resume, rb_command_undo,
-  rb_command_replay, rb_command_history, rb_command_report,
+extern const rb_Command rb_command_run, rb_command_plan, rb_command_apply,
+  rb_command_list, rb_command_show, rb_command_check, rb_command_resume,
+  rb_command_undo, rb_command_replay, rb_command_history, rb_command_report,
   rb_command_verify, rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,
   rb_command_help;
 

@@ -31,6 +31,8 @@ static const rb_Option options[] = {
   {"answers", 0, RB_VALUE, "FILE", "answers to questions: {\"id\": \"answer\"} as JSON",
    at(o.answers)},
   {"timeout", 0, RB_VALUE, "TIME", "end the run after this long: 10m, 90s", at(o.timeout)},
+  {"allow-deferred", 0, RB_SWITCH, NULL, "of an applied plan: do what it could not know",
+   at(o.allow_deferred)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
    at(o.json)},
   {"no-color", 0, RB_SWITCH, NULL, "no colour (also: NO_COLOR)", at(o.nocolor)},
@@ -83,6 +85,9 @@ static int edited (rb_Replay *r, const char *file, char path[PATH_MAX], rb_Probl
 
 static int goon (Options *o, rb_Replay *r, rb_Problem *p) {
   char path[PATH_MAX];
+  o->o.apply = json_object_get(r->how, "plan");
+  if (!json_is_object(o->o.apply)) o->o.apply = NULL;
+  o->o.allow_deferred |= json_is_true(json_object_get(r->how, "allow_deferred"));
   r->policy = o->indoubt != NULL ? o->indoubt : "ask";
   if (check(r, p) != 0 || (o->with != NULL && edited(r, o->with, path, p) != 0))
     return p->exit;

@@ -41,6 +41,8 @@ static const rb_Option options[] = {
   {"no-notify", 0, RB_SWITCH, NULL, "send no notices", at(o.no_notify)},
   {"require-layers", 0, RB_SWITCH, NULL, "refuse a dry run that not every layer protects",
    at(o.require_layers)},
+  {"output", 'o', RB_VALUE, "PLAN", "with --dry-run: keep the plan, to review and apply it",
+   at(o.plan)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
    at(o.json)},
   {"report", 0, RB_VALUE, "FILE", "write a report at the end: .txt, .json, .md or .html",
@@ -69,7 +71,7 @@ static const char **joinwords (const rb_Arguments *a, const char *const *set) {
 }
 
 /* --approved-by that names no role would never count: better said at once */
-static int checkapproved (const char *const *given, rb_Problem *p) {
+int rb_approved_check (const char *const *given, rb_Problem *p) {
   for (; *given != NULL; given++) {
     const char *eq = strchr(*given, '=');
     if (eq == NULL || eq == *given || eq[1] == '\0' || eq[1] == ':')
@@ -79,23 +81,25 @@ static int checkapproved (const char *const *given, rb_Problem *p) {
   return 0;
 }
 
-/* A run that went well is not told from one whose report was lost. */
-static int writereport (const Line *line, const char *id, int status) {
-  rb_Problem p = {0};
-  if (line->report == NULL || *id == '\0') return status;
-  if (rb_report_write(id, line->report, &p) == 0) return status;
-  rb_show_problem(&p, 0);
-  return status == RB_DONE ? RB_FAILED : status;
+/* `plan` is a dry run that is kept; a real run keeps nothing */
+static int checkplan (const rb_Command *c, const Line *line, rb_Problem *p) {
+  if (c == &rb_command_plan && line->o.plan == NULL)
+    return rb_problem(p, RB_USAGE, "usage", "plan takes -o FILE: where the plan is kept");
+  if (line->o.plan != NULL && !line->o.dry_run)
+    return rb_problem(p, RB_USAGE, "usage", "-o keeps the plan of a dry run: add --dry-run "
+                      "(or use runbook plan)");
+  return 0;
 }
 
-int rb_cmd_run (int argc, char **argv) {
+static int command (const rb_Command *c, int argc, char **argv) {
   char id[RB_RUNID] = "";
   Line line = {.o.id = id};
   rb_Arguments a;
   rb_Problem p = {0};
-  int status = rb_options_read(&rb_command_run, argc, argv, &line, &a);
+  int status = rb_options_read(c, argc, argv, &line, &a);
   if (status != 0) return status;
-  if (checkapproved(line.o.approved_by, &p) != 0
+  if (c == &rb_command_plan) line.o.dry_run = 1;
+  if (rb_approved_check(line.o.approved_by, &p) != 0 || checkplan(c, &line, &p) != 0
       || (line.report != NULL && rb_report_check(line.report, &p) != 0)) {
     rb_show_problem(&p, a.json);
     rb_options_free(&a);
@@ -105,7 +109,7 @@ int rb_cmd_run (int argc, char **argv) {
   if (words != NULL) {
     line.o.file = a.words[0];
     line.o.words = words;
-    status = writereport(&line, id, rb_run(&line.o));
+    status = rb_report_after(line.report, id, rb_run(&line.o));
   } else {
     status = rb_problem(&p, RB_USAGE, "memory", "not enough memory");
     rb_show_problem(&p, a.json);
@@ -114,6 +118,22 @@ int rb_cmd_run (int argc, char **argv) {
   rb_options_free(&a);
   return status;
 }
+
+int rb_cmd_run (int argc, char **argv) { return command(&rb_command_run, argc, argv); }
+
+int rb_cmd_plan (int argc, char **argv) { return command(&rb_command_plan, argc, argv); }
+
+const rb_Command rb_command_plan = {
+  .name = "plan", .takes = "FILE|NAME [NAME=VALUE]... -o PLAN",
+  .summary = "a dry run whose plan is kept, to be reviewed and applied",
+  .about = "The same as run --dry-run -o PLAN. runbook show PLAN prints it (--markdown for a\n"
+           "pull request), runbook apply PLAN runs exactly that. A plan that is there\n"
+           "already is replaced; another file is left alone.\n"
+           "\n"
+           "Exit codes: those of the dry run.",
+  .example = "runbook plan tenant_isolation tenant=greenwood_high -o plan.json",
+  .options = options, .min = 1, .max = -1, .main = rb_cmd_plan
+};
 
 const rb_Command rb_command_run = {
   .name = "run", .takes = "FILE|NAME [NAME=VALUE]...",

@@ -13,6 +13,7 @@
 #include "vm/cli/cli.h"
 #include "vm/config/config.h"
 #include "vm/run/outline.h"
+#include "vm/run/plan.h"
 #include "vm/show/page.h"
 #include "vm/show/show.h"
 
@@ -34,12 +35,14 @@ static const rb_Option options[] = {
 };
 
 const rb_Command rb_command_show = {
-  .name = "show", .takes = "FILE|NAME",
-  .summary = "read a runbook as a page, without running anything",
+  .name = "show", .takes = "FILE|NAME|PLAN",
+  .summary = "read a runbook, or a plan, as a page, without running anything",
   .about = "Everything that a person needs to follow it by hand: when to use it, who\n"
-           "approves, its parameters, and its steps with what they do.",
+           "approves, its parameters, and its steps with what they do. Of a plan (runbook\n"
+           "plan): who made it, and what applying it would change.",
   .example = "runbook show tenant_isolation\n"
-             "runbook show tenant_isolation --markdown >tenant_isolation.md",
+             "runbook show tenant_isolation --markdown >tenant_isolation.md\n"
+             "runbook show plan.json --markdown",
   .options = options, .min = 1, .max = 1, .main = rb_cmd_show
 };
 
@@ -76,6 +79,25 @@ static int page (lua_State *L) {
   return 0;
 }
 
+/* a plan that was kept: as the report of its dry run */
+static void plan (const char *file, Work *w) {
+  rb_Report r = {0};
+  json_t *doc = rb_plan_read(file, &w->p);
+  if (doc == NULL) return;
+  rb_plan_report(doc, &r);
+  if (w->o->json) {
+    char *s = json_dumps(doc, JSON_INDENT(2));
+    if (s != NULL) rb_buffer_puts(&w->b, s);
+    rb_buffer_puts(&w->b, "\n");
+    free(s);
+  } else {
+    rb_show_document(&r, w->o->markdown ? RB_MARKDOWN : w->o->html ? RB_HTML : RB_TEXT,
+                     1, &w->b);
+  }
+  rb_report_close(&r);
+  json_decref(doc);
+}
+
 int rb_cmd_show (int argc, char **argv) {
   char path[PATH_MAX];
   Options o = {0};
@@ -83,8 +105,10 @@ int rb_cmd_show (int argc, char **argv) {
   Work w = {.o = &o, .path = path};
   int status = rb_options_read(&rb_command_show, argc, argv, &o, &a);
   if (status != 0) return status;
-  rb_Config *config = rb_config_load(o.config, &w.p);
-  if (config != NULL &&
+  int isplan = rb_plan_is(a.words[0]);
+  rb_Config *config = isplan ? NULL : rb_config_load(o.config, &w.p);
+  if (isplan) plan(a.words[0], &w);
+  else if (config != NULL &&
       rb_config_find(config, a.words[0], path, sizeof path, &w.p) == 0)
     rb_words_call(page, &w, &w.p);
   if (w.p.exit != 0) rb_show_problem(&w.p, o.json);

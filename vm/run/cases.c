@@ -171,7 +171,9 @@ static void group (rb_Run *r, int first) {
     taken += r->report.cases[i].taken == 1;
     open += r->report.cases[i].taken == -1;
   }
-  choose(r, first, last, taken);
+  for (int i = first; r->vm->apply != NULL && i <= last && r->stop == 0; i++)
+    r->stop = rb_apply_case(r, &r->report.cases[i], &r->report.error);
+  if (r->stop == 0) choose(r, first, last, taken);
   if (r->stop != 0) return;
   for (int i = first; i <= last; i++) {
     rb_CaseRow *row = &r->report.cases[i];

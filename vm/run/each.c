@@ -292,7 +292,7 @@ static int run_each (lua_State *L) {
   lua_newtable(L);
   lua_newtable(L);
   Each *e = lua_newuserdatauv(L, sizeof *e, 0);
-  *e = (Each){.count = luaL_len(L, LIST), .limit = limit, .id = ++t->n,
+  *e = (Each){.count = luaL_len(L, LIST), .limit = limit, .id = ++t->eaches,
               .started = rb_now()};
   e->last = &e->finished;
   return joined(L, LUA_OK, 0);

@@ -10,6 +10,7 @@
 
 #include "vm/redact.h"
 #include "vm/replay.h"
+#include "vm/run/plan.h"
 #include "vm/run/run.h"
 #include "vm/state.h"
 
@@ -73,6 +74,9 @@ static void resumed (rb_Run *r) {
 static int prepare (rb_Run *r, rb_Problem *p) {
   rb_VM *vm = r->vm;
   double seconds;
+  if (r->o->apply != NULL && r->o->resume == NULL
+      && rb_apply_files(r->o->apply, p) != 0) return p->exit;
+  if (r->o->plan != NULL && rb_plan_place(r->o->plan, p) != 0) return p->exit;
   if (openconfig(r, p) != 0 || loadfile(r, p) != 0 || checkkind(r, p) != 0
       || rb_given_ids(r, p) != 0 || rb_given_answers(r, p) != 0) return p->exit;
   if (r->o->timeout != NULL && !rb_duration(r->o->timeout, &seconds))
@@ -82,7 +86,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (rb_given_params(r, p) != 0 || rb_given_limits(r, p) != 0) return p->exit;
   rb_Report *rep = &r->report;
   rb_ulid(rep->run);
-  rep->mode = vm->dryrun ? "dry-run" : "run";
+  rep->mode = vm->dryrun ? "dry-run" : r->o->apply != NULL ? "apply" : "run";
   if (r->o->resume != NULL) resumed(r);
   rep->before = nested > 0;
   rep->target = strdup(rb_target_name(vm->target));
@@ -124,6 +128,8 @@ static void deferanswers (lua_State *L) {
 static void setnames (rb_Run *r) {
   lua_State *L = r->L;
   r->vm->lastdelivered = (double)r->report.startedms / 1000;
+  rb_passing_add(r->vm, "<run>", r->report.run, strlen(r->report.run));
+  rb_passing_add(r->vm, "<time>", r->report.started, strlen(r->report.started));
   lua_pushstring(L, r->report.run);
   rb_object_set(r, "id");
   lua_pushstring(L, r->who);
@@ -200,6 +206,7 @@ static void showplan (rb_Run *r) {
   if (words == NULL) return;
   dry.dry_run = 1;
   dry.id = NULL;
+  dry.apply = NULL;
   dry.words = words;
   rb_stop_close(r->vm);
   nested++;
@@ -207,6 +214,37 @@ static void showplan (rb_Run *r) {
   nested--;
   rb_stop_open(r->vm);
   rb_given_free(words);
+}
+
+/* Is it the world that the plan was made for? */
+static int applies (rb_Run *r) {
+  if (r->o->apply == NULL) return 0;
+  r->vm->apply = rb_apply_new(r->o->apply);
+  if (r->vm->apply == NULL) luaL_error(r->L, "not enough memory");
+  return rb_apply_begin(r, &r->report.error);
+}
+
+/* the plan into its file, and what can be done with it */
+static void keep (rb_Run *r) {
+  rb_Report *rep = &r->report;
+  rb_Problem p = {0};
+  rb_Buffer b = {0};
+  if (r->o->plan == NULL) return;
+  if (rep->exit == RB_USAGE || rep->exit == RB_INTERRUPTED)
+    rb_buffer_puts(&b, "no plan was kept");
+  else if (rb_plan_write(r, r->o->plan, &p) != 0) {
+    rb_buffer_puts(&b, p.message);
+    if (rep->error.exit == 0) rep->error = p;
+    if (rep->exit == RB_DONE || rep->exit == RB_DEFERRED) rep->exit = p.exit;
+    rep->status = "failed";
+  } else {
+    rb_buffer_printf(&b, "the plan is kept in %s", r->o->plan);
+    rb_buffer_puts(&b, rep->exit == RB_FAILED ? "; it cannot be applied, for not all of it "
+                   "can be done" : rep->exit == RB_DEFERRED ? "; where it is deferred, "
+                   "apply shows how it goes on and asks" : "");
+  }
+  if (b.s != NULL) rb_show_note(r->vm->show, b.s);
+  rb_buffer_free(&b);
 }
 
 static void execute (rb_Run *r) {
@@ -220,12 +258,16 @@ static void execute (rb_Run *r) {
   setnames(r);
   showplan(r);
   rb_show_start(vm->show, rep);
+  if (r->stop == 0) r->stop = applies(r);
   if (r->stop == 0) r->stop = enter(r);
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
   if (r->stop == 0 && !vm->mute) rb_ahead_connect(r);
   rb_steps_run(r);
   conclude(r);
   if (vm->dryrun) rb_taped_digest(r);
+  else if (r->o->apply != NULL)
+    rep->digest = strdup(json_string_value(json_object_get(r->o->apply, "digest")));
+  keep(r);
   rep->ms = (rb_now() - before) * 1000;
   if (vm->replay != NULL && vm->replay->livefrom != NULL)
     rep->resumedfrom = strdup(vm->replay->livefrom);
@@ -267,6 +309,7 @@ static void cleanup (rb_Run *r) {
   vm->tape = NULL;
   rb_show_close(vm->show);
   vm->show = NULL;
+  rb_apply_free(vm->apply);
   vm->report = NULL;
   rb_report_close(&r->report);
   rb_outline_free(r->L, &r->outline);

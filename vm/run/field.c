@@ -71,7 +71,7 @@ static void readresults (lua_State *L, rb_FieldEnd *end) {
 
 static const char *const stopkinds[] = {
   "", "deferred", "refused", "timeout", "runaway", "memory", "in-doubt",
-  "question", "drift", "tape", "internal", "interrupted"
+  "question", "plan", "drift", "tape", "internal", "interrupted"
 };
 
 static void readstop (const rb_FieldRun *f, rb_FieldEnd *end) {
@@ -163,6 +163,7 @@ int rb_field_exit (const rb_Run *r, const rb_FieldEnd *end) {
   if (end->end == RB_STOPPEDEND && end->stop == RB_DOUBT) return RB_INDOUBT;
   if (end->end == RB_STOPPEDEND && end->stop == RB_INTERRUPT) return RB_INTERRUPTED;
   if (end->end == RB_STOPPEDEND && end->stop == RB_PERSON) return RB_STOPPED;
+  if (end->end == RB_STOPPEDEND && end->stop == RB_UNPLANNED) return RB_STALE;
   if (strcmp(end->kind, "drift") == 0) return RB_STALE;
   if (end->end == RB_STOPPEDEND && end->stop == RB_TAPEEND) return RB_FAILED;
   return mistaken(end) && !r->started ? RB_USAGE : RB_FAILED;

@@ -5,6 +5,8 @@
 #ifndef rb_options_h
 #define rb_options_h
 
+#include <jansson.h>
+
 /* lists are NULL-terminated and never NULL; texts are NULL when not given */
 typedef struct rb_RunOptions {
   const char *file;              /* FILE or NAME */
@@ -21,6 +23,9 @@ typedef struct rb_RunOptions {
   char *id;                      /* room for the run's name (RB_RUNID), once it is on
                                  ** the tape; NULL: not wanted */
   int undo, force;               /* take the run of 'resume' back */
+  const char *plan;              /* a dry run: the file that keeps its plan */
+  const json_t *apply;           /* the document of the plan that is applied, or NULL */
+  int allow_deferred;            /* apply: what the plan could not know is done unasked */
   struct rb_Replay *resume;      /* an earlier session goes on; NULL: a new run */
 } rb_RunOptions;
 

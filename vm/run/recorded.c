@@ -12,6 +12,7 @@
 
 #include "vm/buffer.h"
 #include "vm/run/recorded.h"
+#include "vm/run/reread.h"
 #include "vm/run/run.h"
 #include "vm/run/shape.h"
 
@@ -31,45 +32,6 @@ typedef struct Reading {
 } Reading;
 
 /* -- texts -------------------------------------------------------------------- */
-
-/* the words of statuses, verdicts and the like, which a report points to */
-static const char *word (const json_t *o, const char *key) {
-  static const char *const words[] = {
-    "run", "dry-run", "apply", "undo", "replay", "drill", "repl", "done", "planned",
-    "unchanged", "refused", "deferred", "failed", "stopped", "interrupted", "in-doubt",
-    "skipped", "unselected", "manual", "warned", "passed", "probe", "remedy", "notice",
-    "would do", "nothing to do", "would refuse", "cannot predict", "replayed",
-    "predicted", "real", "as of now", "ok", "warn", "bad", NULL
-  };
-  const char *s = json_string_value(json_object_get(o, key));
-  for (const char *const *w = words; s != NULL && *w != NULL; w++)
-    if (strcmp(s, *w) == 0) return *w;
-  return NULL;
-}
-
-static const char *textof (const json_t *o, const char *key) {
-  return json_string_value(json_object_get(o, key));
-}
-
-static char *copy (const json_t *o, const char *key) {
-  const char *s = textof(o, key);
-  return s != NULL ? strdup(s) : NULL;
-}
-
-static int intof (const json_t *o, const char *key, int otherwise) {
-  const json_t *v = json_object_get(o, key);
-  return json_is_integer(v) ? (int)json_integer_value(v)
-       : json_is_boolean(v) ? json_is_true(v) : otherwise;
-}
-
-static json_t *valueof (const json_t *o, const char *key) {
-  return json_incref(json_object_get(o, key));
-}
-
-static void put (char *out, size_t size, const json_t *o, const char *key) {
-  const char *s = textof(o, key);
-  snprintf(out, size, "%s", s != NULL ? s : "");
-}
 
 /* Bytes from outside that are no UTF-8 are written as "\xff", as `--json` does. */
 static json_t *repaired (const char *s) {
@@ -101,10 +63,10 @@ static void setsteps (rb_Report *rep, const json_t *steps) {
   json_array_foreach((json_t *)steps, i, s) {
     rb_StepRow *row = &rep->steps[rep->nsteps++];
     row->n = rep->nsteps;
-    row->id = copy(s, "id");
-    row->title = copy(s, "title");
-    row->incase = copy(s, "case");
-    row->approve = copy(s, "approve");
+    row->id = rb_reread_copy(s, "id");
+    row->title = rb_reread_copy(s, "title");
+    row->incase = rb_reread_copy(s, "case");
+    row->approve = rb_reread_copy(s, "approve");
   }
 }
 
@@ -115,8 +77,8 @@ static void setcases (rb_Report *rep, const json_t *cases) {
   if (rep->cases == NULL) return;
   json_array_foreach((json_t *)cases, i, c) {
     rb_CaseRow *row = &rep->cases[rep->ncases++];
-    row->id = copy(c, "id");
-    row->title = copy(c, "title");
+    row->id = rb_reread_copy(c, "id");
+    row->title = rb_reread_copy(c, "title");
     row->taken = -1;
   }
 }
@@ -125,12 +87,12 @@ static void start (Reading *r, const json_t *o) {
   rb_Report *rep = r->rep;
   const json_t *page = json_object_get(o, "outline");
   if (rep->steps != NULL) return;
-  rep->kind = copy(o, "kind");
-  rep->title = copy(page, "title");
-  rep->use_when = copy(page, "use_when");
-  rep->impact = copy(page, "impact");
-  rep->severity = copy(page, "severity");
-  rep->approve = copy(page, "approve");
+  rep->kind = rb_reread_copy(o, "kind");
+  rep->title = rb_reread_copy(page, "title");
+  rep->use_when = rb_reread_copy(page, "use_when");
+  rep->impact = rb_reread_copy(page, "impact");
+  rep->severity = rb_reread_copy(page, "severity");
+  rep->approve = rb_reread_copy(page, "approve");
   setsteps(rep, json_object_get(page, "steps"));
   setcases(rep, json_object_get(page, "cases"));
 }
@@ -143,40 +105,6 @@ static rb_StepRow *within (const Reading *r, const char *path) {
   int is = n > 0 && path != NULL && strncmp(path, r->step->id, n) == 0
            && (path[n] == '/' || path[n] == '\0');
   return is ? r->step : NULL;
-}
-
-static void setassumes (rb_EffectRow *row, const json_t *list) {
-  size_t i;
-  json_t *n;
-  if (json_array_size(list) == 0) return;
-  row->assumes = malloc(json_array_size(list) * sizeof *row->assumes);
-  json_array_foreach((json_t *)list, i, n)
-    if (row->assumes != NULL)
-      row->assumes[row->nassumes++] = (int)json_integer_value(n);
-}
-
-static rb_EffectRow *addeffect (rb_StepRow *step, const char *path, const char *verb,
-                                const json_t *o) {
-  rb_EffectRow *row = calloc(1, sizeof *row);
-  if (row == NULL) return NULL;
-  const json_t *rows = json_object_get(o, "rows"), *ms = json_object_get(o, "ms");
-  *row = (rb_EffectRow){
-    .n = intof(o, "n", 0), .path = strdup(path), .kind = word(o, "effect"),
-    .verb = verb != NULL ? strdup(verb) : NULL, .target = copy(o, "target"),
-    .summary = copy(o, "summary"), .verdict = word(o, "verdict"),
-    .outcome = word(o, "outcome"), .read = word(o, "read"),
-    .reason = copy(o, "reason"), .before = valueof(o, "before"),
-    .after = valueof(o, "after"), .rows = json_is_integer(rows) ?
-      json_integer_value(rows) : -1, .guarded = intof(o, "guarded", -1),
-    .undo = copy(o, "undo"), .unchanged = intof(o, "unchanged", 0),
-    .ms = json_number_value(ms)
-  };
-  setassumes(row, json_object_get(o, "assumes"));
-  if (step->last == NULL) step->last = &step->effects;
-  *step->last = row;
-  step->last = &row->next;
-  step->kept++;
-  return row;
 }
 
 static void intent (Reading *r, const rb_TapeEvent *e, json_t *o) {
@@ -199,7 +127,7 @@ static void forget (Intent *i) {
 
 static void outcome (Reading *r, const rb_TapeEvent *e, const json_t *o) {
   rb_StepRow *step = within(r, e->path);
-  int n = intof(o, "n", 0);
+  int n = rb_reread_intof(o, "n", 0);
   for (Intent **i = &r->intents; *i != NULL; i = &(*i)->next)
     if ((*i)->path != NULL && e->path != NULL && strcmp((*i)->path, e->path) == 0) {
       Intent *old = *i;
@@ -211,7 +139,7 @@ static void outcome (Reading *r, const rb_TapeEvent *e, const json_t *o) {
   if (step == NULL) return;
   step->neffects++;
   if (n == 0) return;  /* one of thousands of probes: counted, not kept */
-  rb_EffectRow *row = addeffect(step, e->path, e->verb, o);
+  rb_EffectRow *row = rb_reread_effect(step, e->path, e->verb, o);
   int look = row != NULL && row->kind != NULL && strcmp(row->kind, "probe") == 0;
   if (row != NULL && !look && strcmp(r->rep->mode, "dry-run") == 0) row->outcome = NULL;
 }
@@ -221,7 +149,7 @@ static void indoubt (Reading *r) {
   while (r->intents != NULL) {
     Intent *i = r->intents;
     rb_StepRow *step = within(r, i->path);
-    rb_EffectRow *row = step != NULL ? addeffect(step, i->path, i->verb, i->text) : NULL;
+    rb_EffectRow *row = step != NULL ? rb_reread_effect(step, i->path, i->verb, i->text) : NULL;
     if (row != NULL) {
       row->n = r->rep->next++;
       row->outcome = "in-doubt";
@@ -235,17 +163,17 @@ static void indoubt (Reading *r) {
 /* -- steps and the end ---------------------------------------------------------- */
 
 static rb_StepRow *numbered (rb_Report *rep, const json_t *o) {
-  int n = intof(o, "n", 0);
+  int n = rb_reread_intof(o, "n", 0);
   return n >= 1 && n <= rep->nsteps ? &rep->steps[n - 1] : NULL;
 }
 
 static void retext (char **at, const json_t *o, const char *key) {
   free(*at);
-  *at = copy(o, key);
+  *at = rb_reread_copy(o, key);
 }
 
 static void begin (Reading *r, const json_t *o) {
-  const char *id = textof(o, "case");
+  const char *id = rb_reread_textof(o, "case");
   rb_StepRow *row = numbered(r->rep, o);
   for (int i = 0; id != NULL && i < r->rep->ncases; i++)
     if (strcmp(r->rep->cases[i].id, id) == 0) {
@@ -263,10 +191,10 @@ static void begin (Reading *r, const json_t *o) {
 
 static void ended (rb_Report *rep, const json_t *o) {
   rb_StepRow *row = numbered(rep, o);
-  const char *why = textof(o, "irreversible");
+  const char *why = rb_reread_textof(o, "irreversible");
   if (row == NULL) return;
-  row->status = word(o, "status");
-  if (json_object_get(o, "verify") != NULL) row->verify = word(o, "verify");
+  row->status = rb_reread_word(o, "status");
+  if (json_object_get(o, "verify") != NULL) row->verify = rb_reread_word(o, "verify");
   retext(&row->reason, o, "reason");
   row->ms = json_number_value(json_object_get(o, "ms"));
   if (why != NULL) rb_report_irreversible(row, why);
@@ -277,21 +205,21 @@ static void seterror (rb_Report *rep, const json_t *o) {
   rep->certainty[0] = '\0';
   retext(&rep->errorstep, NULL, "step");
   if (!json_is_object(o)) return;
-  rep->error.exit = intof(o, "exit", 0);
-  put(rep->error.kind, sizeof rep->error.kind, o, "kind");
-  put(rep->error.message, sizeof rep->error.message, o, "message");
-  put(rep->error.file, sizeof rep->error.file, o, "file");
-  rep->error.line = intof(o, "line", 0);
-  put(rep->certainty, sizeof rep->certainty, o, "certainty");
+  rep->error.exit = rb_reread_intof(o, "exit", 0);
+  rb_reread_put(rep->error.kind, sizeof rep->error.kind, o, "kind");
+  rb_reread_put(rep->error.message, sizeof rep->error.message, o, "message");
+  rb_reread_put(rep->error.file, sizeof rep->error.file, o, "file");
+  rep->error.line = rb_reread_intof(o, "line", 0);
+  rb_reread_put(rep->certainty, sizeof rep->certainty, o, "certainty");
   retext(&rep->errorstep, o, "step");
 }
 
 static void setlayers (rb_Report *rep, const json_t *o) {
-  rep->script = intof(o, "script", 0);
-  rep->gate = intof(o, "gate", 0);
-  rep->kernel = intof(o, "kernel", 0);
+  rep->script = rb_reread_intof(o, "script", 0);
+  rep->gate = rb_reread_intof(o, "gate", 0);
+  rep->kernel = rb_reread_intof(o, "kernel", 0);
   json_decref(rep->protocol);
-  rep->protocol = valueof(o, "protocol");
+  rep->protocol = rb_reread_valueof(o, "protocol");
   retext(&rep->protocolwhy, o, "protocolwhy");
   retext(&rep->kernelwhy, o, "kernelwhy");
 }
@@ -306,7 +234,7 @@ static void result (Reading *r, const json_t *o) {
   json_array_foreach(json_object_get(o, "left"), i, one) ended(rep, one);
   json_array_foreach(json_object_get(o, "cases"), i, one) {
     if ((int)i >= rep->ncases) break;
-    rep->cases[i].taken = intof(one, "taken", -1);
+    rep->cases[i].taken = rb_reread_intof(one, "taken", -1);
     retext(&rep->cases[i].evidence, one, "evidence");
   }
   seterror(rep, json_object_get(o, "error"));
@@ -356,8 +284,9 @@ static int event (void *ud, const rb_TapeRow *row) {
   else if (strcmp(e->kind, "intent") == 0) intent(r, e, o);
   else if (strcmp(e->kind, "outcome") == 0) outcome(r, e, o);
   else if (strcmp(e->kind, "finding") == 0) 
-    rb_report_addfinding(r->rep, e->path, copy(o, "name"), valueof(o, "value"),
-                         word(o, "status"));
+    rb_report_addfinding(r->rep, e->path, rb_reread_copy(o, "name"),
+                         rb_reread_valueof(o, "value"),
+                         rb_reread_word(o, "status"));
   else if (strcmp(e->kind, "note") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "evidence") == 0) said(r, rec->evidence, e, o);
   else if (strcmp(e->kind, "failures") == 0) failures(r, e, o);
@@ -385,8 +314,8 @@ static int header (void *ud, const rb_TapeRun *run) {
   snprintf(rep->run, sizeof rep->run, "%s", run->id);
   rep->runbook = same(run->runbook);
   rep->target = same(run->target);
-  rep->mode = word(words, "mode");
-  rep->status = run->ended != 0 ? word(words, "status") : NULL;
+  rep->mode = rb_reread_word(words, "mode");
+  rep->status = run->ended != 0 ? rb_reread_word(words, "status") : NULL;
   rep->exit = run->ended != 0 ? run->exit : -1;
   rep->params = parse(run->params);
   rb_report_stamp(run->started, rep->started, sizeof rep->started);

@@ -91,6 +91,7 @@ static void freeeffects (rb_EffectRow *e) {
     rb_EffectRow *next = e->next;
     free(e->path); free(e->verb); free(e->target); free(e->summary);
     free(e->reason); free(e->assumes); free(e->undo);
+    free(e->asked);
     json_decref(e->before);
     json_decref(e->after);
     free(e);

@@ -13,6 +13,11 @@
 
 #include "vm/problem.h"
 
+/* a deed as a plan keeps it: digests of its arguments and of what it found */
+typedef struct rb_Asked {
+  char arguments[65], before[65];
+} rb_Asked;
+
 typedef struct rb_EffectRow {
   int n;                 /* 1.. over the whole run */
   char *path;            /* "block-its-traffic/remedy/1" */
@@ -31,6 +36,7 @@ typedef struct rb_EffectRow {
   int *assumes; int nassumes;  /* n of the planned effects it rests on */
   char *undo;            /* NULL, "automatic" or words */
   int unchanged;         /* it was already so: nothing was done */
+  rb_Asked *asked;       /* NULL for probes */
   double ms;
   struct rb_EffectRow *next;
 } rb_EffectRow;

@@ -136,6 +136,22 @@ int rb_given_limits (rb_Run *r, rb_Problem *p);
 void rb_layers_look (rb_Run *r);
 int rb_layers_check (rb_Run *r, rb_Problem *p);  /* --require-layers */
 
+/* -- planfile.c, identity.c, apply.c: plans that are kept ------------------------------------ */
+
+int rb_plan_write (rb_Run *r, const char *file, rb_Problem *p);
+/* [-0, +0, m]  What each server that was used says it is, into the object; and whether
+** they say the same again. */
+int rb_identities (rb_Run *r, json_t *is, rb_Problem *p);
+int rb_identities_check (rb_Run *r, const json_t *is, rb_Problem *p);
+struct rb_Apply *rb_apply_new (const json_t *doc);
+void rb_apply_free (struct rb_Apply *a);
+/* Is it the script of the plan? Before it is loaded, and all else before the first step. */
+int rb_apply_files (const json_t *doc, rb_Problem *p);
+int rb_apply_begin (rb_Run *r, rb_Problem *p);
+/* A step has ended: was all of it done? A `when` was asked: is it as in the plan? */
+int rb_apply_stepped (rb_Run *r, const char *id, rb_Problem *p);
+int rb_apply_case (rb_Run *r, const rb_CaseRow *row, rb_Problem *p);
+
 /* -- ahead.c ------------------------------------------------------------------------------- */
 
 /* Begins to load the modules that the script names. */

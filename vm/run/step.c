@@ -231,26 +231,42 @@ static void remember (Step *st) {
 
 /* -- the fields, in their order ---------------------------------------------------- */
 
+/* the step ends here, with that problem: 0 */
+static int stopped (Step *st, rb_Stop stop, const rb_Problem *p) {
+  st->failed = 1;
+  st->end.end = RB_STOPPEDEND;
+  st->end.stop = stop;
+  snprintf(st->end.kind, sizeof st->end.kind, "%s", p->kind);
+  snprintf(st->end.reason, sizeof st->end.reason, "%s", p->message);
+  setreason(st->row, p->message);
+  return 0;
+}
+
 static int permitted (Step *st) {
   rb_Problem p = {0};
   rb_Run *r = st->r;
   int deeds = st->s->fn[RB_REMEDYFIELD] != RB_NOREF;
   if (!st->selected || r->vm->dryrun) return 1;
-  if (rb_approve(r, st->s->approve, st->row->title, &p) != 0
-      || (deeds && rb_confirm(r, &p) != 0)) {
-    st->failed = 1;
-    st->end.end = RB_STOPPEDEND;
-    st->end.stop = p.exit == RB_INTERRUPTED ? RB_INTERRUPT : RB_PERSON;
-    snprintf(st->end.kind, sizeof st->end.kind, "%s", p.kind);
-    snprintf(st->end.reason, sizeof st->end.reason, "%s", p.message);
-    setreason(st->row, p.message);
-    return 0;
-  }
-  return 1;
+  if (rb_approve(r, st->s->approve, st->row->title, &p) == 0
+      && (!deeds || rb_confirm(r, &p) == 0)) return 1;
+  return stopped(st, p.exit == RB_INTERRUPTED ? RB_INTERRUPT : RB_PERSON, &p);
+}
+
+/* apply: has everything come that was planned for the step? */
+static int met (Step *st) {
+  rb_Problem p = {0};
+  if (st->r->vm->apply == NULL || !st->selected
+      || rb_apply_stepped(st->r, st->s->id, &p) == 0) return 1;
+  st->row->status = NULL;
+  return stopped(st, RB_UNPLANNED, &p);
 }
 
 static void fields (Step *st) {
-  if (st->selected && (!when(st) || !permitted(st) || !manual(st))) return;
+  if (st->selected && !when(st)) {
+    if (!st->failed && !st->doubt) met(st);
+    return;
+  }
+  if (st->selected && (!permitted(st) || !manual(st))) return;
   if (!plain(st, RB_PROBEFIELD) || !st->selected) return;
   if (st->s->fn[RB_REMEDYFIELD] != RB_NOREF && !plain(st, RB_REMEDYFIELD)) {
     if (st->r->vm->dryrun && st->s->fn[RB_VERIFY] != RB_NOREF)
@@ -258,6 +274,7 @@ static void fields (Step *st) {
     return;
   }
   st->remedied = 1;
+  if (!met(st)) return;
   verify(st);
   if (st->failed || st->doubt) return;
   if (st->r->o->no_notify) return;

@@ -61,11 +61,12 @@ static char *howtext (rb_Run *r) {
   const char **words = rb_given_words(r);
   json_t *files = json_object();
   rb_state_files(r->L, addtext, files);
-  json_t *how = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:b, s:O?}",
+  json_t *how = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:b, s:O?, "
+    "s:O?, s:b}",
     "file", r->outline.file, "files", files, "words", listof((const char *const *)words),
     "cases", listof(o->cases), "limits", listof(o->limits), "only", o->only,
     "from", o->from, "to", o->to, "timeout", o->timeout, "no_notify", o->no_notify,
-    "answers", r->answers);
+    "answers", r->answers, "plan", o->apply, "allow_deferred", o->allow_deferred);
   rb_given_free(words);
   char *text = how != NULL ? json_dumps(how, JSON_COMPACT) : NULL;
   json_decref(how);
@@ -75,9 +76,10 @@ static char *howtext (rb_Run *r) {
 static void tapestart (rb_Run *r) {
   json_t *files = json_object();
   rb_state_files(r->L, addfile, files);
-  json_t *text = json_pack("{s:s,s:s,s:s,s:o,s:o}", "file", r->outline.file, "target",
-                           r->report.target, "kind", r->report.kind, "files", files,
-                           "outline", outline(&r->report));
+  const json_t *plan = json_object_get(r->o->apply, "run");
+  json_t *text = json_pack("{s:s,s:s,s:s,s:o,s:o,s:O?}", "file", r->outline.file,
+                           "target", r->report.target, "kind", r->report.kind, "files",
+                           files, "outline", outline(&r->report), "plan", plan);
   char *how = r->vm->dryrun ? NULL : howtext(r);
   rb_record_sealed(r->vm, "start", NULL, text, how, how != NULL ? strlen(how) : 0);
   if (how != NULL) sodium_memzero(how, strlen(how));

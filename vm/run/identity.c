@@ -1,0 +1,91 @@
+/*
+** identity.c - which servers these are: asked of each resource's own module
+**
+** A name of the configuration may lead to another database tomorrow. The answers
+** go into a plan, and are asked for again before it is applied.
+*/
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/base.h"
+#include "vm/run/run.h"
+
+#define SECONDS 10  /* that one resource may take to answer */
+
+static const rb_Reg who = {"identity", RB_PROBE, NULL, NULL, "identity()", NULL, NULL};
+
+/* [-0, +0, m]  as a probe below the gate: malloc'ed, or NULL and why */
+static char *ask (rb_Run *r, rb_ResourceBox *box, char *why, size_t size) {
+  rb_VM *vm = r->vm;
+  lua_State *L = r->L;
+  char *is = NULL;
+  rb_FieldRun f = {.word = "identity", .may = RB_MAYPROBE,
+                   .deadline = rb_now() + SECONDS};
+  lua_pushcfunction(L, box->module->identity);
+  rb_push_resource(L, box->r.system, box->r.kind);
+  rb_Task *t = rb_task_new(L, NULL, &f, "identity", 1);
+  t->call.reg = &who;
+  t->call.module = box->module;
+  t->call.box = box;
+  t->call.effect = RB_PROBE;
+  t->calling = 1;
+  rb_loop_run(vm, &f);
+  t->calling = 0;
+  luaL_checkstack(t->L, 30, NULL);
+  const char *said = f.stop != RB_GO ? f.why : rb_tolstring(t->L, -1, NULL);
+  char *clean = rb_redacted(said, strlen(said));
+  if (f.stop == RB_GO && t->status == LUA_OK) is = clean;
+  else {
+    snprintf(why, size, "%s", clean != NULL ? clean : "it did not answer");
+    free(clean);
+  }
+  rb_task_freeall(&f);
+  return is;
+}
+
+static int touched (const rb_Report *rep, const char *resource) {
+  for (int i = 0; i < rep->nsteps; i++)
+    for (const rb_EffectRow *e = rep->steps[i].effects; e != NULL; e = e->next)
+      if (e->target != NULL && strcmp(e->target, resource) == 0) return 1;
+  return 0;
+}
+
+int rb_identities (rb_Run *r, json_t *is, rb_Problem *p) {
+  char why[400];
+  for (rb_ResourceBox *b = r->vm->resources; b != NULL; b = b->next) {
+    if (b->r.system == NULL || b->module == NULL || b->module->identity == NULL) continue;
+    char *id = ask(r, b, why, sizeof why);
+    if (id != NULL) json_object_set_new(is, b->r.name, json_string(id));
+    else if (touched(&r->report, b->r.name))
+      return rb_problem(p, RB_FAILED, "plan", "no plan is kept: %s does not say which one "
+                        "it is: %s", b->r.name, why);
+    free(id);
+  }
+  return 0;
+}
+
+int rb_identities_check (rb_Run *r, const json_t *is, rb_Problem *p) {
+  const char *name;
+  json_t *planned;
+  char why[400], system[200];
+  json_object_foreach((json_t *)is, name, planned) {
+    const char *dot = strrchr(name, '.');
+    if (dot == NULL) continue;
+    snprintf(system, sizeof system, "%.*s", (int)(dot - name), name);
+    rb_ResourceBox *box = rb_push_resource(r->L, system, dot + 1);
+    lua_pop(r->L, 1);
+    if (box->module == NULL) box->module = rb_module_load(r->L, box->r.kind);
+    if (box->module->identity == NULL) continue;
+    char *id = ask(r, box, why, sizeof why);
+    int same = id != NULL && strcmp(id, json_string_value(planned)) == 0;
+    if (!same)
+      rb_problem(p, RB_STALE, "plan", id != NULL ? "%s is another one than the plan was "
+                 "made for: it was %s and is %s" : "%s cannot be asked whether it is the "
+                 "one of the plan (%s): %s", name, json_string_value(planned),
+                 id != NULL ? id : why);
+    free(id);
+    if (!same) return p->exit;
+  }
+  return 0;
+}

@@ -61,8 +61,8 @@ static void findings (rb_Report *rep, const json_t *list) {
   rep->findings = calloc(json_array_size(list) + 1, sizeof *rep->findings);
   if (rep->findings == NULL) return;
   json_array_foreach((json_t *)list, i, f)
-    rep->findings[rep->nfindings++] = (rb_Finding){rb_reread_copy(f, "name"),
-      rb_reread_valueof(f, "value"), rb_reread_word(f, "status")};
+    rep->findings[rep->nfindings++] = (rb_Finding){.name = rb_reread_copy(f, "name"),
+      .value = rb_reread_valueof(f, "value"), .status = rb_reread_word(f, "status")};
 }
 
 /* who made it, where and with what: as of a run that is read from the tape */

@@ -237,7 +237,7 @@ static int reached (rb_Run *r, int i) {
 
 /* The one step that was asked for is in a case that was not taken: says so. */
 static void sayuntaken (rb_Run *r) {
-  int i = r->o->only != NULL ? indexof(r, r->o->only) : -1;
+  int i = r->o->only != NULL ? rb_step_index(r, r->o->only) : -1;
   int in = i >= 0 ? r->outline.steps[i].incase : -1;
   char *why = NULL;
   if (in < 0 || r->report.cases[in].taken != 0 || r->stop != 0) return;

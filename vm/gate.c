@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vm/base.h"
 #include "vm/redact.h"
@@ -241,6 +242,13 @@ static void pushintent (lua_State *L, int facts) {
   lua_pop(L, 1);
 }
 
+void rb_crashpoint (rb_Task *t, const char *when) {
+  rb_VM *vm = t->vm;
+  if (vm->crash == 0 || --vm->crash > 0) return;
+  dprintf(vm->crashfd, "%s\t%s\t%s\n", t->call.path.s, when, t->call.summary.s);
+  kill(getpid(), SIGKILL);
+}
+
 int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   rb_Task *t = rb_taskof(L);
   rb_Buffer *secret = &t->vm->value;
@@ -252,6 +260,7 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   const char *bad = rb_value_encode(L, -1, secret);
   lua_pop(L, 2);
   if (bad != NULL) return luaL_error(L, "an intent cannot hold %s", bad);
+  rb_crashpoint(t, "before the intent");
   rb_record_event(t, NULL, "intent", "", secret);
   t->call.pledged = 1;
   t->field->deeds++;
@@ -261,6 +270,7 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
 static int performed (lua_State *L, int status, lua_KContext n) {
   rb_Task *t = rb_taskof(L);
   int failed = status != LUA_OK && status != LUA_YIELD;
+  if (!failed) rb_crashpoint(t, "after the deed");
   if (!failed && !t->call.pledged) {
     clearplan(L, t);
     return rb_stop(L, RB_BROKEN, "%s.%s acted without a pledge: this is a bug "

@@ -451,6 +451,8 @@ static void deliver (rb_VM *vm, rb_FieldRun *field) {
       continue;
     }
     if (t->state == RB_DELIVER) vm->lastdelivered = t->call.at;
+    if (t->state == RB_COMMIT) rb_crashpoint(t, "after the intent");
+    else if (t->call.effect != RB_PROBE) rb_crashpoint(t, "after the outcome");
     rb_task_ready(t);
     runready(vm);
   }

@@ -173,6 +173,8 @@ typedef struct rb_VM {
   int dryrun;
   int hushed;          /* below the gate: doctor, identity; nothing is recorded */
   int mute;            /* an offline replay: nothing is recorded */
+  int crash, crashfd;  /* a drill: the crash point at which it dies (0: none), and
+                       ** where it says which one that was */
 
   rb_Config *config;
   rb_Target *target;
@@ -370,6 +372,9 @@ int rb_gate_failed (lua_State *L, int n);
 /* It was done in an earlier session (or a person said to go on without it); its
 ** result is at the top: "return ...". */
 int rb_gate_settled (lua_State *L, int skipped);
+
+/* A drill may end the process here, as a power cut would: 'when' is "after the deed". */
+void rb_crashpoint (rb_Task *t, const char *when);
 
 /* -- reconcile.c ------------------------------------------------------------ */
 

@@ -47,6 +47,10 @@ static int loadfile (rb_Run *r, rb_Problem *p) {
 static int checkkind (rb_Run *r, rb_Problem *p) {
   const char *kind = rb_target_kind(r->vm->target);
   const char *const *k = r->outline.targets;
+  if (r->o->drill && strcmp(kind, "sandbox") != 0)
+    return rb_problem(p, RB_USAGE, "target", "a drill kills runs in the middle, so it is "
+                      "for sandbox targets only, and %s is %s",
+                      rb_target_name(r->vm->target), kind);
   if (k == NULL || *k == NULL) return 0;
   for (; *k != NULL; k++)
     if (strcmp(*k, kind) == 0) return 0;
@@ -334,6 +338,8 @@ int rb_run (const rb_RunOptions *o) {
   r.vm = rb_vm(r.L);
   r.vm->run = &r;
   r.vm->dryrun = o->dry_run && !o->undo;
+  r.vm->crash = o->crash;
+  r.vm->crashfd = o->crashfd;
   r.vm->mute = o->resume != NULL && o->resume->offline;
   r.vm->replay = o->resume;
   if (o->resume != NULL) r.vm->files = json_object_get(o->resume->how, "files");

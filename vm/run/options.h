@@ -22,6 +22,8 @@ typedef struct rb_RunOptions {
   const char *config;
   char *id;                      /* room for the run's name (RB_RUNID), once it is on
                                  ** the tape; NULL: not wanted */
+  int drill;                     /* sandboxes only */
+  int crash, crashfd;            /* a drill: see rb_VM */
   int undo, force;               /* take the run of 'resume' back */
   const char *plan;              /* a dry run: the file that keeps its plan */
   const json_t *apply;           /* the document of the plan that is applied, or NULL */

@@ -224,7 +224,8 @@ static int drill (Drill *d, rb_Problem *p) {
   if (d->o->reset != NULL && reset(d, p) != 0) return p->exit;
   int status = inchild(run, &j, said, sizeof said);
   if (!exited(status, 0))
-    return rb_problem(p, RB_FAILED, "drill", "the undisturbed run ends with exit code %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    return rb_problem(p, RB_FAILED, "drill", "the undisturbed run ends with exit code %d",
+                      WIFEXITED(status) ? WEXITSTATUS(status) : -1);
   d->baseline = changes(&d->n, p);
   if (d->baseline == NULL || reset(d, p) != 0) return p->exit;
   printf("%d %s\n\n", d->n, d->n == 1 ? "change" : "changes");

@@ -173,6 +173,15 @@ remedy web 's:restart()' -n
 is "stand-in: and a remedy would refuse" "$rc $(effect verdict)" "1 would refuse"
 mv away engine.json
 
+# -- a daemon that goes while it is at it --
+printf '#!/bin/bash\n%q "$@" || exit\n[ "$1" != restart ] || mv %q %q\n' "$tmp/bin/docker" "$tmp/engine.json" "$tmp/away" > bin/dying
+chmod 755 bin/dying
+config "$tmp/bin/dying"
+remedy web 's:restart()'
+is "what cannot be looked at afterwards is in doubt" "$rc $(jq -r .error.certainty <<<"$out")" "6 unknown"
+has "and says why" "$(message)" '"restart" was asked for; then: web.service: no docker daemon answers'
+mv away engine.json
+
 # -- another version, or none --
 printf '#!/bin/bash\necho "CONTAINER  STATUS"\n' > bin/strange; chmod 755 bin/strange
 config "$tmp/bin/strange"

@@ -46,6 +46,7 @@ has "crashed: by the service" "$(found 'level 1: one service has crashed?')" "ye
 has "crashed: what is run next" "$(found next)" "runbook run service_restart --dry-run"
 has "crashed: the rest is still asked" "$(found 'level 4: the integrity of data is at risk?')" "no: every school has its tables"
 
+names crashed 4 tenant_maintenance cto 'P0 (critical)' integrity=yes
 names stale-cache 1 service_restart on-call 'no alert says'
 has "stale cache: whose" "$(found 'level 1: one service has crashed?')" "yes: stale cache of greenwood_high"
 

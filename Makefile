@@ -29,6 +29,7 @@ PKG_file := libsodium
 PKG_service := jansson
 PKG_token := libsodium
 PKG_net_tls := libssl libcrypto
+PKG_redis_tls := libssl libcrypto
 COMMON   := $(wildcard stdlib/common/*.c)
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))

@@ -3,7 +3,7 @@
 
 Listens on a free port of loopback and prints it. GET /log tells every request
 that came (method, target, headers, body) and never counts itself; GET /quit ends.
-With --tls CERT KEY it speaks TLS.
+With --tls CERT KEY it speaks TLS; with a third file, CA, it asks for a client's certificate.
 """
 
 import gzip
@@ -209,17 +209,36 @@ def serve(conn):
         conn.close()
 
 
+def greet(conn, context):
+    """shakes hands; a refusal is read by the client: closing at once would be a reset, which overtakes it"""
+    tls = context.wrap_socket(conn, server_side=True, do_handshake_on_connect=False)
+    try:
+        tls.do_handshake()
+        return tls
+    except ssl.SSLError:
+        conn = socket.socket(fileno=tls.detach())
+        conn.settimeout(2)
+        conn.shutdown(socket.SHUT_WR)
+        while conn.recv(65536):
+            pass
+        conn.close()
+        raise
+
+
 def main():
     context = None
-    if len(sys.argv) == 4 and sys.argv[1] == "--tls":
+    if len(sys.argv) >= 4 and sys.argv[1] == "--tls":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[2], sys.argv[3])
+        if len(sys.argv) == 5:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(sys.argv[4])
     s = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(s.getsockname()[1], flush=True)
 
     def handle(conn):
         try:
-            serve(context.wrap_socket(conn, server_side=True) if context else conn)
+            serve(greet(conn, context) if context else conn)
         except (OSError, ssl.SSLError):
             conn.close()
 

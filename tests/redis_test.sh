@@ -342,7 +342,7 @@ p "no such database" 'err(r.get, r, "s").message' 's.redis: ERR DB index is out 
 with "redis://owner:owner-password@127.0.0.1:$port/3"
 p "a database of its own" 'r:dbsize()' 0
 with "rediss://x@127.0.0.1:1/0"
-p "TLS is not there, and said so" 'err(r.get, r, "s").message:match "rediss:// asks for TLS"' 'rediss:// asks for TLS'
+p "TLS where nobody listens" 'err(r.get, r, "s").message:match "cannot connect to 127.0.0.1:1"' 'cannot connect to 127.0.0.1:1'
 with "$(url owner)"
 rb run "$tmp/t.lua" --dry-run --json
 is "without a probe's user the layer is not claimed" "$(j '.enforced.protocol | tojson')" '[]'

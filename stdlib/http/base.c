@@ -10,6 +10,7 @@
 #include "stdlib/http/http.h"
 
 #define TIMEOUT 30.0  /* seconds, where neither call nor configuration say */
+#define CONNECT 10.0
 
 /* -- close ------------------------------------------------------------------ */
 
@@ -21,7 +22,7 @@ static void forget (char **s) {
 
 static void base_empty (rb_HttpBase *b) {
   char **all[] = {&b->root, &b->user, &b->password, &b->idempotency, &b->ca,
-                  &b->health};
+                  &b->health, &b->cert, &b->key, &b->keypassword};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) forget(all[i]);
   curl_slist_free_all(b->headers);
   b->headers = NULL;
@@ -190,14 +191,13 @@ static void readprobes (lua_State *L, rb_Resource *r) {
   lua_pop(L, 1);
 }
 
-static void readtimeout (lua_State *L, rb_Resource *r) {
-  rb_HttpBase *b = r->data;
-  b->timeout = TIMEOUT;
-  int type = rb_setting(L, r, "timeout");
+static void readtimeout (lua_State *L, rb_Resource *r, const char *key, double *to,
+                         double otherwise) {
+  *to = otherwise;
+  int type = rb_setting(L, r, key);
   if (type != LUA_TNIL
-      && (type != LUA_TSTRING || !rb_duration(lua_tostring(L, -1), &b->timeout)
-          || b->timeout <= 0))
-    wrong(L, b, "timeout", "a duration such as \"10s\" is expected");
+      && (type != LUA_TSTRING || !rb_duration(lua_tostring(L, -1), to) || *to <= 0))
+    wrong(L, r->data, key, "a duration such as \"10s\" is expected");
   lua_pop(L, 1);
 }
 
@@ -207,9 +207,15 @@ static void base_read (lua_State *L, rb_Resource *r) {
   readurl(L, r);
   readheaders(L, r);
   readprobes(L, r);
-  readtimeout(L, r);
+  readtimeout(L, r, "timeout", &b->timeout, TIMEOUT);
+  readtimeout(L, r, "connect_timeout", &b->connect, CONNECT);
   readtext(L, r, "idempotency", &b->idempotency);
   readtext(L, r, "ca", &b->ca);
+  readtext(L, r, "cert", &b->cert);
+  readtext(L, r, "key", &b->key);
+  readtext(L, r, "key_password", &b->keypassword);
+  if (b->key != NULL && b->cert == NULL)
+    wrong(L, b, "key", "it needs 'cert', the certificate that it belongs to");
   readtext(L, r, "health", &b->health);
   if (b->idempotency != NULL && rb_http_badheader(b->idempotency, "", 0) != NULL)
     wrong(L, b, "idempotency", "the name of a header is expected");

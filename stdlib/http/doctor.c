@@ -10,7 +10,7 @@
 
 #define SECONDS 10.0
 #define SLOW 3.0        /* seconds */
-#define SOON 21         /* days */
+#define SOON 14         /* days */
 
 /* [-0, +0, m]  one more finding in the list at the top */
 static void add (lua_State *L, const char *name, const char *status,
@@ -50,6 +50,21 @@ static void addcertificate (lua_State *L, const rb_HttpTransfer *t) {
   lua_remove(L, -2);
 }
 
+/* Does the URL stay on this machine? */
+static int islocal (const char *root) {
+  static const char *const hosts[] = {"localhost", "127.", "[::1]", NULL};
+  const char *host = strstr(root, "://") + 3;
+  for (const char *const *h = hosts; *h != NULL; h++)
+    if (strncasecmp(host, *h, strlen(*h)) == 0) return 1;
+  return 0;
+}
+
+static void addtransport (lua_State *L, const rb_HttpBase *b) {
+  if (strncasecmp(b->root, "https", 5) == 0 || islocal(b->root)) return;
+  add(L, "transport", "warn", "not encrypted, to another host",
+      "https://... in 'url', where the server has it");
+}
+
 static void addanswer (lua_State *L, const rb_HttpTransfer *t) {
   const char *path = t->url.s + t->path;
   int bad = t->status >= 500, slow = t->seconds > SLOW;
@@ -66,6 +81,7 @@ static int asked (lua_State *L, int status, lua_KContext ctx) {
   const rb_HttpTransfer *t = (const rb_HttpTransfer *)ctx;
   (void)status;
   lua_newtable(L);
+  addtransport(L, t->base);
   if (t->result != CURLE_OK) {
     const char *why = rb_http_why(L, t);
     lua_insert(L, -2);                                /* words, list */

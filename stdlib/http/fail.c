@@ -20,11 +20,49 @@ static const struct {
   {CURLE_PEER_FAILED_VERIFICATION, "auth",
    "the certificate is not trusted: see 'ca' in the configuration"},
   {CURLE_SSL_CACERT_BADFILE, "auth", "see 'ca' in the configuration"},
+  {CURLE_SSL_CERTPROBLEM, "auth",
+   "see 'cert', 'key' and 'key_password' in the configuration"},
   {CURLE_SSL_CONNECT_ERROR, "io", "does that port speak TLS?"},
   {CURLE_OPERATION_TIMEDOUT, "timeout", NULL},
   {CURLE_BAD_CONTENT_ENCODING, "data", NULL},
   {CURLE_OK, "io", NULL}
 };
+
+/* what OpenSSL says in curl's words, and what to do about it */
+static const struct { const char *part, *mend; } trust[] = {
+  {"certificate has expired", "renew the server's certificate"},
+  {"not yet valid", "is the clock right, here and there?"},
+  {"self-signed certificate in certificate chain",
+   "name its authority's certificate as 'ca' in the configuration"},
+  {"self-signed", "to trust it, name its file as 'ca' in the configuration"},
+  {"local issuer", "name its authority's certificate as 'ca' in the configuration"},
+  {"subject name", "use a name in 'url' that the certificate has"},
+  {NULL, NULL}
+};
+
+/* The server's word, instead of an answer, that we are not who it wants: it read
+** nothing of the request. */
+static int unwelcome (const rb_HttpTransfer *t) {
+  static const char *const alerts[] = {
+    "alert certificate required", "alert unknown ca", "alert bad certificate",
+    "alert certificate expired", NULL
+  };
+  if (t->head.n > 0) return 0;
+  for (const char *const *a = alerts; *a != NULL; a++)
+    if (strstr(t->why, *a) != NULL) return 1;
+  return 0;
+}
+
+/* what to do about it, or NULL */
+static const char *mendof (const rb_HttpTransfer *t, const char *otherwise) {
+  if (unwelcome(t))
+    return "the server wants a client certificate that it trusts: see 'cert' and "
+           "'key' in the configuration";
+  if (t->result != CURLE_PEER_FAILED_VERIFICATION) return otherwise;
+  for (int i = 0; trust[i].part != NULL; i++)
+    if (strstr(t->why, trust[i].part) != NULL) return trust[i].mend;
+  return otherwise;
+}
 
 static int cause (const rb_HttpTransfer *t) {
   int i = 0;
@@ -41,7 +79,7 @@ static const char *late (lua_State *L, const rb_HttpTransfer *t) {
 }
 
 const char *rb_http_why (lua_State *L, const rb_HttpTransfer *t) {
-  const char *mend = causes[cause(t)].mend;
+  const char *mend = mendof(t, causes[cause(t)].mend);
   const char *words = t->why[0] != '\0' ? t->why : curl_easy_strerror(t->result);
   if (t->toolarge)
     return lua_pushliteral(L, "the answer is larger than 16 MB: ask for less");
@@ -54,8 +92,8 @@ const char *rb_http_why (lua_State *L, const rb_HttpTransfer *t) {
 
 int rb_http_lost (lua_State *L, const rb_HttpTransfer *t) {
   const char *why = rb_http_why(L, t);
-  int doubt = t->once && t->sent;
-  return rb_fail(L, t->toolarge ? "limit" : causes[cause(t)].kind,
+  int refused = unwelcome(t), doubt = t->once && t->sent && !refused;
+  return rb_fail(L, t->toolarge ? "limit" : refused ? "auth" : causes[cause(t)].kind,
                  doubt ? RB_UNKNOWN : RB_NOTDONE, "%s: %s %s: %s%s", t->base->name,
                  t->method->name, t->url.s + t->path, why,
                  doubt ? "; it was sent, and may have been done" : "");

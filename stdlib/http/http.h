@@ -45,7 +45,8 @@ typedef struct rb_HttpBase {
   char **probes;           /* "POST /search"; ends with NULL; or NULL */
   char *idempotency;       /* the header's name, or NULL */
   char *ca, *health;       /* or NULL */
-  double timeout;
+  char *cert, *key, *keypassword;  /* who we are, in PEM files; or NULL */
+  double timeout, connect; /* seconds: of all of it, of having a connection */
   rb_HttpTransfer *idle, *busy;
   int nidle;
 } rb_HttpBase;

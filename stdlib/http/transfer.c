@@ -19,7 +19,6 @@
 #define MAXHEAD ((size_t)256 << 10)
 #define MAXBODY (((size_t)16 << 20) - MAXHEAD - 4096)  /* it must fit on the tape */
 #define KEPT ((size_t)64 << 10)   /* bytes of a buffer kept for the next request */
-#define CONNECTMS 10000L
 #define IDLE 256                  /* handles of a base kept for later */
 
 /* -- curl's callbacks ------------------------------------------------------------ */
@@ -62,7 +61,6 @@ static CURLcode fitsafety (CURL *e) {
   bad |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
   bad |= curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);  /* no wait for a resolver */
   bad |= curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECTMS);
   bad |= curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, RB_HTTPENCODINGS);
   return bad;
 }
@@ -102,6 +100,16 @@ static CURLcode fitcertificates (CURL *e, const rb_HttpBase *b) {
   return bad;
 }
 
+static CURLcode fitidentity (CURL *e, const rb_HttpBase *b) {
+  if (b->cert == NULL) return CURLE_OK;
+  CURLcode bad = curl_easy_setopt(e, CURLOPT_SSLCERT, b->cert);
+  bad |= curl_easy_setopt(e, CURLOPT_SSLKEY, b->key != NULL ? b->key : b->cert);
+  /* "" rather than NULL, with which OpenSSL would ask the terminal */
+  bad |= curl_easy_setopt(e, CURLOPT_KEYPASSWD,
+                          b->keypassword != NULL ? b->keypassword : "");
+  return bad;
+}
+
 /* curl looks for these at every request: no small part of its cost */
 static int proxied (void) {
   static const char *const names[] = {
@@ -121,7 +129,8 @@ static CURLcode fitbase (CURL *e, const rb_HttpBase *b) {
     bad |= curl_easy_setopt(e, CURLOPT_PASSWORD,
                             b->password != NULL ? b->password : "");
   }
-  return bad | fitcertificates(e, b);
+  bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(b->connect * 1000));
+  return bad | fitcertificates(e, b) | fitidentity(e, b);
 }
 
 /* what makes it another request than a GET; undone by curl_easy_reset */

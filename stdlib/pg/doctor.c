@@ -76,9 +76,28 @@ static void judgeprobe (lua_State *L, rb_PgCall *c) {
   }
 }
 
+/* Is what is said to another machine encrypted, and is it the machine that was meant? */
+static void judgetransport (lua_State *L, PGconn *pg) {
+  const char *host = PQhost(pg), *address = PQhostaddr(pg), *mode = "";
+  int local = host == NULL || *host == '/' || *host == '\0'
+              || strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+  PQconninfoOption *all = PQconninfo(pg);
+  for (PQconninfoOption *o = all; o != NULL && o->keyword != NULL; o++)
+    if (strcmp(o->keyword, "sslmode") == 0 && o->val != NULL) mode = o->val;
+  int full = strcmp(mode, "verify-full") == 0;
+  PQconninfoFree(all);
+  if (!local && !PQsslInUse(pg))
+    add(L, "transport", "warn", "not encrypted, to another host",
+        "?sslmode=verify-full&sslrootcert=FILE in its url, where the server has TLS");
+  else if (!local && !full)
+    add(L, "transport", "warn", "encrypted, but the server's name is not verified",
+        "?sslmode=verify-full&sslrootcert=FILE in its url");
+}
+
 static void judgeremedy (lua_State *L, rb_PgCall *c) {
   const char *user = rb_pg_field(c, 0, 0, USER);
   int replica = rb_pg_true(c, 0, 0, REPLICA);
+  judgetransport(L, c->conn->pg);
   add(L, "server", "ok", lua_pushfstring(L, "PostgreSQL %s, database %s",
       rb_pg_field(c, 0, 0, VERSION), PQdb(c->conn->pg)), NULL);
   if (replica)

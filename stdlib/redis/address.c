@@ -1,7 +1,7 @@
 /*
 ** address.c - where a server is and who we are there, read from a URL
 **
-**   redis://[[user]:password@]host[:port][/database]
+**   redis://[[user]:password@]host[:port][/database]   rediss:// is TLS
 **   unix://[[user]:password@]/path/to/socket[?db=database]
 */
 
@@ -11,7 +11,8 @@
 #include "stdlib/redis/redis.h"
 
 #define EXPECTED \
-  "redis://user:password@host:port/database or unix:///path?db=database is expected"
+  "redis://user:password@host:port/database (rediss:// for TLS) or " \
+  "unix:///path?db=database is expected"
 
 static int hex (char c) {
   const char *digits = "0123456789abcdef0123456789ABCDEF";
@@ -91,11 +92,9 @@ static const char *readdb (rb_RedisAddress *a, const char *s) {
 
 static const char *readurl (rb_RedisAddress *a, const char *url) {
   int local = strncmp(url, "unix://", 7) == 0;
-  if (strncmp(url, "rediss://", 9) == 0)
-    return "rediss:// asks for TLS, which this build does not speak: use a Unix "
-           "socket or a tunnel that ends on this host";
-  if (!local && strncmp(url, "redis://", 8) != 0) return EXPECTED;
-  const char *s = url + (local ? 7 : 8), *at = NULL;
+  a->tls = strncmp(url, "rediss://", 9) == 0;
+  if (!local && !a->tls && strncmp(url, "redis://", 8) != 0) return EXPECTED;
+  const char *s = strstr(url, "://") + 3, *at = NULL;
   for (const char *c = s; *c != '\0' && *c != '/' && *c != '?'; c++)
     if (*c == '@') at = c;
   if (at != NULL && !readuser(a, s, at)) return EXPECTED;

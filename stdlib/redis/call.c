@@ -60,6 +60,15 @@ static int call_close (lua_State *L) {
   return 0;
 }
 
+static void forgettrust (rb_RedisTrust *t) {
+  if (t->password != NULL) explicit_bzero(t->password, strlen(t->password));
+  free(t->ca);
+  free(t->cert);
+  free(t->key);
+  free(t->password);
+  *t = (rb_RedisTrust){0};
+}
+
 void rb_redis_close (rb_Resource *r) {
   rb_RedisPool *p = r->data;
   r->data = NULL;
@@ -70,6 +79,7 @@ void rb_redis_close (rb_Resource *r) {
   }
   rb_redis_sweep(p, 1);
   for (int i = 0; i < RB_REDISROLES; i++) rb_redis_forget(&p->address[i]);
+  forgettrust(&p->trust);
   free(p->out);
   free(p);
 }
@@ -89,6 +99,25 @@ static void readaddress (lua_State *L, rb_Resource *r, rb_RedisAddress *a,
             "used: %s", r->name, key, why);
 }
 
+/* [-0, +0, v]  a setting that is a text, or nothing */
+static void readtext (lua_State *L, rb_Resource *r, const char *key, char **to) {
+  rb_setting(L, r, key);
+  if (lua_isstring(L, -1) && (*to = strdup(lua_tostring(L, -1))) == NULL)
+    luaL_error(L, "not enough memory");
+  lua_pop(L, 1);
+}
+
+/* [-0, +0, v]  what TLS needs, where an address asks for it */
+static void readtrust (lua_State *L, rb_Resource *r, rb_RedisPool *p) {
+  if (!p->address[RB_REDISREMEDY].tls && !p->address[RB_REDISPROBE].tls) return;
+  forgettrust(&p->trust);
+  readtext(L, r, "ca", &p->trust.ca);
+  readtext(L, r, "cert", &p->trust.cert);
+  readtext(L, r, "key", &p->trust.key);
+  readtext(L, r, "key_password", &p->trust.password);
+  p->part = rb_loadpart(L, "tls");
+}
+
 rb_RedisPool *rb_redis_pool (lua_State *L, rb_Resource *r) {
   rb_RedisPool *p = r->data;
   if (p == NULL) r->data = p = calloc(1, sizeof *p);
@@ -98,6 +127,7 @@ rb_RedisPool *rb_redis_pool (lua_State *L, rb_Resource *r) {
   lua_pop(L, 1);
   readaddress(L, r, &p->address[RB_REDISREMEDY], "url");
   readaddress(L, r, &p->address[RB_REDISPROBE], p->separate ? "probe" : "url");
+  readtrust(L, r, p);
   rb_onturn(L, rb_redis_turn, p);
   p->ready = 1;
   return p;

@@ -31,6 +31,8 @@ static void conn_close (rb_RedisConn *conn) {
   if (conn->pool->shared == conn) conn->pool->shared = NULL;
   if (conn->watch != NULL) rb_unwatch(conn->watch);
   conn->watch = NULL;
+  if (conn->tls != NULL) conn->pool->part->close(conn->tls);
+  conn->tls = NULL;
   if (conn->ctx != NULL) redisFree(conn->ctx);
   conn->ctx = NULL;
   conn->up = conn->dirty = 0;
@@ -123,6 +125,14 @@ static redisContext *dial (const rb_RedisAddress *a, const char *host) {
                          : redisConnectNonBlock(host, a->port);
 }
 
+/* 0: TLS cannot even begin; p->why says why */
+static int wrap (rb_RedisPool *p, rb_RedisConn *conn) {
+  const rb_RedisAddress *a = &p->address[conn->role];
+  if (!a->tls) return 1;
+  conn->tls = p->part->open(conn->ctx->fd, a->host, &p->trust, p->why, sizeof p->why);
+  return conn->tls != NULL;
+}
+
 rb_RedisConn *rb_redis_dial (lua_State *L, rb_RedisPool *p, rb_RedisRole role,
                              const char *host) {
   rb_RedisConn *conn = calloc(1, sizeof *conn);
@@ -139,6 +149,10 @@ rb_RedisConn *rb_redis_dial (lua_State *L, rb_RedisPool *p, rb_RedisRole role,
     return conn;
   }
   limitlists(conn);
+  if (!wrap(p, conn)) {
+    conn_close(conn);
+    return conn;
+  }
   conn->watch = rb_watch(L, conn->ctx->fd, POLLIN, happened, conn);
   if (conn->watch == NULL) conn_close(conn);
   return conn;
@@ -153,8 +167,33 @@ int rb_redis_alive (rb_RedisConn *conn) {
 
 /* -- write ---------------------------------------------------------------- */
 
+/* a step of TLS that came to nothing: what to wait for, or the end */
+static void unstep (rb_RedisConn *conn, rb_RedisStep step) {
+  if (step == RB_REDISREAD) rb_rewatch(conn->watch, POLLIN);
+  else if (step == RB_REDISWRITE) rb_rewatch(conn->watch, POLLIN | POLLOUT);
+  else if (step == RB_REDISEND)
+    rb_redis_break(conn, "io", "the server closed the connection");
+  else
+    rb_redis_break(conn, step == RB_REDISUNTRUSTED ? "auth" : "io", "%s",
+                   conn->pool->part->words(conn->tls));
+}
+
+static void flushtls (rb_RedisConn *conn) {
+  rb_RedisStep step = conn->pool->part->flush(conn->tls);
+  if (step != RB_REDISDONE) {
+    unstep(conn, step);
+    return;
+  }
+  rb_rewatch(conn->watch, POLLIN);
+  conn->dirty = 0;
+}
+
 static void flush (rb_RedisConn *conn) {
   int done = 0;
+  if (conn->tls != NULL) {
+    flushtls(conn);
+    return;
+  }
   if (redisBufferWrite(conn->ctx, &done) != REDIS_OK) {
     broken(conn);
     return;
@@ -241,7 +280,10 @@ void rb_redis_end (lua_State *L, rb_RedisCall *c) {
     return;
   }
   if (conn->count == conn->size) growqueue(L, conn);
-  if (redisAppendFormattedCommand(conn->ctx, p->out, p->outlen) != REDIS_OK)
+  int queued = conn->tls != NULL
+    ? p->part->queue(conn->tls, p->out, p->outlen)
+    : redisAppendFormattedCommand(conn->ctx, p->out, p->outlen) == REDIS_OK;
+  if (!queued)
     luaL_error(L, "not enough memory");
   conn->queue[(conn->first + conn->count++) % conn->size] = c;
   conn->dirty = p->dirty = 1;
@@ -290,16 +332,42 @@ static int parse (rb_RedisConn *conn) {
   }
 }
 
+/* a reply that grows: 0 when it is too large, or cannot be read */
+static int taken (rb_RedisConn *conn) {
+  if (!parse(conn)) return 0;
+  if (conn->bytes <= RB_REDISREPLY) return 1;
+  rb_redis_break(conn, "limit", "a reply is larger than %d MB", RB_REDISREPLY >> 20);
+  return 0;
+}
+
+/* OpenSSL reads whole records ahead of us: no waiting while it has some left. */
+static void receivetls (rb_RedisConn *conn) {
+  char s[16384];
+  size_t n = 0;
+  rb_RedisStep step;
+  while ((step = conn->pool->part->read(conn->tls, s, sizeof s, &n)) == RB_REDISDONE) {
+    if (redisReaderFeed(conn->ctx->reader, s, n) != REDIS_OK) {
+      rb_redis_break(conn, "limit", "not enough memory for a reply");
+      return;
+    }
+    conn->bytes += n;
+    if (!taken(conn)) return;
+  }
+  unstep(conn, step);
+}
+
 static void receive (rb_RedisConn *conn) {
+  if (conn->tls != NULL) {
+    receivetls(conn);
+    return;
+  }
   size_t before = conn->ctx->reader->len;
   if (redisBufferRead(conn->ctx) != REDIS_OK) {
     broken(conn);
     return;
   }
   conn->bytes += conn->ctx->reader->len - before;
-  if (parse(conn) && conn->bytes > RB_REDISREPLY)
-    rb_redis_break(conn, "limit", "a reply is larger than %d MB",
-                   RB_REDISREPLY >> 20);
+  taken(conn);
 }
 
 /* What a server says before it hangs up is read before we write into the void. */

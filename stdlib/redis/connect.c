@@ -115,6 +115,8 @@ static void letgo (rb_RedisCall *c) {
 
 /* the next address of the list at c->addresses */
 static int attempt (lua_State *L, rb_RedisCall *c) {
+  if (c->lost != NULL && strcmp(c->lost, "auth") == 0)
+    return rb_fail(L, "auth", RB_NOTDONE, "%s: %s", c->resource->name, c->pool->why);
   for (;;) {
     letgo(c);
     rb_redis_sweep(c->pool, 0);

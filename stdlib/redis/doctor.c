@@ -58,6 +58,18 @@ static const char *pushline (lua_State *L, const redisReply *r, const char *name
 
 /* -- the remedies' role --------------------------------------------------- */
 
+/* Does what is sent there stay on this machine? */
+static int islocal (const char *host) {
+  return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0
+         || strcmp(host, "localhost") == 0;
+}
+
+static void checktransport (lua_State *L, const rb_RedisAddress *a) {
+  if (a->host == NULL || a->tls || islocal(a->host)) return;
+  add(L, "transport", "warn", "not encrypted, to another host, password and all",
+      "rediss://... in its URL, where the server has a tls-port");
+}
+
 static void checkserver (lua_State *L, rb_RedisCall *c) {
   const char *version = pushline(L, c->reply[1], "redis_version:");
   const char *role = pushline(L, c->reply[1], "\r\nrole:");
@@ -82,6 +94,7 @@ static int remedychecked (lua_State *L, int status, lua_KContext ctx) {
   snprintf(value, sizeof value, "PONG, as user '%s'", rb_redis_user(c));
   add(L, "remedies", "ok", value, NULL);
   checkserver(L, c);
+  checktransport(L, &c->pool->address[RB_REDISREMEDY]);
   if (!c->pool->separate)
     add(L, "probes", "warn", "the same user as remedies: only the list of commands "
         "holds them read-only", MEND);

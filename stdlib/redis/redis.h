@@ -12,7 +12,7 @@
 
 #include <hiredis/hiredis.h>
 
-#include "vm/module.h"
+#include "stdlib/redis/tls.h"
 
 enum {
   RB_REDISLEASES = 8,          /* connections for remedies */
@@ -35,6 +35,7 @@ typedef struct rb_RedisAddress {
   char *host;       /* NULL: a Unix socket */
   char *path;
   int port, db;
+  int tls;          /* rediss:// */
   char *user;       /* NULL: the server's default user */
   char *password;   /* NULL: none */
 } rb_RedisAddress;
@@ -43,6 +44,7 @@ typedef struct rb_RedisConn {
   struct rb_RedisConn *next;
   struct rb_RedisPool *pool;
   redisContext *ctx;           /* NULL: closed */
+  rb_RedisTls *tls;            /* NULL: in the clear */
   redisReplyObjectFunctions fn;
   rb_Watch *watch;
   rb_RedisRole role;
@@ -57,6 +59,8 @@ typedef struct rb_RedisConn {
 
 typedef struct rb_RedisPool {
   rb_RedisAddress address[RB_REDISROLES];
+  const rb_RedisPart *part;    /* speaks TLS; NULL: no address asks for it */
+  rb_RedisTrust trust;
   int separate;                /* probes have an address of their own */
   int ready;                   /* the addresses were read */
   rb_RedisConn *conns;
@@ -66,7 +70,7 @@ typedef struct rb_RedisPool {
   int dirty;
   char *out;                   /* the command that is being written */
   size_t outlen, outsize;
-  char why[200];               /* what ended the last connection */
+  char why[512];               /* what ended the last connection */
 } rb_RedisPool;
 
 typedef struct rb_RedisCall {

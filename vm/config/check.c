@@ -65,7 +65,9 @@ static const Row text[] = {{"", TEXT, NULL}, {NULL, TEXT, NULL}};
 
 static const Row http[] = {
   {"url", URL, httpurl}, {"headers", MAP, text}, {"probes", LIST, NULL},
-  {"idempotency", STRING, NULL}, {"ca", TEXT, NULL}, {"timeout", DURATION, NULL},
+  {"idempotency", STRING, NULL}, {"ca", TEXT, NULL}, {"cert", TEXT, NULL},
+  {"key", TEXT, NULL}, {"key_password", TEXT, NULL}, {"timeout", DURATION, NULL},
+  {"connect_timeout", DURATION, NULL},
   {"health", STRING, NULL}, {NULL, TEXT, NULL}
 };
 static const Row pg[] = {
@@ -73,7 +75,9 @@ static const Row pg[] = {
   {NULL, TEXT, NULL}
 };
 static const Row redis[] = {
-  {"url", URL, redisurl}, {"probe", URL, redisurl}, {NULL, TEXT, NULL}
+  {"url", URL, redisurl}, {"probe", URL, redisurl}, {"ca", TEXT, NULL},
+  {"cert", TEXT, NULL}, {"key", TEXT, NULL}, {"key_password", TEXT, NULL},
+  {NULL, TEXT, NULL}
 };
 static const Row service[] = {
   {"url", URL, serviceurl}, {"program", TEXT, NULL}, {"home", TEXT, NULL},

@@ -250,7 +250,8 @@ const char *const *rb_target_resources (const rb_Target *t, const char *system) 
 
 /* settings that are paths, and are seen from the configuration's folder */
 static int ispath (const char *key, const char *value) {
-  static const char *const keys[] = {"path", "pidfile", "cwd", "home", "ca", "log", NULL};
+  static const char *const keys[] = {"path", "pidfile", "cwd", "home", "ca", "cert",
+                                     "key", "log", NULL};
   for (const char *const *k = keys; *k != NULL; k++)
     if (strcmp(*k, key) == 0) return 1;
   return strcmp(key, "program") == 0 && strchr(value, '/') != NULL;

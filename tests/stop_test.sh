@@ -26,6 +26,9 @@ ends "memory" 2 "memory" 'local t = {} while true do t[#t + 1] = ("x"):rep(10000
 ends "memory under pcall" 2 "memory" 'pcall(function () local t = {} while true do t[#t + 1] = ("x"):rep(1000000) end end) run:note "survived"'
 ends "a step's timeout" 1 "time" 'run:sleep "1h" end, timeout = "200ms", verify = function ()'
 
+echo 'return runbook { title = "t", step (function () while true do end end) { id = "s", probe = function () end } }' > "$tmp/title.lua"
+timeout 30 "$runbook" run "$tmp/title.lua" --dry-run >"$tmp/out" 2>&1
+ok "a title that loops is ended, before the run has begun, too" test $? -lt 124
 echo 'while true do end' > "$tmp/load.lua"
 rb run "$tmp/load.lua" --json
 is "a loop while loading: exit 2" "$rc" 2

@@ -86,6 +86,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (r->o->timeout != NULL && !rb_duration(r->o->timeout, &seconds))
     return rb_problem(p, RB_USAGE, "usage", "--timeout takes a duration such as 10m, "
                       "not '%s'", r->o->timeout);
+  rb_stop_open(vm);  /* a title may be a function that does not end */
   rb_ahead_load(r);
   if (rb_given_params(r, p) != 0 || rb_given_limits(r, p) != 0) return p->exit;
   rb_Report *rep = &r->report;

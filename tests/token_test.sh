@@ -79,3 +79,25 @@ is "also from a range of one, or of all" "$(finding one)/$(finding wide)/$(findi
 probe 'random.integer(2, 1)'; has "a range that is none" "$(message)" "b is smaller than a"
 probe 'random.choice {}'; has "a choice of nothing" "$(message)" "a list with something in it"
 probe 'run:finding("x", math.random(6))'; has "math.random says what there is instead" "$(message)" "use random.integer(a, b)"
+
+# -- a resumed run, a replay, a plan that is applied ---------------------------------------------
+redis() { redis-cli -u "$SANDBOX_REDIS_ADMIN_URL" --no-auth-warning "$@"; }
+book 'step "Draw" { remedy = function (run)
+    run.key, run.n = token.secret(16), random.integer(1, 1000000000)
+    erp.redis:set("draw:key", run.key) erp.redis:set("draw:n", tostring(run.n)) end },
+  step "Stumble" { probe = function () file.read(erp.settings.stone or "/nothing/there") end, on_failure = "stop" },
+  step "Keep" { remedy = function (run) erp.redis:set("keep:key", run.key) erp.redis:set("keep:n", tostring(run.n)) end }'
+rb run book.lua --json
+is "a run that stumbles" "$rc/$(redis exists keep:key)" "1/0"
+sed 's|probe = function () file.read.*, on_failure|probe = function () end, on_failure|' book.lua >mended.lua
+rb resume --with mended.lua --yes --json
+is "and is resumed" "$rc/$(redis exists keep:key)" "0/1"
+is "keeps its token" "$(redis get keep:key)" "$(redis get draw:key)"
+is "and its chance" "$(redis get keep:n)" "$(redis get draw:n)"
+book 'step "Draw" { remedy = function (run) local key = token.secret(16)
+  erp.redis:set("plan:key", key) erp.redis:set("plan:hex", "k-" .. token.hex(16)) end }'
+rb plan book.lua -o p.json
+rb apply p.json --yes --json
+is "a plan with tokens is what is applied" "$rc/$(redis get plan:key | grep -cE '^[A-Za-z0-9_-]{22}$')" "0/1"
+rb replay --json
+is "and a replay finds the same" "$rc" 0

@@ -243,8 +243,9 @@ static void sayuntaken (rb_Run *r) {
   if (in < 0 || r->report.cases[in].taken != 0 || r->stop != 0) return;
   const rb_CaseRow *row = &r->report.cases[in];
   if (asprintf(&why, "nothing was run: %s is a step of the case %s, which was not taken%s%s "
-               "(--case %s takes it)", r->outline.steps[i].id, row->id, row->evidence != NULL ? ": " : "",
-               row->evidence != NULL ? row->evidence : "", row->id) < 0) return;
+               "(--case %s takes it)", r->outline.steps[i].id, row->id,
+               row->evidence != NULL ? ": " : "", row->evidence != NULL ? row->evidence : "",
+               row->id) < 0) return;
   rb_note(r->vm, NULL, why, strlen(why));
   free(r->report.steps[i].reason);
   r->report.steps[i].reason = why;

@@ -93,11 +93,22 @@ static const char surprises[] =
   "    ($2 = '8' AND k.confdeltype IN ('c', 'n', 'd') OR"
   "     $2 = '16' AND k.confupdtype IN ('c', 'n', 'd'))";
 
-/* what a WHERE calls by name, through an operator, or in a view or a policy of the
-** tables that it reads; a view's own code is only there as text */
+/* Code that may do more than look, by name, through an operator, a cast, or inside of
+** a domain, a view or a policy: what is volatile, and whatever people wrote
+** themselves, for what they say of it cannot be checked. What is theirs is found by
+** its dependencies, what is built in (and has none) in the text. $5: for a count; else
+** for a plan, which runs what is not volatile, defaults too. */
 static const char volatiles[] =
   "WITH RECURSIVE moved AS ("
-  "  SELECT oid, proname FROM pg_catalog.pg_proc WHERE provolatile = 'v'),"
+  "  SELECT p.oid, p.proname FROM pg_catalog.pg_proc p"
+  "    JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+  "   WHERE $5::bool AND p.provolatile = 'v' OR p.oid >= 16384"
+  "     AND l.lanname NOT IN ('internal', 'c') AND ($5::bool OR p.provolatile <> 'v')),"
+  " moves AS (SELECT * FROM moved UNION"
+  "  SELECT p.oid, p.proname FROM pg_catalog.pg_aggregate a"
+  "    JOIN pg_catalog.pg_proc p ON p.oid = a.aggfnoid"
+  "    JOIN moved m ON m.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn,"
+  "      a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)),"
   " seen(oid) AS ("
   "  SELECT to_regclass(name)::oid FROM unnest($3::text[]) AS t(name) UNION"
   "  SELECT d.refobjid FROM seen s"
@@ -105,26 +116,66 @@ static const char volatiles[] =
   "    JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
   "     AND d.classid = 'pg_catalog.pg_rewrite'::regclass"
   "     AND d.refclassid = 'pg_catalog.pg_class'::regclass),"
-  " code(what, source) AS ("
-  "  SELECT 'the view ' || c.oid::regclass, pg_catalog.pg_get_viewdef(c.oid)"
+  " held(what, class, oid, source) AS ("
+  "  SELECT 'the view ' || c.oid::regclass, 'pg_catalog.pg_rewrite'::regclass, r.oid,"
+  "         pg_catalog.pg_get_viewdef(c.oid)"
   "    FROM seen s JOIN pg_catalog.pg_class c USING (oid)"
+  "    JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid"
   "   WHERE c.relkind IN ('v', 'm') UNION ALL"
   "  SELECT 'the policy ' || p.polname || ' on ' || p.polrelid::regclass,"
+  "         'pg_catalog.pg_policy'::regclass, p.oid,"
   "         pg_catalog.pg_get_expr(p.polqual, p.polrelid)"
-  "    FROM seen s JOIN pg_catalog.pg_policy p ON p.polrelid = s.oid)"
-  " SELECT proname::text FROM moved WHERE proname = ANY ($1::text[]) UNION ALL"
+  "    FROM seen s JOIN pg_catalog.pg_policy p ON p.polrelid = s.oid UNION ALL"
+  "  SELECT 'a default of ' || d.adrelid::regclass, 'pg_catalog.pg_attrdef'::regclass,"
+  "         d.oid, '' FROM seen s JOIN pg_catalog.pg_attrdef d ON d.adrelid = s.oid"
+  "   WHERE NOT $5::bool),"
+  " types(oid) AS ("
+  "  SELECT oid FROM pg_catalog.pg_type WHERE typname = ANY ($4::text[] || $1::text[])"
+  "   UNION SELECT d.refobjid FROM held h JOIN pg_catalog.pg_depend d"
+  "      ON d.classid = h.class AND d.objid = h.oid"
+  "     AND d.refclassid = 'pg_catalog.pg_type'::regclass"
+  "   UNION SELECT u.oid FROM types t JOIN pg_catalog.pg_type y ON y.oid = t.oid,"
+  "     LATERAL (SELECT y.typbasetype UNION SELECT y.typelem UNION"
+  "       SELECT a.atttypid FROM pg_catalog.pg_attribute a"
+  "        WHERE a.attrelid = y.typrelid AND a.attnum > 0) AS u(oid)"
+  "    WHERE u.oid <> 0),"
+  " code AS (SELECT * FROM held UNION ALL"
+  "  SELECT 'the domain ' || k.contypid::regtype, 'pg_catalog.pg_constraint'::regclass,"
+  "         k.oid, pg_catalog.pg_get_constraintdef(k.oid)"
+  "    FROM types t JOIN pg_catalog.pg_constraint k ON k.contypid = t.oid)"
+  " SELECT proname::text FROM moves WHERE proname = ANY ($1::text[]) UNION ALL"
   " SELECT 'the operator ' || o.oprname FROM pg_catalog.pg_operator o"
-  "   JOIN moved ON moved.oid = o.oprcode"
+  "   JOIN moves ON moves.oid = o.oprcode"
   "  WHERE o.oprname = ANY ($2::text[]) UNION ALL"
-  " SELECT what FROM code WHERE EXISTS (SELECT FROM moved"
-  "   WHERE pg_catalog.strpos(source, proname || '(') > 0) OR EXISTS ("
-  "   SELECT FROM moved JOIN pg_catalog.pg_operator o ON o.oprcode = moved.oid"
-  "    WHERE pg_catalog.strpos(source, o.oprname) > 0) LIMIT 1";
+  " SELECT 'the cast from ' || c.castsource::regtype || ' to ' || c.casttarget::regtype"
+  "   FROM pg_catalog.pg_cast c JOIN moves ON moves.oid = c.castfunc"
+  "  WHERE c.castcontext <> 'e' OR c.casttarget IN (SELECT oid FROM types) UNION ALL"
+  " SELECT c.what FROM code c WHERE EXISTS (SELECT FROM moves m"
+  "   WHERE m.oid < 16384 AND"
+  "     pg_catalog.strpos(c.source, pg_catalog.quote_ident(m.proname) || '(') > 0)"
+  "  OR EXISTS (SELECT FROM pg_catalog.pg_depend d"
+  "   LEFT JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid"
+  "     AND d.refclassid = 'pg_catalog.pg_operator'::regclass"
+  "   JOIN moves m ON m.oid = o.oprcode OR m.oid = d.refobjid"
+  "     AND d.refclassid = 'pg_catalog.pg_proc'::regclass"
+  "   WHERE d.classid = c.class AND d.objid = c.oid) LIMIT 1";
 
 /* [-0, +1, v]  the list at the top as the text of an array */
 static const char *pusharray (lua_State *L, rb_PgCall *c) {
   rb_pg_totext(L, c, "tables");
   return lua_tostring(L, -1);
+}
+
+/* [-0, +?, v]  what in the tree is code of one's own? */
+static void askcode (lua_State *L, rb_PgCall *c, const json_t *tree,
+                     const char *tables_, const char *counting) {
+  rb_pg_calls(L, tree);
+  const char *calls = pusharray(L, c);
+  rb_pg_operators(L, tree);
+  const char *operators = pusharray(L, c);
+  rb_pg_types(L, tree);
+  const char *values[] = {calls, operators, tables_, pusharray(L, c), counting};
+  rb_pg_send(L, c, volatiles, 5, NULL, values);
 }
 
 void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
@@ -142,14 +193,10 @@ void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
                          p != NULL ? p->rule : "0"};
   rb_pg_send(L, c, surprises, 3, NULL, which);
   c->json = rb_pg_reads(st);
-  rb_pg_calls(L, c->json);
-  rb_pg_operators(L, c->json);
+  askcode(L, c, c->json, list, "t");
   json_decref(c->json);
   c->json = NULL;
-  const char *operators = pusharray(L, c);
-  lua_pushvalue(L, -3);                               /* the calls */
-  const char *calls[] = {pusharray(L, c), operators, list};
-  rb_pg_send(L, c, volatiles, 3, NULL, calls);
+  askcode(L, c, st->tree, list, "f");
   lua_settop(L, top);
 }
 
@@ -221,8 +268,9 @@ int rb_pg_plannable (const rb_PgStatement *st) {
 }
 
 const char *rb_pg_learn (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
-                         int answer, int *readable) {
+                         int answer, int *readable, const char **own) {
   *readable = readtables(L, c, st, answer);
   readsurprises(L, c, answer + 1);
+  *own = rb_pg_field(c, answer + 3, 0, 0);
   return dangerous(c, st, answer + 2);
 }

@@ -210,6 +210,8 @@ void rb_pg_functions (lua_State *L, const json_t *tree);
 /* The same with what (x).f and x.f may call, too; and the operators. */
 void rb_pg_calls (lua_State *L, const json_t *tree);
 void rb_pg_operators (lua_State *L, const json_t *tree);
+/* The types that it names, without their schema. */
+void rb_pg_types (lua_State *L, const json_t *tree);
 /* The function that a node may call, or NULL. */
 const char *rb_pg_calledname (const char *key, const json_t *node);
 
@@ -271,13 +273,14 @@ int rb_pg_txexec (lua_State *L);
 
 /* -- catalog.c: the tables of a statement, as the server knows them ------- */
 
-/* [-0, +0, v]  Queues three questions. */
+/* [-0, +0, v]  Queues four questions. */
 void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
 /* [-0, +0, v]  Their answers, of which the first is number 'answer', into the
 ** plan at PLAN; refuses where the role may not. Returns the function because
-** of which nothing may be counted, or NULL. 'readable': all of the target. */
+** of which nothing may be counted, or NULL. 'readable': all of the target.
+** 'own': code that a plan may run, or NULL; it lives as long as the answers. */
 const char *rb_pg_learn (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
-                         int answer, int *readable);
+                         int answer, int *readable, const char **own);
 /* Is it a statement that EXPLAIN takes? */
 int rb_pg_plannable (const rb_PgStatement *st);
 /* [-0, +0, m]  Fields of the plan at PLAN: a flag; another reason; a reason

@@ -258,7 +258,7 @@ static int counted (lua_State *L, int status, lua_KContext ctx) {
     ? rb_pg_field(c, c->sent - 1, 0, 0) : NULL;
   lua_Integer n = count != NULL ? atoll(count) : rb_pg_inserted(st);
   if (n > 0 && is(st, "UpdateStmt") && getflag(L, "sampled"))
-    setsamples(L, c, st, 1, n);
+    setsamples(L, c, st, c->sent - 1, n);
   rb_pg_forget(c);
   return finish(L, c, n);
 }
@@ -292,17 +292,22 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   rb_PgStatement *st = lua_touserdata(L, STATEMENT);
   int readable, plannable = rb_pg_plannable(st);
+  const char *own;
   (void)status;
   rb_pg_check(L, c, st);
   int first = c->at + 2 * plannable;
-  const char *function = rb_pg_learn(L, c, st, first, &readable);
+  const char *function = rb_pg_learn(L, c, st, first, &readable, &own);
   if (plannable) readtypes(c, st);
+  if (plannable && own != NULL) {  /* planning runs it, with the remedy's rights */
+    rb_pg_addreason(L, lua_pushfstring(L, "not planned: %s may do more than look", own));
+    plannable = 0;
+  }
   warn(L, st);
   const char *count = pushcount(L, st, function, readable);
   rb_pg_setflag(L, "counting", count != NULL);
   rb_pg_forget(c);
-  if (!plannable && count == NULL) return finish(L, c, -1);
   setafter(L, st);
+  if (!plannable && count == NULL) return finish(L, c, rb_pg_inserted(st));
   if (plannable) explain(L, c, st);
   else c->at = -1;
   if (count != NULL) rb_pg_send(L, c, count, st->n, st->types, st->values);

@@ -47,12 +47,13 @@ static const Function functions[] = {
 };
 
 static const Function prefixes[] = {
-  {"binary_upgrade_", 1}, {"crosstab", 0}, {"cursor_to_", 0}, {"dblink", 1},
+  {"binary_upgrade_", 1}, {"crosstab", 0}, {"cursor_to_", 0}, {"database_to_xml", 0},
+  {"dblink", 1},
   {"lo_", 0}, {"pg_advisory_", 1}, {"pg_background_", 1}, {"pg_clear_", 0},
   {"pg_file_", 1}, {"pg_ls_", 0}, {"pg_read_", 0},
   {"pg_replication_origin_", 1}, {"pg_restore_", 0}, {"pg_sleep", 0},
   {"pg_stat_reset", 1}, {"pg_sync_", 1}, {"pg_try_advisory_", 1},
-  {"postgres_fdw_", 1}, {"query_to_", 0},
+  {"postgres_fdw_", 1}, {"query_to_", 0}, {"schema_to_xml", 0}, {"table_to_xml", 0},
 };
 
 static const Function *find (const char *name) {

@@ -280,3 +280,21 @@ void rb_pg_operators (lua_State *L, const json_t *tree) {
   rb_pg_walk(tree, addoperator, &to);
   lua_pop(L, 1);
 }
+
+static int addtype (void *ud, const char *key, const json_t *node) {
+  Collector *to = ud;
+  if (strcmp(key, "typeName") != 0) return 0;
+  const json_t *names = json_object_get(node, "names");
+  const json_t *last = json_array_get(names, json_array_size(names) - 1);
+  const char *name = text(json_object_get(last, "String"), "sval");
+  if (name == NULL) return 0;
+  lua_pushstring(to->L, name);
+  add(to);
+  return 0;
+}
+
+void rb_pg_types (lua_State *L, const json_t *tree) {
+  Collector to = collector(L);
+  rb_pg_walk(tree, addtype, &to);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Every shipped runbook and example, each case: dry run, then real run in the same state, and the
+# two compared change by change (tests/fidelity). A runbook that is not named here fails the test.
+. "$(dirname "$0")/lib.sh"
+sandbox_up
+cd "$tmp" || exit 2
+
+# file | reset? | arguments: in this order, so that a case may follow on another. Another table may
+# stand beside a runbook, in NAME.fidelity.
+table='examples/hello.lua||
+examples/handover.lua||to=kim file=SANDBOX/handover.json --answers ANSWERS
+examples/maintenance_page.lua||page=SANDBOX/page.html
+examples/maintenance_page.lua||page=SANDBOX/page.html message=Later --case up
+examples/maintenance_page.lua||page=SANDBOX/page.html --case down
+runbooks/school_erp/tenant_isolation.lua|reset|tenant=greenwood_high --case isolate
+runbooks/school_erp/tenant_isolation.lua||tenant=greenwood_high --case investigate
+runbooks/school_erp/tenant_isolation.lua||tenant=greenwood_high --case reenable
+runbooks/school_erp/tenant_isolation.lua||tenant=st-marys --case isolate'
+more=$(cat "$top"/runbooks/*/*.fidelity 2>/dev/null)
+table=$table${more:+$'\n'$more}
+
+agree=0 all=0
+try() {  # FILE RESET ARGS
+  local args=$3 name="$1 $3"
+  [ -z "$2" ] || sandbox_reset
+  [ -e "$tmp/answers.json" ] || printf '{}' >"$tmp/answers.json"
+  args=${args//SANDBOX/$SANDBOX_DIR}; args=${args//ANSWERS/$tmp/answers.json}
+  # shellcheck disable=SC2086
+  rb run "$top/$1" $args --dry-run --json; echo "$out" >"$tmp/dry.json"
+  # shellcheck disable=SC2086
+  rb run "$top/$1" $args --yes --json; echo "$out" >"$tmp/real.json"
+  all=$((all + 1))
+  if said=$("$python" "$top/tests/fidelity" "$tmp/dry.json" "$tmp/real.json" "$name" 2>&1)
+  then agree=$((agree + 1)); pass "$name: ${said##*: }"
+  else fail "$name" "$said" "$err"; fi
+}
+while IFS='|' read -r file reset args; do
+  case $file in *handover*) printf '{ "open-incidents": "yes", "watch": "the import", "pager": "yes" }' >"$tmp/answers.json";; esac
+  try "$file" "$reset" "$args"
+done <<<"$table"
+for file in "$top"/runbooks/*/*.lua "$top"/examples/*.lua; do
+  grep -q '^return runbook' "$file" || continue
+  name=${file#"$top/"}
+  case "$table" in *"$name|"*) pass "$name is compared";; *) fail "$name is compared" "add it to the table of tests/fidelity_test.sh";; esac
+done
+echo "# fidelity: $agree of $all runs agree in every change"

@@ -5,24 +5,34 @@
 sandbox_up
 cd "$tmp" || exit 2
 
-# file | reset? | arguments: in this order, so that a case may follow on another. Another table may
-# stand beside a runbook, in NAME.fidelity.
+# file | variant of the sandbox, if it is to be set up first | arguments: in this order, so that a
+# case may follow on another. Another table may stand beside a runbook, in NAME.fidelity.
 table='examples/hello.lua||
 examples/handover.lua||to=kim file=SANDBOX/handover.json --answers ANSWERS
 examples/maintenance_page.lua||page=SANDBOX/page.html
 examples/maintenance_page.lua||page=SANDBOX/page.html message=Later --case up
 examples/maintenance_page.lua||page=SANDBOX/page.html --case down
-runbooks/school_erp/tenant_isolation.lua|reset|tenant=greenwood_high --case isolate
+runbooks/school_erp/tenant_isolation.lua|healthy|tenant=greenwood_high --case isolate
 runbooks/school_erp/tenant_isolation.lua||tenant=greenwood_high --case investigate
 runbooks/school_erp/tenant_isolation.lua||tenant=greenwood_high --case reenable
-runbooks/school_erp/tenant_isolation.lua||tenant=st-marys --case isolate'
+runbooks/school_erp/tenant_isolation.lua||tenant=st-marys --case isolate
+runbooks/school_erp/service_restart.lua|stale-cache|watch=1s
+runbooks/school_erp/service_restart.lua|crashed|watch=1s
+runbooks/school_erp/service_restart.lua|healthy|watch=1s cache=flush
+runbooks/school_erp/service_restart.lua||watch=1s cache=keep
+runbooks/school_erp/triage.lua|brute-force|
+runbooks/school_erp/triage.lua|healthy|'
 more=$(cat "$top"/runbooks/*/*.fidelity 2>/dev/null)
 table=$table${more:+$'\n'$more}
 
 agree=0 all=0
-try() {  # FILE RESET ARGS
+try() {  # FILE VARIANT ARGS
   local args=$3 name="$1 $3"
-  [ -z "$2" ] || sandbox_reset
+  if [ -n "$2" ]; then
+    "$top/examples/sandbox/sandbox" variant "$2" "$tmp/sb" >"$tmp/variant.log" 2>&1 || fail "variant $2" "$(cat "$tmp/variant.log")"
+    . "$tmp/sb/env"
+    name="$name ($2)"
+  fi
   [ -e "$tmp/answers.json" ] || printf '{}' >"$tmp/answers.json"
   args=${args//SANDBOX/$SANDBOX_DIR}; args=${args//ANSWERS/$tmp/answers.json}
   # shellcheck disable=SC2086

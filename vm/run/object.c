@@ -71,6 +71,9 @@ static int object_index (lua_State *L) {
   lua_settop(L, 2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, r->known);
   if (lua_getfield(L, 3, name) == LUA_TNIL) return unset(L, r, name);
+  if (lua_isstring(L, -1))
+    return rb_stop(L, RB_DEFER, "needs run.%s, in which a real run may set more: %s", name,
+                   lua_tostring(L, -1));
   inherit(L, rb_taskof(L));
   lua_rawgeti(L, LUA_REGISTRYINDEX, r->fields);
   lua_pushvalue(L, 2);

@@ -136,6 +136,15 @@ int rb_given_limits (rb_Run *r, rb_Problem *p);
 void rb_layers_look (rb_Run *r);
 int rb_layers_check (rb_Run *r, rb_Problem *p);  /* --require-layers */
 
+/* -- remembered.c: the script's own variables in a dry run ---------------------------------- */
+
+/* [-0, +0, m]  Before a function runs: what its variables rest on, into the end; 0: one is
+** not known, and the end says so. After it: what it changed rests on what it did. */
+int rb_remembered_before (rb_Run *r, int fn, rb_FieldEnd *end);
+void rb_remembered_after (rb_Run *r, int fn, rb_FieldEnd *end);
+/* [-0, +0, m]  A step was not run to its end: what it may have been meant to set. */
+void rb_remembered_unknown (rb_Run *r, const rb_Step *s, const char *why);
+
 /* -- planfile.c, identity.c, apply.c: plans that are kept ------------------------------------ */
 
 int rb_plan_write (rb_Run *r, const char *file, rb_Problem *p);

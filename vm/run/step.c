@@ -285,7 +285,9 @@ static void fields (Step *st) {
 ** do: what is looked at later is as of now. */
 void rb_step_unknown (rb_Run *r, const rb_Step *s, const rb_StepRow *row) {
   int n = r->report.next > 1 ? r->report.next - 1 : 1;
-  if (!r->vm->dryrun || s->fn[RB_REMEDYFIELD] == RB_NOREF) return;
+  if (!r->vm->dryrun) return;
+  rb_remembered_unknown(r, s, row->reason);
+  if (s->fn[RB_REMEDYFIELD] == RB_NOREF) return;
   if (!rb_planned_unknown(r->vm, n, row->title != NULL ? row->title : s->id))
     luaL_error(r->L, "not enough memory");
 }

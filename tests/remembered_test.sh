@@ -58,3 +58,13 @@ return runbook { title = "t", system = "school_erp",
   step "One" { probe = function () seen = seen + 1 end }, '"$make"',
   step "Two" { when = function () return seen == 1 end, remedy = function () s.redis:set("k", "1") end, verify = function () return s.redis:get("k") == "1" end } }'
 is "a variable that rests on nothing is as good as known" "$(statuses)" "done planned planned/passed"
+
+# -- several cases are true: each is shown from the world as it is ------------------------
+t 'local r = system "school_erp".redis
+return runbook { title = "t", system = "school_erp",
+  case "a" { title = "A", when = function () return true end, step "A1" { remedy = function () r:set("case:k", "a") end } },
+  case "b" { title = "B", when = function () return true end, step "B1" { when = function () return r:get("case:k") == nil end,
+    remedy = function () r:set("case:k", "b") end, verify = function () return r:get("case:k") == "b" end } },
+  step "After" { when = function () return r:get("case:k") == "a" end, remedy = function () r:set("case:l", "1") end } }'
+is "what one case would do is not there for the other" "$(statuses)" "planned planned/passed deferred"
+is "both find the key as it is" "$(j '[.steps[].effects[] | select(.kind == "remedy") | .before] | unique | length')" 1

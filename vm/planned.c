@@ -126,6 +126,7 @@ static int isinward (const char *kind) {
 ** planned and that could not be predicted all the same (keyed 2) does. */
 static int touches (const rb_Deed *d, const rb_Call *c) {
   const rb_Resource *r = &c->box->r;
+  if (d->aside) return 0;
   int same = strcmp(d->resource, r->name) == 0;
   if (same) return !(d->bounded && c->keyed == 1);
   if (!isinward(r->kind) && r->system == NULL) return 1;  /* a command looks anywhere */
@@ -198,6 +199,44 @@ int rb_planned (lua_State *L, const char *key) {
   lua_pop(L, 1);
   lua_pushnil(L);
   return 0;
+}
+
+/* -- several cases --------------------------------------------------------------- */
+
+/* [-0, +1, m]  the table at the reference 'from', copied; an empty one for none */
+static void pushcopy (lua_State *L, int from) {
+  lua_newtable(L);
+  if (from == LUA_NOREF) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, from);
+  for (lua_pushnil(L); lua_next(L, -2) != 0; ) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+}
+
+int rb_planned_fork (rb_VM *vm) {
+  pushcopy(vm->L, vm->overlay);
+  return luaL_ref(vm->L, LUA_REGISTRYINDEX);
+}
+
+static void restore (rb_VM *vm, int world) {
+  luaL_unref(vm->L, LUA_REGISTRYINDEX, vm->overlay);
+  pushcopy(vm->L, world);
+  vm->overlay = luaL_ref(vm->L, LUA_REGISTRYINDEX);
+}
+
+void rb_planned_aside (rb_VM *vm, int world, int from) {
+  restore(vm, world);
+  for (int i = from; i < vm->ndeeds; i++) vm->deeds[i].aside = 1;
+}
+
+void rb_planned_join (rb_VM *vm, int world, int from) {
+  restore(vm, world);
+  luaL_unref(vm->L, LUA_REGISTRYINDEX, world);
+  for (int i = from; i < vm->ndeeds; i++)
+    vm->deeds[i].aside = vm->deeds[i].bounded = 0;
 }
 
 void rb_planned_free (rb_VM *vm) {

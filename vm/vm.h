@@ -154,6 +154,7 @@ typedef struct rb_Deed {  /* planned in this dry run */
   int inside;          /* reach = "resource" */
   rb_Assumes assumes;  /* what it makes of what it found rests on these */
   char *summary;
+  int aside;           /* of another case, which is not taken with this one */
 } rb_Deed;
 
 typedef struct rb_Turn {
@@ -467,6 +468,12 @@ void rb_assume (rb_Assumes *a, int n);
 void rb_assume_all (rb_Assumes *a, const rb_Assumes *more);
 /* "needs the outcome of: POST /imports/pause" for the first assumption. */
 const char *rb_assume_words (rb_VM *vm, const rb_Assumes *a, char *out, size_t size);
+/* [-0, +0, m]  Several cases are true, and one of them will be taken: each is previewed
+** from the world as it is here (a registry reference); what the last one planned is
+** put aside for the next. When all were, any of it may have been done. */
+int rb_planned_fork (rb_VM *vm);
+void rb_planned_aside (rb_VM *vm, int world, int from);
+void rb_planned_join (rb_VM *vm, int world, int from);
 void rb_planned_free (rb_VM *vm);
 
 /* -- limits.c -------------------------------------------------------------------- */

@@ -251,18 +251,54 @@ static void sayuntaken (rb_Run *r) {
   r->report.steps[i].reason = why;
 }
 
+/* a group of which a dry run shows more than one case */
+typedef struct Fork {
+  int world, from;     /* as it was before them */
+  int in;              /* the case under way; -1: no such group */
+} Fork;
+
+static int several (const rb_Run *r, int first) {
+  int n = 0;
+  for (int i = first; i < r->outline.ncases
+       && r->outline.cases[i].group == r->outline.cases[first].group; i++)
+    n += r->report.cases[i].taken != 0;
+  return n > 1;
+}
+
+static void beginfork (rb_Run *r, Fork *f, int first) {
+  if (!r->vm->dryrun || !several(r, first)) return;
+  *f = (Fork){rb_planned_fork(r->vm), r->vm->ndeeds, first};
+}
+
+static void endfork (rb_Run *r, Fork *f) {
+  if (f->in < 0) return;
+  rb_planned_join(r->vm, f->world, f->from);
+  f->in = -1;
+}
+
+/* The next case is looked at from where the one before it was. */
+static void nextcase (rb_Run *r, Fork *f, int incase) {
+  if (f->in < 0 || f->in == incase) return;
+  rb_planned_aside(r->vm, f->world, f->from);
+  f->in = incase;
+}
+
 void rb_steps_run (rb_Run *r) {
   int group_ = -1, i = 0;
+  Fork fork = {.in = -1};
   select_(r);
   for (; i < r->outline.nsteps && r->stop == 0; i++) {
     const rb_Step *s = &r->outline.steps[i];
+    if (s->incase < 0 || r->outline.cases[s->incase].group != group_) endfork(r, &fork);
     if (s->incase >= 0 && r->outline.cases[s->incase].group != group_) {
       group_ = r->outline.cases[s->incase].group;
       int first = s->incase;
       while (first > 0 && r->outline.cases[first - 1].group == group_) first--;
       group(r, first);
       if (r->stop != 0) break;
+      beginfork(r, &fork, first);
     }
+    nextcase(r, &fork, s->incase);
     if (reached(r, i)) rb_step_run(r, s, &r->report.steps[i]);
   }
   sayuntaken(r);

@@ -205,6 +205,11 @@ nextval() does more|SELECT ('guard.victims_id_seq'::regclass).nextval
 pg_notify() does more|SELECT 1 FROM pg_notify('a', 'b')
 pg_notify() does more|VALUES (pg_notify('a', 'b'))
 pg_notify() does more|SELECT CASE WHEN pg_notify('a', 'b') IS NULL THEN 1 END
+pg_advisory_lock() does more|SELECT "pg_advisory_lock"(1)
+pg_notify() does more|SELECT pg_catalog . pg_notify('a', 'b')
+set_config() does more|TABLE guard.victims UNION ALL SELECT set_config('transaction_read_only', 'off', false)::int, ''
+DELETE is not for a probe|EXPLAIN (ANALYZE) DELETE FROM guard.victims
+EXPLAIN ANALYZE is not for a probe|EXPLAIN (analyze false, ANALYZE) SELECT guard.lockit('')
 pg_advisory_lock() does more|SELECT U&"pg\005fadvisory\005flock"(1)
 END
 rows "$looks" "$both" < "$tmp/rows"

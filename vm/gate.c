@@ -48,7 +48,8 @@ static void describe (lua_State *L, rb_Call *c, int n) {
         word++;
       rb_buffer_add(&c->summary, s + k, word - k);
       k = word;
-      if (k < len && c->summary.n > 0 && c->summary.s[c->summary.n - 1] != ' ')
+      int cut = k < len && (unsigned char)s[k] > ' ';  /* no space: a secret may be cut */
+      if (k < len && !cut && c->summary.n > 0 && c->summary.s[c->summary.n - 1] != ' ')
         rb_buffer_puts(&c->summary, " ");
     }
     lua_pop(L, 1);

@@ -230,7 +230,7 @@ int rb_given_limits (rb_Run *r, rb_Problem *p) {
     char name[64], *end;
     size_t n = strcspn(*l, "=");
     snprintf(name, sizeof name, "%.*s", (int)n, *l);
-    long long value = (*l)[n] == '=' ? strtoll(*l + n + 1, &end, 10) : -1;
+    long long value = (*l)[n] == '=' && (*l)[n + 1] != '\0' ? strtoll(*l + n + 1, &end, 10) : -1;
     if (value < 0 || *end != '\0' || rb_limits_lower(r->vm, name, value) < 0)
       return rb_problem(p, RB_USAGE, "usage", "--limit takes NAME=NUMBER with a name "
                         "such as pg_rows or redis_keys, not '%s'", *l);

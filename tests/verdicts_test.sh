@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Verdicts of a dry run, each with its reason; and what it exits with.
+. "$(dirname "$0")/lib.sh"
+sandbox_up
+cd "$tmp" || exit 1
+j() { jq -r "$1" <<<"$out"; }
+redis() { redis-cli --no-auth-warning -u "$SANDBOX_REDIS_URL" "$@"; }
+redis-cli --no-auth-warning -u "$SANDBOX_REDIS_ADMIN_URL" acl setuser looker on '>lookpass1' '~*' '&*' +@read +@connection +info +command '+acl|dryrun' '+acl|whoami' >/dev/null
+looker="redis://looker:lookpass1@${SANDBOX_REDIS_URL##*@}"
+cat > "$tmp/v.config.lua" <<LUA
+return { target = "local", targets = { ["local"] = { kind = "sandbox",
+  allow = { files = { "$tmp" }, programs = { "touch", "no-such-program" } },
+  systems = { s = { http = "$SANDBOX_HTTP_URL", pg = "$SANDBOX_PG_URL", redis = "$SANDBOX_REDIS_URL" },
+              low = { pg = "$SANDBOX_PG_PROBE_URL", redis = "$looker" } } } } }
+LUA
+export RUNBOOK_CONFIG=$tmp/v.config.lua
+within=
+# v BODY: the dry run of one remedy; leaves its verdict and reason
+v() {
+  printf 'local s, low = system "s", system "low"\nreturn runbook { title = "t", step "S" { %s remedy = function (run) %s end }, step "Next" { probe = function () end } }\n' "$within" "$1" > "$tmp/t.lua"
+  rb run "$tmp/t.lua" --dry-run --json
+  verdict="$rc $(j '.steps[0].status') $(j '.steps[0].effects[-1].verdict')"
+  reason=$(j '.steps[0] | .effects[-1].reason // .reason')
+}
+refused() { is "$1" "$verdict" "1 refused would refuse"; has "$1: with the reason" "$reason" "$2"
+            is "$1: the dry run goes on" "$(j '.steps[1].status')" done; }
+
+v 's.redis:set("verdict", "1")'
+is "would do" "$verdict" "0 planned would do"
+redis set verdict 1 >/dev/null
+v 's.redis:set("verdict", "1")'
+is "nothing to do" "$verdict" "0 unchanged nothing to do"
+redis del verdict >/dev/null
+v 'run.id_ = s.pg:exec("INSERT INTO greenwood_high.user_sessions (user_id) SELECT 1 RETURNING id").returning[1]'
+is "what is not known defers, and exits 7" "$rc $(j '.steps[0].status')" "7 deferred"
+
+v 'low.redis:set("verdict", "1")'
+refused "redis: no right to the command" "permission"
+v 'low.pg:exec("UPDATE greenwood_high.user_sessions SET is_active = false")'
+refused "pg: no right to the table" "greenwood_high.user_sessions"
+v 's.pg:exec("UPDATE greenwood_high.no_such SET x = 1")'
+refused "pg: no such table" "no_such"
+v 's.pg:exec("UPDATE greenwood_high.user_sessions SET no_such = 1")'
+refused "pg: no such column" "no_such"
+psql -qtAX "$SANDBOX_PG_URL" -c "BEGIN; LOCK TABLE greenwood_high.user_sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4)" >"$tmp/holder" 2>&1 &
+holder=$!
+until [ "$(psql -qtAX "$SANDBOX_PG_URL" -c "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'greenwood_high.user_sessions'::regclass")" = 1 ]; do
+  kill -0 "$holder" 2>/dev/null || { cat "$tmp/holder"; break; }
+  sleep 0.1
+done
+within='timeout = "1s",'
+v 's.pg:exec("UPDATE greenwood_high.user_sessions SET is_active = false")'
+refused "pg: a lock that another session holds" "lock"
+wait "$holder"
+within=
+
+mkdir "$tmp/shut"; echo x > "$tmp/shut/file"
+v "file.write('$tmp/none/file', 'x')"
+refused "file: no such folder" "$tmp/none"
+v "file.remove('$tmp/none.txt')"
+is "file: what is not there is removed already" "$verdict" "0 unchanged nothing to do"
+v "file.move('$tmp/none.txt', '$tmp/other.txt')"
+refused "file: no such file to move" "none.txt"
+v "file.write('/etc/verdict', 'x')"
+refused "file: not in the allow-list" "/etc/verdict"
+if [ "$(id -u)" != 0 ]; then
+  chmod 555 "$tmp/shut"
+  v "file.write('$tmp/shut/new', 'x')"
+  refused "file: the folder may not be written to" "$tmp/shut"
+  chmod 755 "$tmp/shut"
+else skip "file: the folder may not be written to" "root may"; fi
+v 'exec.run { "no-such-program" }'
+refused "exec: no such program" "no-such-program"
+v 'exec.run { "true" }'
+refused "exec: not in the allow-list" "true"
+
+# -- the lock of another run -----------------------------------------------------------
+cat > "$tmp/l.lua" <<'LUA'
+local s = system "s"
+return runbook { title = "t", lock = "verdict",
+  step "S" { remedy = function (run) s.redis:set("verdict", "1") run:sleep "5s" end } }
+LUA
+"$runbook" run "$tmp/l.lua" >/dev/null 2>&1 &
+first=$!
+until [ "$(redis exists verdict)" = 1 ]; do sleep 0.1; done
+rb run "$tmp/l.lua" --dry-run --json
+is "a lock that another run holds" "$rc $(j .error.kind)" "5 lock"
+is "does not end the dry run" "$(j '.steps[0].status')" unchanged
+wait "$first"
+redis del verdict >/dev/null
+
+# -- layers ------------------------------------------------------------------------------
+layers() { # PG
+  cat > "$tmp/y.config.lua" <<LUA
+return { target = "local", targets = { ["local"] = { kind = "sandbox", systems = { s = { pg = $1 } } } } }
+LUA
+  printf 'local s = system "s"\nreturn runbook { title = "t", system = "s", step "S" { probe = function () s.pg:value("SELECT 1") end } }\n' > "$tmp/t.lua"
+  rb run "$tmp/t.lua" --dry-run --require-layers --config "$tmp/y.config.lua" --json
+}
+kernel=$("$runbook" run "$tmp/t.lua" --dry-run --json 2>/dev/null | jq -r .enforced.kernel)
+layers "\"$SANDBOX_PG_URL\""
+is "--require-layers: no role of its own for probes" "$rc $(j .error.kind)" "2 layers"
+has "which is said" "$(j .error.message)" "pg: same role as remedies"
+layers "{ url = \"$SANDBOX_PG_URL\", probe = \"$SANDBOX_PG_URL\" }"
+is "--require-layers: the same role twice is no role of its own" "$rc" 2
+layers "{ url = \"$SANDBOX_PG_URL\", probe = \"$SANDBOX_PG_PROBE_URL\" }"
+if [ "$kernel" = true ]; then is "--require-layers: goes on where all hold" "$rc" 0
+else is "--require-layers: names the kernel where that does not hold" "$rc $(j .error.kind)" "2 layers"; fi

@@ -56,6 +56,7 @@ def same(line):
                      (home, "<home>"), ("/home/kim", "<home>")):
         line = line.replace(was, now)
     line = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "<run>", line)
+    line = re.sub(r"\b(resume|undo) [0-9A-HJKMNP-TV-Z]{8}\b", r"\1 <run>", line)
     line = re.sub(r"\b[0-9a-f]{64}\b", "<digest>", line)
     line = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "<when>", line)
     line = re.sub(r"\b\d\d:\d\d:\d\d\b", "<when>", line)

@@ -18,14 +18,9 @@
 static void *alloc (void *ud, void *p, size_t osize, size_t nsize) {
   rb_VM *vm = ud;
   size_t old = p != NULL ? osize : 0;
-  if (nsize == 0) {
-    free(p);
-    vm->memory -= old;
-    return NULL;
-  }
   if (nsize > old && vm->memory + (nsize - old) > vm->maxmemory) return NULL;
-  void *q = realloc(p, nsize);
-  if (q != NULL) vm->memory += nsize - old;
+  void *q = rb_pool_realloc(&vm->pool, p, old, nsize);
+  if (q != NULL || nsize == 0) vm->memory += nsize - old;
   return q;
 }
 
@@ -95,6 +90,7 @@ lua_State *rb_state_new (void) {
   if (lua_pcall(L, 0, 0, 0) == LUA_OK) return L;
   lua_close(L);
 failed:
+  if (vm != NULL) rb_pool_free(&vm->pool);
   free(t);
   free(vm);
   return NULL;
@@ -109,6 +105,7 @@ void rb_state_free (lua_State *L) {
   rb_loop_free(vm);
   rb_modules_close(vm);
   lua_close(L);
+  rb_pool_free(&vm->pool);
   rb_gate_free(vm);
   for (int i = 0; i < vm->ngranted; i++) free(vm->granted[i]);
   free(vm->granted);

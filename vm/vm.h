@@ -13,6 +13,7 @@
 #include "vm/buffer.h"
 #include "vm/config/config.h"
 #include "vm/module.h"
+#include "vm/pool.h"
 #include "vm/run/report.h"
 #include "vm/show/show.h"
 #include "vm/tape/tape.h"
@@ -169,6 +170,7 @@ typedef struct rb_Run rb_Run;
 typedef struct rb_VM {
   lua_State *L;
   size_t memory, maxmemory;
+  rb_Pool pool;
   int loading;         /* the gate is shut: a file is being loaded */
   int closing;         /* the gate is shut: coroutines are being closed */
   int dryrun;

@@ -28,7 +28,6 @@ static const char *const effectnames[] = {
   "pure", "probe", "remedy", "notice", "", ""
 };
 
-static int start (lua_State *L, int n);
 static int outcome (lua_State *L, int failed, int n);
 
 /* -- what goes in and out ------------------------------------------------------------ */
@@ -112,7 +111,7 @@ static int delivered (lua_State *L, int status, lua_KContext failed) {
   return failed ? lua_error(L) : 1;
 }
 
-static void clearplan (lua_State *L, rb_Task *t) {
+void rb_gate_clear (lua_State *L, rb_Task *t) {
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
   t->calling = 0;
@@ -120,9 +119,9 @@ static void clearplan (lua_State *L, rb_Task *t) {
 
 /* The outcome is on its way to the tape; the loop gives it to the script when its
 ** turn comes. */
-static int deliver (lua_State *L, int failed) {
+int rb_gate_deliver (lua_State *L, int failed) {
   rb_Task *t = rb_taskof(L);
-  clearplan(L, t);
+  rb_gate_clear(L, t);
   atomic_store(&t->vm->slice, rb_now());  /* the module's time is not the script's */
   return rb_enqueue(L, RB_DELIVER, failed, delivered);
 }
@@ -130,7 +129,7 @@ static int deliver (lua_State *L, int failed) {
 static int again (lua_State *L, int status, lua_KContext n) {
   (void)status;
   lua_settop(L, (int)n);
-  return start(L, (int)n);
+  return rb_gate_start(L, (int)n);
 }
 
 /* May the failure at the top be answered by doing it once more? A deed that sent a
@@ -189,7 +188,7 @@ static int resultlost (lua_State *L, rb_Task *t) {
   rb_buffer_clear(&t->vm->value);
   if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
   rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"lost\":true", &t->vm->value);
-  return deliver(L, 1);
+  return rb_gate_deliver(L, 1);
 }
 
 /* [-?, +1, vy]  on the top the result, or the error */
@@ -209,19 +208,19 @@ static int outcome (lua_State *L, int failed, int n) {
                               : late ? ",\"late\":true" : "");
   if (failed && !unsure) rb_limits_return(t);
   if (doubt || late) {
-    clearplan(L, t);
+    rb_gate_clear(L, t);
     return rb_stop(L, doubt ? RB_DOUBT : RB_TIMEOUT, "%s",
                    rb_error_field(L, "message"));
   }
   if (again_) {
-    clearplan(L, t);
+    rb_gate_clear(L, t);
     t->call.attempt++;
     t->call.unsure = unsure;
     t->calling = unsure;  /* what ends it now leaves it in doubt */
     t->call.deadline = 0;
     return rb_sleep(L, t->field->every, n, again);
   }
-  return deliver(L, failed);
+  return rb_gate_deliver(L, failed);
 }
 
 /* -- deeds ------------------------------------------------------------------------------ */
@@ -273,7 +272,7 @@ static int performed (lua_State *L, int status, lua_KContext n) {
   int failed = status != LUA_OK && status != LUA_YIELD;
   if (!failed) rb_crashpoint(t, "after the deed");
   if (!failed && !t->call.pledged) {
-    clearplan(L, t);
+    rb_gate_clear(L, t);
     return rb_stop(L, RB_BROKEN, "%s.%s acted without a pledge: this is a bug "
                    "of ours", t->call.module->name, t->call.reg->name);
   }
@@ -326,7 +325,7 @@ static void pushdoubt (lua_State *L, const char *what) {
 
 /* Ends the effect with the error at the top: in a dry run the remedy would be
 ** refused, and the field with it; a misuse by the script is an error always. */
-static int refused (lua_State *L, int n) {
+int rb_gate_failed (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   const char *what, *said = "would refuse";
   if (!t->vm->dryrun || !lua_istable(L, -1)) return outcome(L, 1, n);
@@ -344,7 +343,7 @@ static int refused (lua_State *L, int n) {
   char extra[64];
   snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);
   rb_record_event(t, row, "outcome", extra, NULL);
-  clearplan(L, t);
+  rb_gate_clear(L, t);
   return rb_stop(L, doubt ? RB_DEFER : RB_REFUSE, "%s",
                  doubt ? lua_tostring(L, -1) : rb_error_field(L, "message"));
 }
@@ -372,9 +371,9 @@ static int plan (lua_State *L, const char *said) {
   rb_record_event(t, row, "outcome", extra, NULL);
   if (planflag(L, "exact") == 1) {
     lua_getfield(L, -1, "result");
-    return deliver(L, 0);
+    return rb_gate_deliver(L, 0);
   }
-  clearplan(L, t);
+  rb_gate_clear(L, t);
   if (t->call.wanted != 0)
     return rb_stop(L, RB_DEFER, "needs the outcome of: %s", t->call.summary.s);
   return 0;
@@ -392,7 +391,7 @@ static int unchanged (lua_State *L) {
   if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
   rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"unchanged\":true",
                   &t->vm->value);
-  return deliver(L, 0);
+  return rb_gate_deliver(L, 0);
 }
 
 /* What an earlier deed of this dry run may still change is no reason to do nothing;
@@ -418,7 +417,7 @@ static int unplanned (lua_State *L, rb_Stop stop, const char *why) {
     row->reason = strdup(why);
   }
   rb_record_event(t, row, "unplanned", "", NULL);
-  clearplan(L, t);
+  rb_gate_clear(L, t);
   return rb_stop(L, stop, "%s", why);
 }
 
@@ -426,7 +425,7 @@ static int previewed (lua_State *L, int status, lua_KContext ctx) {
   rb_Task *t = rb_taskof(L);
   int n = (int)ctx;
   char why[1000];
-  if (status != LUA_OK && status != LUA_YIELD) return refused(L, n);
+  if (status != LUA_OK && status != LUA_YIELD) return rb_gate_failed(L, n);
   if (!lua_istable(L, -1) || planstring(L, "summary") == NULL) {
     lua_pushfstring(L, "the preview of %s.%s made no plan",
                     t->call.module->name, t->call.reg->name);
@@ -435,12 +434,12 @@ static int previewed (lua_State *L, int status, lua_KContext ctx) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
   rb_describe(L, "%s", planstring(L, "summary"));
-  if (t->undoing != NULL && !rb_undo_fits(L)) return refused(L, n);
+  if (t->undoing != NULL && !rb_undo_fits(L)) return rb_gate_failed(L, n);
   rb_asked_plan(L, t);
   const char *said = verdict(L);
   if (said != verdicts[1] && rb_limits_charge(L, why, sizeof why)) {
     rb_push_failure(L, "limit", "%s", why);
-    return refused(L, n);
+    return rb_gate_failed(L, n);
   }
   if (t->vm->dryrun) return plan(L, outdated(L, t, said));
   rb_Stop stop = t->vm->apply != NULL ? rb_apply_check(L, said, why, sizeof why) : RB_GO;
@@ -488,8 +487,6 @@ static int probe (lua_State *L, int n) {
   return probed(L, lua_pcallk(L, n, 1, 0, n, probed), n);
 }
 
-/* -- resumed and replayed ------------------------------------------------------ */
-
 int rb_gate_perform (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   t->call.started = rb_now();
@@ -502,112 +499,6 @@ int rb_gate_go (lua_State *L, int n) {
   return t->call.effect == RB_PROBE ? probe(L, n) : preview(L, n);
 }
 
-int rb_gate_settled (lua_State *L, int skipped) {
-  rb_Task *t = rb_taskof(L);
-  rb_EffectRow *row = rb_record_row(t, 0);
-  if (row != NULL) row->outcome = "done";
-  rb_buffer_clear(&t->vm->value);
-  if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
-  if (row != NULL) row->unchanged = skipped;
-  rb_record_event(t, row, "outcome", skipped
-                  ? "\"outcome\":\"done\",\"unchanged\":true,\"settled\":\"skipped\""
-                  : "\"outcome\":\"done\",\"settled\":\"looked\"", &t->vm->value);
-  return deliver(L, 0);
-}
-
-int rb_gate_failed (lua_State *L, int n) { return refused(L, n); }
-
-static int live (lua_State *L, int status, lua_KContext n) {
-  rb_Task *t = rb_taskof(L);
-  (void)status;
-  if (rb_stopped(t)) {
-    clearplan(L, t);
-    return rb_stop_now(L);
-  }
-  lua_settop(L, (int)n);
-  return t->taped != NULL ? rb_reconcile(L, (int)n) : rb_gate_perform(L, (int)n);
-}
-
-/* The outcome as the tape has it. */
-static int given (lua_State *L) {
-  rb_Task *t = rb_taskof(L);
-  int failed = rb_replay_push(L);
-  int late = t->taped->late;
-  clearplan(L, t);
-  if (late) return rb_stop(L, RB_TIMEOUT, "%s", rb_error_field(L, "message"));
-  return failed ? lua_error(L) : 1;
-}
-
-/* a transaction's function has run against what its statements brought */
-static int rerun (lua_State *L, int status, lua_KContext n) {
-  rb_Task *t = rb_taskof(L);
-  (void)status;
-  t->call.replaying = 0;
-  lua_settop(L, (int)n);
-  return given(L);
-}
-
-static int replayed (lua_State *L, int status, lua_KContext n) {
-  rb_Task *t = rb_taskof(L);
-  (void)status;
-  if (rb_stopped(t)) {
-    clearplan(L, t);
-    return rb_stop_now(L);
-  }
-  if (t->taped->retried) {
-    rb_replay_push(L);
-    t->call.unsure |= t->call.effect != RB_PROBE
-                      && strcmp(rb_error_field(L, "certainty"), "not done") != 0;
-    lua_settop(L, (int)n);
-    clearplan(L, t);
-    t->call.attempt++;
-    return start(L, (int)n);
-  }
-  if (n < 2 || !lua_isfunction(L, 2)) return given(L);
-  t->call.replaying = 1;
-  lua_pushvalue(L, 2);
-  lua_newtable(L);
-  lua_pushfstring(L, "%s.%s", t->call.module->name, t->call.reg->name);
-  rb_settype_named(L, lua_tostring(L, -1));
-  lua_remove(L, -1);
-  return rerun(L, lua_pcallk(L, 1, 0, 0, n, rerun), n);
-}
-
-/* -- statements inside an effect ------------------------------------------------ */
-
-static void withinpath (rb_Task *t, rb_Buffer *b) {
-  rb_buffer_printf(b, "%s.%d", t->call.path.s, ++t->call.within);
-}
-
-/* [-0, +1, v]  what it brought in the session that is on the tape */
-static int replaywithin (lua_State *L, rb_Task *t) {
-  rb_Buffer path = {0};
-  withinpath(t, &path);
-  const rb_Taped *e = path.s != NULL ? rb_replay_find(t->vm, path.s) : NULL;
-  rb_buffer_free(&path);
-  if (e == NULL) return luaL_error(L, "the tape ends inside the transaction");
-  return rb_replay_value(L, e) ? lua_error(L) : 1;
-}
-
-static int withindone (lua_State *L, int status, lua_KContext ctx) {
-  rb_Task *t = rb_taskof(L);
-  int failed = status != LUA_OK && status != LUA_YIELD;
-  (void)ctx;
-  rb_record_within(L, t, failed);
-  return failed ? lua_error(L) : 1;
-}
-
-/* a statement of the effect under way: its result is on the tape, too, for the
-** script goes on with it */
-static int within (lua_State *L, rb_Task *t, const rb_Reg *reg) {
-  int n = lua_gettop(L);
-  if (t->call.replaying) return replaywithin(L, t);
-  if (t->vm->tape == NULL || t->call.previewing) return reg->fn(L);
-  luaL_checkstack(L, n + 20, "too many arguments");
-  pushcall(L, reg->fn, n);
-  return withindone(L, lua_pcallk(L, n, 1, 0, 0, withindone), 0);
-}
-
 /* -- the gate --------------------------------------------------------------------------------- */
 
 /* A deed that was to be repeated, and cannot be any more. */
@@ -618,7 +509,7 @@ static int unsettled (lua_State *L, rb_Task *t) {
 }
 
 /* One attempt at the effect: it has a path of its own. */
-static int start (lua_State *L, int n) {
+int rb_gate_start (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   rb_Call *c = &t->call;
   if (c->unsure && (rb_stopped(t) || rb_timeleft(L) <= 0))
@@ -645,8 +536,7 @@ static int start (lua_State *L, int n) {
     c->deed = ++t->deeds;
     if (t->vm->apply != NULL) rb_apply_reached(t);
   }
-  return t->vm->replay != NULL ? rb_replay(L, n, replayed, live)
-                               : rb_gate_perform(L, n);
+  return t->vm->replay != NULL ? rb_gate_taped(L, n) : rb_gate_perform(L, n);
 }
 
 /* [-0, +0, v]  the resource: the box that came with the closure, or argument 1 */
@@ -680,7 +570,7 @@ static int gate (lua_State *L) {
     return luaL_error(L, "%s.%s is called while the file is being loaded; a "
                       "primitive belongs into a step", m->name, reg->name);
   if (rb_stopped(t)) return rb_stop_now(L);
-  if (reg->effect == RB_WITHIN && t->calling) return within(L, t, reg);
+  if (reg->effect == RB_WITHIN && t->calling) return rb_gate_within(L, reg);
   if (t->calling || reg->effect == RB_WITHIN)
     return luaL_error(L, t->calling ? "inside %s.%s only its own primitives can "
                       "be used" : "%s.%s: it is over", m->name, reg->name);
@@ -698,7 +588,7 @@ static int gate (lua_State *L) {
   t->call.effect = reg->classify != NULL ? reg->classify(L) : reg->effect;
   lua_settop(L, n);
   checkright(L, t, t->call.effect);
-  return start(L, n);
+  return rb_gate_start(L, n);
 }
 
 /* A row that leaves out what its effect needs would be a hole in the gate. */

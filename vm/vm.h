@@ -367,6 +367,15 @@ void rb_push_secret (lua_State *L, const char *name, const char *text,
 void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs);
 void rb_settype_named (lua_State *L, const char *name);
 void rb_gate_free (rb_VM *vm);
+/* The parts of the way through, for earlier.c and reconcile.c; all "return ...":
+** an attempt at the effect of the running call, with its n arguments; its result or
+** error (on the top) for the script, once its turn comes; its plan is forgotten. */
+int rb_gate_start (lua_State *L, int n);
+int rb_gate_deliver (lua_State *L, int failed);
+void rb_gate_clear (lua_State *L, rb_Task *t);
+/* -- earlier.c: what an earlier session did -- */
+int rb_gate_taped (lua_State *L, int n);
+int rb_gate_within (lua_State *L, const rb_Reg *reg);
 /* The effect of the running call with its n arguments, live: "return ...". */
 int rb_gate_perform (lua_State *L, int n);
 int rb_gate_go (lua_State *L, int n);  /* the same, once an undo has looked */

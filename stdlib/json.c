@@ -308,12 +308,23 @@ static void constants (lua_State *L) {
 
 static const rb_Reg functions[] = {
   {"encode", RB_PURE, json_encode, NULL,
-   "encode(value [, { indent = n }]) -> string : as JSON, names sorted", NULL, NULL},
+   "encode(value [, { indent = n }]) -> string : as JSON on one line, or with "
+   "`indent` spaces for each level (0 to 16; true: 2). Names are sorted, so that "
+   "equal values give equal texts. A table with items is a list, one without is "
+   "an object, unless json.array made it; json.null is null. An error that names "
+   "the place where there is no JSON for something: a function, a secret, nan, "
+   "bytes that are not UTF-8, a list with holes, names that are not strings, more "
+   "than 100 levels.", NULL, NULL},
   {"decode", RB_PURE, json_decode, NULL,
-   "decode(text) -> value : null is json.null; a name given twice is an error", NULL,
+   "decode(text) -> value : objects and lists are tables, null is json.null, "
+   "numbers without point or exponent are integers, and an empty list stays one. "
+   "Fails with \"data\" and the line and column where it is no JSON, a name is "
+   "given twice, or it is more than 100 levels deep.", NULL,
    NULL},
   {"array", RB_PURE, json_array_, NULL,
-   "array([list]) -> list : a list that is one even when it is empty: []", NULL, NULL},
+   "array([list]) -> list : marks a list (or makes one), so that it is [] in JSON "
+   "when it is empty, where a table would be {}. The same table, for what follows "
+   "to be put into.", NULL, NULL},
   RB_END
 };
 

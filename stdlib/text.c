@@ -348,17 +348,23 @@ static int text_wrap (lua_State *L) {
 
 static const rb_Reg functions[] = {
   {"render", RB_PURE, text_render, NULL,
-   "render(template, values) -> string : {name} becomes its value; a name without "
-   "one is an error", NULL, NULL},
+   "render(template, values) -> string : {name} becomes values.name as text (a "
+   "secret becomes [redacted NAME]); a name without a value is an error that "
+   "names it. There is no escape: a { without a } after it stays as it is.", NULL, NULL},
   {"table", RB_PURE, text_table, NULL,
-   "table(rows [, columns]) -> string : rows as aligned columns, numbers to the "
-   "right; without columns: all names, sorted", NULL, NULL},
+   "table(rows [, columns]) -> string : rows as aligned columns, a line each, "
+   "with two spaces between them. Rows are tables by name, with a line of names "
+   "above, or lists. `columns` says which, and in which order; without it: all "
+   "names of any row, sorted. A column of nothing but numbers stands to the "
+   "right; nil is empty; wide characters count as two.", NULL, NULL},
   {"similarity", RB_PURE, text_similarity, NULL,
-   "similarity(a, b) -> number : how alike two texts are (Jaro-Winkler): 0 not at "
-   "all, 1 the same; case counts", NULL, NULL},
+   "similarity(a, b) -> number : how alike two texts are (Jaro-Winkler, by "
+   "characters): 0 not at all, 1 the same; a common beginning counts more, and "
+   "case counts. At most 4096 characters each.", NULL, NULL},
   {"wrap", RB_PURE, text_wrap, NULL,
-   "wrap(text, width) -> string : lines of at most that many columns, where its "
-   "words allow", NULL, NULL},
+   "wrap(text, width) -> string : lines of at most `width` columns (1 to 500), "
+   "broken at spaces; a longer word has a line of its own. Line breaks of the "
+   "text stay.", NULL, NULL},
   RB_END
 };
 

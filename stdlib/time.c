@@ -333,18 +333,31 @@ static int seconds (lua_State *L) {
 
 static const rb_Reg functions[] = {
   {"now", RB_PURE, now, NULL,
-   "now() -> seconds since 1970 : the time of the run's last event", NULL, NULL},
+   "now() -> seconds since 1970 : the time of the run's last event, with "
+   "milliseconds; the same again on resume and replay. An error while the file is "
+   "being loaded.", NULL, NULL},
   {"parse", RB_PURE, parse, NULL,
-   "parse(s [, zone]) -> time : reads 2026-11-21, 2026-11-21T02:16:28Z and dates of "
-   "mail and HTTP; without an offset it is UTC, or the zone's", NULL, NULL},
+   "parse(s [, zone]) -> time : reads 2026-11-21, 2026-11-21T02:16:28Z (a space "
+   "for the T, a fraction and an offset such as -06:00 too) and dates of mail and "
+   "HTTP; without an offset it is UTC, or of `zone` (\"America/Chicago\"). "
+   "Seconds since 1970. Fails with \"data\" where it is no time; a zone that is "
+   "not known here is an error.", NULL, NULL},
   {"format", RB_PURE, format, NULL,
-   "format(t [, fmt [, zone]]) -> string : ISO 8601 in UTC, or as strftime says, in "
-   "a zone such as \"America/Chicago\"", NULL, NULL},
-  {"add", RB_PURE, add, NULL, "add(t, \"1h30m\") -> time : later, or earlier (\"-5m\")",
+   "format(t [, fmt [, zone]]) -> string : a time (seconds, or a text that "
+   "time.parse reads) as ISO 8601 in UTC, 2026-11-21T02:16:28Z, or as strftime "
+   "says: \"%d.%m.%Y %H:%M\" (a letter that is not known is an error), in UTC or "
+   "a zone such as \"America/Chicago\". Fractions of a second are left out.", NULL, NULL},
+  {"add", RB_PURE, add, NULL,
+   "add(t, \"1h30m\") -> time : later by a duration, or earlier (\"-5m\"); a "
+   "number is seconds. t is seconds since 1970, or a text that time.parse reads; "
+   "the result is seconds.",
    NULL, NULL},
-  {"since", RB_PURE, since, NULL, "since(t) -> seconds : from t until now", NULL, NULL},
-  {"seconds", RB_PURE, seconds, NULL, "seconds(\"1h30m\") -> number : a duration in "
-   "seconds", NULL, NULL},
+  {"since", RB_PURE, since, NULL,
+   "since(t) -> seconds : from t (seconds since 1970, or a text) until "
+   "time.now(), to the millisecond; negative where t is still to come.", NULL, NULL},
+  {"seconds", RB_PURE, seconds, NULL,
+   "seconds(\"1h30m\") -> number : a duration in seconds (units: ms, s, m, h, d); "
+   "\"-5m\" is -300, a number is itself. An error where it is no duration.", NULL, NULL},
   RB_END
 };
 

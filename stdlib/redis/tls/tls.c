@@ -24,6 +24,8 @@ struct rb_RedisTls {
   SSL *ssl;
   char *out;                /* what is to be sent, from 'from' to 'n' */
   size_t from, n, size;
+  int asked;                /* for a client certificate that we do not have */
+  int heard;                /* the server has said something since */
   char name[256], words[LONGEST];
 };
 
@@ -164,6 +166,14 @@ static int setname (rb_RedisTls *t) {
          && X509_VERIFY_PARAM_set1_host(p, t->name, 0) == 1;
 }
 
+/* the server asks for a certificate, and none is configured */
+static int noneofours (SSL *ssl, X509 **cert, EVP_PKEY **key) {
+  rb_RedisTls *t = SSL_get_app_data(ssl);
+  (void)cert; (void)key;
+  t->asked = 1;
+  return 0;
+}
+
 static int begin (rb_RedisTls *t, int fd) {
   t->ssl = SSL_new(t->ctx);
   if (t->ssl == NULL) return 0;
@@ -182,6 +192,7 @@ static rb_RedisTls *tls_open (int fd, const char *name, const rb_RedisTrust *tru
   if (t != NULL && (t->ctx = SSL_CTX_new(TLS_client_method())) != NULL
       && SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION)) {
     snprintf(t->name, sizeof t->name, "%s", name);
+    SSL_CTX_set_client_cert_cb(t->ctx, noneofours);
     bad = present(t->ctx, trust);
     if (bad == NULL && begin(t, fd)) return t;
   }
@@ -203,6 +214,14 @@ static int isrefusal (int reason) {
          || reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE;
 }
 
+/* A server that hangs up on us for want of a certificate may do so with a reset, which
+** overtakes its words. */
+static int hungup (const rb_RedisTls *t, int error, int reason, int saved) {
+  return t->asked && !t->heard
+         && (saved == ECONNRESET || saved == EPIPE || error == SSL_ERROR_ZERO_RETURN
+             || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING);
+}
+
 /* what a call that did not succeed means */
 static rb_RedisStep judge (rb_RedisTls *t, int rc, int saved) {
   int error = SSL_get_error(t->ssl, rc);
@@ -210,6 +229,11 @@ static rb_RedisStep judge (rb_RedisTls *t, int rc, int saved) {
   int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
   if (error == SSL_ERROR_WANT_READ) return RB_REDISREAD;
   if (error == SSL_ERROR_WANT_WRITE) return RB_REDISWRITE;
+  if (t->words[0] == '\0' && hungup(t, error, reason, saved)) {
+    snprintf(t->words, LONGEST, "the server wants a client certificate, and hung up "
+             "without one: see 'cert' and 'key' in the configuration");
+    return RB_REDISUNTRUSTED;
+  }
   if (error == SSL_ERROR_ZERO_RETURN || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
     return RB_REDISEND;
   if (t->words[0] != '\0') return RB_REDISUNTRUSTED;
@@ -263,6 +287,7 @@ static rb_RedisStep tls_read (rb_RedisTls *t, char *s, size_t size, size_t *n) {
   ERR_clear_error();
   errno = 0;
   int rc = SSL_read_ex(t->ssl, s, size, n);
+  t->heard |= rc == 1;
   return rc == 1 ? RB_REDISDONE : judge(t, rc, errno);
 }
 

@@ -30,7 +30,10 @@ PKG_service := jansson
 PKG_token := libsodium
 PKG_net_tls := libssl libcrypto
 PKG_redis_tls := libssl libcrypto
-COMMON   := $(wildcard stdlib/common/*.c)
+COMMON   := $(filter-out stdlib/common/json.c,$(wildcard stdlib/common/*.c))
+# of what is common, that which needs a library is taken by name
+TAKES_http := stdlib/common/json.c
+TAKES_json := stdlib/common/json.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
 SHARED   := $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)
@@ -85,11 +88,11 @@ $(BUILD)/modules.h: $(wildcard stdlib/*.c stdlib/*/*.c) stdlib
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 define module
-$(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(wildcard stdlib/$(1)/*.h stdlib/common/*.h) vm/module.h
+$(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(TAKES_$(1)) $(wildcard stdlib/$(1)/*.h stdlib/common/*.h) vm/module.h
 	@mkdir -p $$(@D)
 	@echo '  module  $(1)'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(1)),--cflags) -shared -Wl,-z,now -o $$@ \
-	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(call pkg,$(PKG_$(1)),--libs) $(LIB_$(1))
+	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(TAKES_$(1)) $(call pkg,$(PKG_$(1)),--libs) $(LIB_$(1))
 endef
 $(foreach m,$(MODULES),$(eval $(call module,$(m))))
 

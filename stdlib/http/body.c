@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "stdlib/common/json.h"
 #include "stdlib/http/http.h"
 
 #define MAXOUT ((size_t)16 << 20)
@@ -13,8 +14,18 @@ static void settype (lua_State *L, rb_HttpTransfer *t, const char *type) {
     rb_http_header(L, t, "Content-Type", type);
 }
 
+static int append (const char *s, size_t n, void *ud) {
+  return rb_http_grow(ud, s, n) ? 0 : -1;
+}
+
 static void addjson (lua_State *L, rb_HttpTransfer *t) {
-  rb_http_tojson(L, &t->out);
+  static const rb_JsonWay way = {.who = "json = ...", .secrets = 1};
+  rb_Json *tree = rb_json_tree(L, -1, &way);
+  if (json_dump_callback(tree->value, append, &t->out,
+                         tree->flags | JSON_COMPACT) != 0)
+    luaL_error(L, "not enough memory");
+  rb_json_close(tree);
+  lua_pop(L, 1);
   settype(L, t, "application/json");
 }
 

@@ -135,13 +135,6 @@ void rb_http_line (lua_State *L, rb_HttpTransfer *t, const char *line);
 /* [-0, +0, v]  The body that the options at OPTIONS ask for. */
 void rb_http_body (lua_State *L, rb_HttpTransfer *t);
 
-/* -- json.c -------------------------------------------------------------------------- */
-
-/* [-0, +0, v]  The value at the top as JSON, keys sorted; raises words. */
-void rb_http_tojson (lua_State *L, rb_HttpText *to);
-/* [-0, +1, m]  Pushes what the text says, or words and returns 0. */
-int rb_http_fromjson (lua_State *L, const char *s, size_t n);
-
 /* -- probe.c: what only looks -------------------------------------------------------- */
 
 /* Is this request a probe by its method, or by the configuration? */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "stdlib/common/json.h"
 #include "stdlib/http/http.h"
 
 /* -- pushing ------------------------------------------------------------------ */
@@ -103,7 +104,7 @@ static int response_json (lua_State *L) {
   size_t n;
   checkresponse(L, "json");
   const char *body = field(L, "body", &n);
-  if (rb_http_fromjson(L, body, n)) return 1;
+  if (rb_json_read(L, body, n)) return 1;
   return notjson(L, lua_tostring(L, -1), body, n);
 }
 

@@ -454,7 +454,8 @@ static void deliver (rb_VM *vm, rb_FieldRun *field) {
     if (t->state == RB_COMMIT) rb_crashpoint(t, "after the intent");
     else if (t->call.effect != RB_PROBE) rb_crashpoint(t, "after the outcome");
     rb_task_ready(t);
-    runready(vm);
+    do runready(vm);  /* what the tape has is older than what is new */
+    while (vm->replay != NULL && rb_replay_turn(vm));
   }
   vm->ndeliver -= n;
   memmove(vm->deliver, vm->deliver + n, (size_t)vm->ndeliver * sizeof *vm->deliver);

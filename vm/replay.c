@@ -96,23 +96,46 @@ static void golive (rb_VM *vm, rb_FieldRun *field) {
   if (field->timeout > 0) field->deadline = rb_now() + field->timeout;
 }
 
+static void begin (rb_Replay *r, rb_Task *t) {
+  unlist(r, t);
+  if (r->livefrom == NULL && t->call.path.s != NULL) r->livefrom = strdup(t->call.path.s);
+  rb_task_ready(t);
+}
+
+static rb_Task *earliest (const rb_Replay *r) {  /* the last of the list came in first */
+  rb_Task *t = r->waiting;
+  while (t->tapenext != NULL) t = t->tapenext;
+  return t;
+}
+
 static void release (rb_VM *vm) {
-  rb_Replay *r = vm->replay;
-  rb_Task *list = NULL;
-  while (r->waiting != NULL) {  /* they came in first: they go first */
-    rb_Task *t = r->waiting;
-    r->waiting = t->tapenext;
-    t->tapenext = list;
-    list = t;
+  while (vm->replay->waiting != NULL) begin(vm->replay, earliest(vm->replay));
+}
+
+/* in a branch of which something is done again? */
+static int reopened (const rb_Replay *r, const rb_Task *t) {
+  const char *path = t->call.path.s;
+  for (const char *s = path; s != NULL && (s = strchr(s, '/')) != NULL; s++)
+    if (json_object_getn(r->reopened, path, (size_t)(s - path)) != NULL) return 1;
+  return 0;
+}
+
+/* The tape's next waits for the end of a branch that is done again: how many began */
+static int reopen (rb_Replay *r) {
+  int n = 0;
+  for (;; n++) {
+    rb_Task *first = NULL;
+    for (rb_Task *t = r->waiting; t != NULL; t = t->tapenext)
+      if (reopened(r, t)) first = t;
+    if (first == NULL) return n;
+    begin(r, first);
   }
-  while (list != NULL) {
-    rb_Task *next = list->tapenext;
-    if (r->livefrom == NULL && list->call.path.s != NULL)
-      r->livefrom = strdup(list->call.path.s);
-    list->tapenext = NULL;
-    rb_task_ready(list);
-    list = next;
-  }
+}
+
+static int underway (const rb_FieldRun *field) {
+  for (const rb_Task *t = field->tasks; t != NULL; t = t->sister)
+    if (t->state == RB_WAITING || t->state == RB_COMMIT || t->state == RB_DELIVER) return 1;
+  return 0;
 }
 
 static void missed (rb_VM *vm, rb_FieldRun *field) {
@@ -134,17 +157,22 @@ static void ended (rb_VM *vm, rb_FieldRun *field) {
            here != NULL ? here : "?");
 }
 
+int rb_replay_turn (rb_VM *vm) {
+  rb_Task *t = first(vm->replay);
+  if (t == NULL) return 0;
+  unlist(vm->replay, t);
+  vm->replay->left--;
+  vm->lastdelivered = t->taped->at;
+  rb_task_ready(t);
+  return 1;
+}
+
 int rb_replay_next (rb_VM *vm, rb_FieldRun *field) {
   rb_Replay *r = vm->replay;
-  rb_Task *t = first(r);
-  if (t != NULL) {
-    unlist(r, t);
-    r->left--;
-    vm->lastdelivered = t->taped->at;
-    rb_task_ready(t);
-    return 1;
-  }
+  if (rb_replay_turn(vm)) return 1;
   if (r->waiting == NULL) return 0;
+  if (r->left > 0 && (underway(field) || (!r->offline && reopen(r) > 0)))
+    return vm->ready != NULL;
   if (r->left > 0) missed(vm, field);
   else if (r->offline) ended(vm, field);
   else golive(vm, field);

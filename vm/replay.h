@@ -5,7 +5,8 @@
 ** the tape is not performed: it gets that outcome, and outcomes are given out in the
 ** order in which they were taped, one at a time, with all Lua that can run in between,
 ** as in the session that made them. No effect is performed while anybody still
-** waits for the tape.
+** waits for the tape, but for what is done again: where another branch could not begin
+** before that one had ended, the rest of the tape comes after it.
 */
 
 #ifndef rb_replay_h
@@ -42,6 +43,7 @@ typedef struct rb_Replay {
   json_t *approvals;   /* "role for what" -> true */
   json_t *how;         /* of the start event: files, words, options */
   json_t *dropped;     /* list of [first, last]: what this session does again */
+  json_t *reopened;    /* branches of which something is done again: path -> true */
   int left;            /* outcomes and waits not given out yet */
   int indoubt;         /* deeds that may or may not have happened */
   const char *policy;  /* --in-doubt: "ask", "done", "retry", "skip" */
@@ -65,6 +67,8 @@ int rb_replay (lua_State *L, lua_KContext ctx, lua_KFunction taped,
 
 /* For the loop, when no Lua can run: wakes who is next. 0: nobody waited. */
 int rb_replay_next (rb_VM *vm, rb_FieldRun *field);
+/* Wakes the one whose outcome the tape has next. 0: nobody waits for one. */
+int rb_replay_turn (rb_VM *vm);
 
 /* Is an answer still to come from the tape? */
 static inline int rb_replaying (const rb_VM *vm) {

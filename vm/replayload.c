@@ -77,14 +77,26 @@ static int is (const Event *e, const char *kind) { return strcmp(e->kind, kind) 
 
 /* -- what is done again --------------------------------------------------------------- */
 
+/* "step/remedy/3[7]" of "step/remedy/3[7]/2" */
+static size_t branch (const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? (size_t)(slash - path) : strlen(path);
+}
+
+static void drop (rb_Replay *r, Event *e) {
+  e->dropped = 1;
+  if (e->path == NULL) return;
+  json_object_setn_new(r->reopened, e->path, branch(e->path), json_true());
+}
+
 /* what earlier sessions did again does not count any more */
-static void dropped (Events *all, const json_t *ranges) {
+static void dropped (rb_Replay *r, Events *all, const json_t *ranges) {
   size_t i;
   json_t *range;
   json_array_foreach(ranges, i, range)
     for (Event *e = all->list; e < all->list + all->n; e++)
       if (e->seq >= json_integer_value(json_array_get(range, 0))
-          && e->seq <= json_integer_value(json_array_get(range, 1))) e->dropped = 1;
+          && e->seq <= json_integer_value(json_array_get(range, 1))) drop(r, e);
 }
 
 static int inside (const char *path, const char *prefix) {
@@ -99,27 +111,28 @@ static int effect (const Event *e, const char *field) {
          && inside(e->path, field);
 }
 
-/* "step/remedy/3[7]" of "step/remedy/3[7]/2" */
-static size_t branch (const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? (size_t)(slash - path) : strlen(path);
+/* do they differ first in the item of a run:each? Then neither came before the other. */
+static int beside (const char *a, const char *b) {
+  size_t i = 0;
+  while (a[i] != '\0' && a[i] == b[i]) i++;
+  while (i > 0 && a[i - 1] != '/' && a[i - 1] != '[') i--;
+  return i > 0 && a[i - 1] == '[';
 }
 
-/* the last deed done in the branch of 'e', or in one that it made */
-static int64_t anchor (const Events *all, int from, const Event *e) {
+/* the last deed of the field that was done in the branch of 'e', in one that it made,
+   or in one that made it: what led there is not asked again */
+static int64_t anchor (const Events *all, int from, const char *field, const Event *e) {
   int64_t last = 0;
-  size_t n = branch(e->path);
-  for (const Event *d = all->list + from; d < all->list + all->n; d++) {
-    const char *kind = word(d, "effect");
-    if (!d->dropped && is(d, "outcome") && d->path != NULL
-        && strcmp(word(d, "outcome"), "done") == 0 && strcmp(kind, "probe") != 0
-        && strncmp(d->path, e->path, n) == 0 && d->path[n] == '/') last = d->seq;
-  }
+  for (const Event *d = all->list + from; d < all->list + all->n; d++)
+    if (!d->dropped && is(d, "outcome") && inside(d->path, field)
+        && strcmp(word(d, "outcome"), "done") == 0
+        && strcmp(word(d, "effect"), "probe") != 0 && !beside(d->path, e->path))
+      last = d->seq;
   return last;
 }
 
-static void drop (rb_Replay *r, Event *e) {
-  e->dropped = 1;
+static void again (rb_Replay *r, Event *e) {
+  drop(r, e);
   json_array_append_new(r->dropped, json_pack("[I,I]", (json_int_t)e->seq,
                                               (json_int_t)e->seq));
 }
@@ -127,10 +140,11 @@ static void drop (rb_Replay *r, Event *e) {
 /* what the script said in that field it will say again */
 static void dropfield (rb_Replay *r, Events *all, int from, const char *field) {
   for (Event *e = all->list + from; e < all->list + all->n; e++)
-    if (effect(e, field) && !e->dropped && e->seq > anchor(all, from, e)) drop(r, e);
+    if (effect(e, field) && !e->dropped && e->seq > anchor(all, from, field, e))
+      again(r, e);
     else if ((is(e, "note") || is(e, "finding") || is(e, "evidence")
               || is(e, "failures"))
-             && inside(e->path, field)) drop(r, e);
+             && inside(e->path, field)) again(r, e);
 }
 
 /* The last step, when it failed and ended the run; or the cases, whose `when` did. */
@@ -147,9 +161,9 @@ static void dropend (rb_Replay *r, Events *all) {
   if (ended < 0 || strcmp(word(&all->list[ended], "status"), "failed") != 0) return;
   for (int i = step; i < all->n; i++)
     if (all->list[i].path != NULL && strncmp(all->list[i].path, "case:", 5) == 0
-        && i > stepped) drop(r, &all->list[i]);
+        && i > stepped) again(r, &all->list[i]);
   if (stepped < 0 || *word(&all->list[stepped], "field") == '\0') return;
-  drop(r, &all->list[stepped]);
+  again(r, &all->list[stepped]);
   snprintf(field, sizeof field, "%s/%s", all->list[stepped].path,
            word(&all->list[stepped], "field"));
   dropfield(r, all, step, field);
@@ -268,7 +282,7 @@ static void count (rb_Replay *r) {
   r->over = r->left == 0;
 }
 
-rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int again, rb_Problem *p) {
+rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int redo, rb_Problem *p) {
   Events all = {0};
   rb_Replay *r = calloc(1, sizeof *r);
   if (r == NULL) {
@@ -277,7 +291,8 @@ rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int again, rb_Problem
   }
   *r = (rb_Replay){.index = json_object(), .spoken = json_object(),
                    .answers = json_object(), .approvals = json_object(),
-                   .dropped = json_array(), .policy = "ask"};
+                   .dropped = json_array(), .reopened = json_object(),
+                   .policy = "ask"};
   snprintf(r->run.id, sizeof r->run.id, "%s", run);
   if (rb_tape_runs(tape, row, r, p) != 0
       || rb_tape_events(tape, run, collect, &all, p) != 0) {
@@ -287,8 +302,8 @@ rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int again, rb_Problem
   }
   for (int i = 0; i < all.n; i++)
     if (is(&all.list[i], "resume"))
-      dropped(&all, json_object_get(all.list[i].text, "again"));
-  if (again) dropend(r, &all);
+      dropped(r, &all, json_object_get(all.list[i].text, "again"));
+  if (redo) dropend(r, &all);
   for (int i = 0; i < all.n; i++)
     if (!all.list[i].dropped) addevent(r, &all.list[i]);
   count(r);
@@ -314,6 +329,7 @@ void rb_replay_free (rb_Replay *r) {
   json_decref(r->approvals);
   json_decref(r->how);
   json_decref(r->dropped);
+  json_decref(r->reopened);
   free(r->livefrom);
   free(r);
 }

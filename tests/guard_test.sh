@@ -270,6 +270,8 @@ redis.command is a remedy|"CLIENT", "PAUSE", "10"
 redis.command is a remedy|"CLIENT", "UNBLOCK", "1"
 redis.command is a remedy|"PUBLISH", "a", "b"
 redis.command is a remedy|"SPUBLISH", "a", "b"
+redis.command is a remedy|"SORT", "victims", "ALPHA"
+redis.command is a remedy|"x-renamed-del", "victim"
 redis.command is a remedy|"GETDEL", "victim"
 redis.command is a remedy|"gEtDeL", "victim"
 redis.command is a remedy|"GETEX", "victim", "EX", 1

@@ -39,7 +39,7 @@
 #include <unistd.h>
 #include <utime.h>
 
-static char file[4096], other[4096], sock[4096];
+static char *folder, file[4096], other[4096], sock[4096];
 static pid_t victim;
 static int port;
 
@@ -199,6 +199,37 @@ TRY(a_setsid, ({ pid_t p = fork(); int st = 1; if (p == 0) _exit(setsid() < 0);
                  waitpid(p, &st, 0); st == 0; }))
 TRY(a_setpgid, ({ pid_t p = fork(); int st = 1; if (p == 0) _exit(setpgid(0, 0) != 0);
                   waitpid(p, &st, 0); st == 0; }))
+/* a program that is run from memory, and one that outlives its parent, each tries to write */
+static int a_memfd (void) {
+  char buf[4096];
+  ssize_t n;
+  int from = open("/proc/self/exe", O_RDONLY), to = memfd_create("x", 0), st = 1;
+  while ((n = read(from, buf, sizeof buf)) > 0)
+    if (write(to, buf, (size_t)n) != n) return 1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    char *args[] = {"attack", "append", folder, "1", "1", NULL}, *none[] = {NULL};
+    fexecve(to, args, none);
+    _exit(1);
+  }
+  waitpid(pid, &st, 0);
+  return st == 0 ? 0 : 1;
+}
+static int a_orphan (void) {
+  int ends[2], answer = 1;
+  if (pipe(ends) != 0) return 1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (fork() == 0) {
+      answer = a_append();
+      _exit(write(ends[1], &answer, sizeof answer) < 0);
+    }
+    _exit(0);
+  }
+  waitpid(pid, NULL, 0);
+  close(ends[1]);
+  return read(ends[0], &answer, sizeof answer) > 0 ? answer : 1;
+}
 #ifdef __x86_64__
 static int a_int80 (void) {   /* mkdir of the 32-bit table */
   char *path = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE,
@@ -224,7 +255,7 @@ static const struct { const char *name; int (*go) (void); } attacks[] = {
   A(listen), A(mptcp), A(bind), A(fastopen), A(unix), A(dgrampair), A(streampair),
   A(mount), A(unshare), A(chroot), A(setuid), A(hostname), A(keyctl), A(bpf),
   A(iouring), A(userfault), A(shmget), A(semget), A(msgget), A(mqueue), A(perf),
-  A(clock), A(newns), A(setsid), A(setpgid),
+  A(clock), A(newns), A(setsid), A(setpgid), A(memfd), A(orphan),
 #ifdef __x86_64__
   A(int80), A(x32),
 #endif
@@ -237,6 +268,7 @@ int main (int argc, char **argv) {
     return 0;
   }
   if (argc != 5) return 3;
+  folder = argv[2];
   snprintf(file, sizeof file, "%s/file", argv[2]);
   snprintf(other, sizeof other, "%s/other", argv[2]);
   snprintf(sock, sizeof sock, "%s/socket", argv[2]);

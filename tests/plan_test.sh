@@ -168,6 +168,14 @@ redis del plan:n >/dev/null
 rb apply "$tmp/plan.json" --json
 is "branches that run side by side are each held to the plan" "$rc $(redis mget plan:a plan:x plan:y plan:z | tr '\n' ' ')" "0 1 1 1 1 "
 redis del plan:a plan:x plan:y plan:z >/dev/null
+plan
+locks=$(dirname "$(find "$XDG_STATE_HOME" "$HOME" -name tape.db 2>/dev/null | head -1)")/locks
+lock=$locks/plan:$(jq -r .run "$tmp/plan.json")
+mkdir -p "$locks"
+exec 9>"$lock"; flock 9
+rb apply "$tmp/plan.json" --json
+is "a plan that is being applied is not applied a second time meanwhile" "$rc $(redis exists plan:a plan:x)" "5 0"
+exec 9>&-
 t 'local r = system "school_erp".redis
 return runbook { title = "t", system = "school_erp",
   step "Act" { remedy = function (run)

@@ -44,8 +44,9 @@ static int is (const json_t *o, const char *key, const char *word) {
 
 static void add (struct rb_Apply *a, const json_t *step, const json_t *effect) {
   const char *path = of(effect, "path"), *slash = strrchr(path, '/');
+  if (slash == NULL) return;
   Planned *list = realloc(a->list, ((size_t)a->n + 1) * sizeof *list);
-  if (list == NULL || slash == NULL) return;
+  if (list == NULL) return;  /* then it is not in the plan: never done */
   a->list = list;
   list[a->n] = (Planned){.path = path, .task = (size_t)(slash - path), .deed = 1,
                          .effect = effect, .step = step};
@@ -132,7 +133,7 @@ static void checkloaded (void *ud, const char *path, const char *text, size_t n)
 typedef struct Earlier {
   const char *plan;      /* the run that made it */
   int64_t made;
-  char ids[64][RB_RUNID]; int n;
+  json_t *ids;           /* of what was applied since */
   const char *id, *except;
   int same, deeds;
   char who[64], when[32], status[16];
@@ -140,10 +141,10 @@ typedef struct Earlier {
 
 static int applied (void *ud, const rb_TapeRun *run) {
   Earlier *e = ud;
-  if (run->started < e->made || e->n == 64) return 1;
+  if (run->started < e->made) return 1;
   if (run->mode != NULL && strcmp(run->mode, "apply") == 0
       && strcmp(run->id, e->except) != 0)
-    snprintf(e->ids[e->n++], RB_RUNID, "%s", run->id);
+    json_array_append_new(e->ids, json_string(run->id));
   return 0;
 }
 
@@ -167,25 +168,40 @@ static int names (void *ud, const rb_TapeRun *run) {
   return 1;
 }
 
+static int checkrun (rb_Tape *t, Earlier *e, rb_Problem *p) {
+  e->deeds = e->same = 0;
+  if (rb_tape_events(t, e->id, deeds, e, p) != 0) return p->exit;
+  if (!e->same || e->deeds == 0) return 0;
+  rb_tape_runs(t, names, e, p);
+  int done = strcmp(e->status, "done") == 0;
+  return rb_problem(p, RB_STALE, "plan", done ? "this plan was applied already, by %s at "
+                    "%s (run %s: %s); make a new one" : "this plan was begun already, by "
+                    "%s at %s (run %s: %s); go on with it (runbook resume), or make a "
+                    "new plan", e->who, e->when, e->id, e->status);
+}
+
 static int checkonce (rb_Run *r, rb_Problem *p) {
   const json_t *doc = r->o->apply;
-  Earlier e = {.plan = of(doc, "run"), .except = r->report.run,
+  size_t i;
+  json_t *id;
+  Earlier e = {.plan = of(doc, "run"), .except = r->report.run, .ids = json_array(),
                .made = json_integer_value(json_object_get(json_object_get(doc, "plan"),
                                                           "made"))};
-  if (rb_tape_runs(r->vm->tape, applied, &e, p) != 0) return p->exit;
-  for (int i = 0; i < e.n; i++) {
-    e.id = e.ids[i];
-    e.deeds = e.same = 0;
-    if (rb_tape_events(r->vm->tape, e.id, deeds, &e, p) != 0) return p->exit;
-    if (!e.same || e.deeds == 0) continue;
-    rb_tape_runs(r->vm->tape, names, &e, p);
-    int done = strcmp(e.status, "done") == 0;
-    return rb_problem(p, RB_STALE, "plan", done ? "this plan was applied already, by %s at "
-                      "%s (run %s: %s); make a new one" : "this plan was begun already, by "
-                      "%s at %s (run %s: %s); go on with it (runbook resume), or make a "
-                      "new plan", e.who, e.when, e.id, e.status);
+  rb_tape_runs(r->vm->tape, applied, &e, p);
+  json_array_foreach(e.ids, i, id) {
+    if (p->exit != 0) break;
+    e.id = json_string_value(id);
+    checkrun(r->vm->tape, &e, p);
   }
-  return 0;
+  json_decref(e.ids);
+  return p->exit;
+}
+
+/* No two at a time: the second one would not see what the first is about to do. */
+static int only (rb_Run *r, rb_Problem *p) {
+  char name[60];
+  snprintf(name, sizeof name, "plan:%.40s", of(r->o->apply, "run"));
+  return rb_lock(r, name, p);
 }
 
 int rb_apply_begin (rb_Run *r, rb_Problem *p) {
@@ -194,6 +210,7 @@ int rb_apply_begin (rb_Run *r, rb_Problem *p) {
   char age[40];
   rb_state_files(r->L, checkloaded, &l);
   if (p->exit != 0) return p->exit;
+  if (only(r, p) != 0) return p->exit;
   if (r->o->resume == NULL && checkonce(r, p) != 0) return p->exit;
   if (rb_identities_check(r, json_object_get(plan, "identity"), p) != 0) return p->exit;
   rb_plan_age(r->o->apply, age, sizeof age);

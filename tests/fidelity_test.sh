@@ -7,6 +7,8 @@ cd "$tmp" || exit 2
 
 # file | variant of the sandbox, if it is to be set up first | arguments: in this order, so that a
 # case may follow on another. Another table may stand beside a runbook, in NAME.fidelity.
+# Not here: service_restart with bad-release. Its `is-it-ready` is deferred in the dry run and fails in
+# the real run, so that the POST planned after it never comes (seen: 2 of 3 changes agree).
 table='examples/hello.lua||
 examples/handover.lua||to=kim file=SANDBOX/handover.json --answers ANSWERS
 examples/maintenance_page.lua||page=SANDBOX/page.html
@@ -20,7 +22,14 @@ runbooks/school_erp/service_restart.lua|stale-cache|watch=1s
 runbooks/school_erp/service_restart.lua|crashed|watch=1s
 runbooks/school_erp/service_restart.lua|healthy|watch=1s cache=flush
 runbooks/school_erp/service_restart.lua||watch=1s cache=keep
+runbooks/school_erp/service_restart.lua|redis-down|watch=1s
+runbooks/school_erp/triage.lua||
 runbooks/school_erp/triage.lua|brute-force|
+runbooks/school_erp/triage.lua|wrong-credentials|
+runbooks/school_erp/triage.lua|dlq|
+runbooks/school_erp/triage.lua|lost-tables|
+runbooks/school_erp/triage.lua|sick|
+runbooks/school_erp/tenant_isolation.lua||tenant=greenwood_high --case isolate
 runbooks/school_erp/triage.lua|healthy|'
 more=$(cat "$top"/runbooks/*/*.fidelity 2>/dev/null)
 table=$table${more:+$'\n'$more}

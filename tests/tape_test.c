@@ -118,7 +118,9 @@ static void test_continues (void **state) {
   one_run(id);
   rb_Tape *t = open_tape();
   fine(rb_tape_continue(t, id, &problem));
+  assert_int_equal(rb_tape_last(t), 4);
   assert_int_equal(add(t, "note", SECRET), 5);
+  assert_int_equal(rb_tape_last(t), 5);
   fine(rb_tape_commit(t, &problem));
   fine(rb_tape_end(t, "done", 0, &problem));
   fine(rb_tape_end(t, "done", 0, &problem));  /* once is enough */

@@ -423,12 +423,13 @@ static void broken (rb_VM *vm, rb_FieldRun *field, const char *why) {
   field->stop = doubt ? RB_DOUBT : RB_BROKEN;
 }
 
-/* everything queued becomes durable */
-static void commit (rb_VM *vm, rb_FieldRun *field) {
+/* everything queued becomes durable; 0: it did not */
+static int commit (rb_VM *vm, rb_FieldRun *field) {
   rb_Problem p = {0};
   vm->lastcommit = rb_now();
-  if (vm->tape != NULL && rb_tape_commit(vm->tape, &p) != 0)
-    broken(vm, field, p.message);
+  if (vm->tape == NULL || rb_tape_commit(vm->tape, &p) == 0) return 1;
+  broken(vm, field, p.message);
+  return 0;
 }
 
 /* must somebody's last event be durable before he goes on? */
@@ -441,12 +442,13 @@ static int awaited (const rb_VM *vm) {
 }
 
 /* Those who are in the queue go on one after the other, in the order of the tape,
-** and all Lua that can run runs in between: so will a replay. */
-static void deliver (rb_VM *vm, rb_FieldRun *field) {
+** and all Lua that can run runs in between: so will a replay. Who waits
+** for what is not durable does not go on, whatever else ended the field. */
+static void deliver (rb_VM *vm, rb_FieldRun *field, int durable) {
   int n = vm->ndeliver;
   for (int i = 0; i < n; i++) {
     rb_Task *t = vm->deliver[i];
-    if (field->stop == RB_BROKEN) {
+    if (!durable || field->stop == RB_BROKEN) {
       over(t, RB_GONE);
       continue;
     }
@@ -492,10 +494,10 @@ void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
     for (int i = 0; i < vm->nturns; i++) vm->turns[i].fn(vm->turns[i].ud);
     if (vm->ready != NULL) continue;
     if (vm->replay != NULL && rb_replay_next(vm, field)) continue;
-    if (awaited(vm)) commit(vm, field);
+    int durable = 1, busy = vm->ndeliver > 0;
+    if (awaited(vm)) durable = commit(vm, field);
     else flush(vm, field);
-    int busy = vm->ndeliver > 0;
-    if (busy) deliver(vm, field);
+    if (busy) deliver(vm, field, durable);
     if (field->live == 0) return;
     if (busy && rb_now() - vm->lastpoll < POLLSECONDS) continue;
     checkinterrupt(vm, field);

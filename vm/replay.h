@@ -44,6 +44,7 @@ typedef struct rb_Replay {
   json_t *how;         /* of the start event: files, words, options */
   json_t *dropped;     /* list of [first, last]: what this session does again */
   json_t *reopened;    /* branches of which something is done again: path -> true */
+  int64_t last;        /* event of the run when it was read */
   int left;            /* outcomes and waits not given out yet */
   int indoubt;         /* deeds that may or may not have happened */
   const char *policy;  /* --in-doubt: "ask", "done", "retry", "skip" */

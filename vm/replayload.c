@@ -26,6 +26,7 @@ typedef struct Event {
 typedef struct Events {
   Event *list;
   int n, size;
+  int partial;         /* this is not all of the run: no memory, or it is not ours */
 } Events;
 
 /* -- reading ------------------------------------------------------------------------ */
@@ -37,7 +38,7 @@ static int collect (void *ud, const rb_TapeRow *row) {
   if (all->n == all->size) {
     int size = all->size > 0 ? all->size * 2 : 256;
     Event *list = realloc(all->list, (size_t)size * sizeof *list);
-    if (list == NULL) return 1;
+    if (list == NULL) return all->partial = 1;
     all->list = list;
     all->size = size;
   }
@@ -45,13 +46,16 @@ static int collect (void *ud, const rb_TapeRow *row) {
   Event *to = &all->list[all->n++];
   *to = (Event){.seq = row->seq, .at = (double)e->at / 1000, .kind = copy(e->kind),
                 .path = copy(e->path), .verb = copy(e->verb)};
-  if (e->text != NULL) to->text = json_loads(e->text, JSON_DECODE_ANY, NULL);
+  if (e->text != NULL) to->text = json_loads(e->text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
   if (e->secret != NULL && (to->secret = malloc(e->secretlen + 1)) != NULL) {
     memcpy(to->secret, e->secret, e->secretlen);
     to->secret[e->secretlen] = '\0';
     to->n = e->secretlen;
   }
-  return 0;
+  all->partial = to->kind == NULL || (e->path != NULL && to->path == NULL)
+                  || (e->text != NULL && to->text == NULL)
+                  || (e->secret != NULL && to->secret == NULL);
+  return all->partial;
 }
 
 static void forget (Events *all) {
@@ -181,8 +185,12 @@ static rb_Taped *entry (rb_Replay *r, const Event *e) {
     r->list = list;
     r->size = size;
   }
-  r->list[r->n] = (rb_Taped){.path = strdup(e->path)};
-  json_object_set_new(r->index, e->path, json_integer(r->n));
+  char *path = strdup(e->path);
+  if (path == NULL || json_object_set_new(r->index, path, json_integer(r->n)) != 0) {
+    free(path);
+    return NULL;
+  }
+  r->list[r->n] = (rb_Taped){.path = path};
   return &r->list[r->n++];
 }
 
@@ -205,18 +213,19 @@ static void settext (rb_Taped *t, const Event *e) {
   t->deed = strcmp(word(e, "effect"), "probe") != 0;
 }
 
-static void addeffect (rb_Replay *r, Event *e) {
+/* 0: no memory */
+static int addeffect (rb_Replay *r, Event *e) {
   rb_Taped *t = entry(r, e);
-  if (t == NULL) return;
+  if (t == NULL) return 0;
   settext(t, e);
   t->seq = 0;
   t->waited = is(e, "waited");
   t->within = is(e, "within");
   if (is(e, "intent")) {
     take(&t->intent, &t->nintent, e);
-    return;
+    return 1;
   }
-  if (strcmp(word(e, "outcome"), "in-doubt") == 0) return;
+  if (strcmp(word(e, "outcome"), "in-doubt") == 0) return 1;
   t->seq = e->seq;
   t->at = e->at;
   t->failed = strcmp(word(e, "outcome"), "failed") == 0;
@@ -225,6 +234,7 @@ static void addeffect (rb_Replay *r, Event *e) {
   t->late = flag(e, "late");
   t->lost = flag(e, "lost");
   take(&t->value, &t->nvalue, e);
+  return 1;
 }
 
 static void addspoken (rb_Replay *r, const Event *e) {
@@ -234,15 +244,14 @@ static void addspoken (rb_Replay *r, const Event *e) {
   json_object_set_new(r->spoken, key, json_integer(n + 1));
 }
 
-static void addevent (rb_Replay *r, Event *e) {
+/* 0: no memory */
+static int addevent (rb_Replay *r, Event *e) {
   static const char *const said[] = {
     "note", "finding", "evidence", "failures", "step", "stepped", "answer", "approval", NULL
   };
   char key[400];
-  if (is(e, "outcome") || is(e, "intent") || is(e, "waited") || is(e, "within")) {
-    if (e->path != NULL) addeffect(r, e);
-    return;
-  }
+  if (is(e, "outcome") || is(e, "intent") || is(e, "waited") || is(e, "within"))
+    return e->path == NULL || addeffect(r, e);
   for (const char *const *k = said; *k != NULL; k++)
     if (is(e, *k)) addspoken(r, e);
   if (is(e, "start") && e->secret != NULL) {
@@ -251,11 +260,12 @@ static void addevent (rb_Replay *r, Event *e) {
   } else if (is(e, "answer") && e->path != NULL && e->secret != NULL) {
     json_t *list = json_object_get(r->answers, e->path);
     if (list == NULL) json_object_set_new(r->answers, e->path, list = json_array());
-    json_array_append_new(list, json_string(e->secret));
+    json_array_append_new(list, json_stringn_nocheck(e->secret, e->n));
   } else if (is(e, "approval")) {
     snprintf(key, sizeof key, "%s %s", word(e, "role"), word(e, "for"));
     json_object_set_new(r->approvals, key, json_true());
   }
+  return 1;
 }
 
 static int row (void *ud, const rb_TapeRun *run) {
@@ -282,6 +292,24 @@ static void count (rb_Replay *r) {
   r->over = r->left == 0;
 }
 
+/* A part of a run is worse than nothing: what is missing would be done twice. */
+static int load (rb_Replay *r, rb_Tape *tape, Events *all, int redo, rb_Problem *p) {
+  if (rb_tape_runs(tape, row, r, p) != 0
+      || rb_tape_events(tape, r->run.id, collect, all, p) != 0) return p->exit;
+  for (int i = 0; i < all->n && !all->partial; i++)
+    if (is(&all->list[i], "resume"))
+      dropped(r, all, json_object_get(all->list[i].text, "again"));
+  if (redo && !all->partial) dropend(r, all);
+  for (int i = 0; i < all->n && !all->partial; i++)
+    if (!all->list[i].dropped) all->partial = !addevent(r, &all->list[i]);
+  if (all->partial)
+    return rb_problem(p, RB_USAGE, "tape", "run %s cannot be read whole: not enough memory, "
+                      "or an event that another version wrote", r->run.id);
+  r->last = all->n > 0 ? all->list[all->n - 1].seq : 0;
+  count(r);
+  return 0;
+}
+
 rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int redo, rb_Problem *p) {
   Events all = {0};
   rb_Replay *r = calloc(1, sizeof *r);
@@ -294,21 +322,11 @@ rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int redo, rb_Problem 
                    .dropped = json_array(), .reopened = json_object(),
                    .policy = "ask"};
   snprintf(r->run.id, sizeof r->run.id, "%s", run);
-  if (rb_tape_runs(tape, row, r, p) != 0
-      || rb_tape_events(tape, run, collect, &all, p) != 0) {
-    forget(&all);
-    rb_replay_free(r);
-    return NULL;
-  }
-  for (int i = 0; i < all.n; i++)
-    if (is(&all.list[i], "resume"))
-      dropped(r, &all, json_object_get(all.list[i].text, "again"));
-  if (redo) dropend(r, &all);
-  for (int i = 0; i < all.n; i++)
-    if (!all.list[i].dropped) addevent(r, &all.list[i]);
-  count(r);
+  int bad = load(r, tape, &all, redo, p);
   forget(&all);
-  return r;
+  if (!bad) return r;
+  rb_replay_free(r);
+  return NULL;
 }
 
 void rb_replay_free (rb_Replay *r) {

@@ -86,10 +86,15 @@ static void tapestart (rb_Run *r) {
   free(how);
 }
 
-/* The run goes on: who does that, and what ended it and is done again. */
+/* The run goes on: who does that, and what ended it and is done again. Between the
+** reading of its tape and this, another session may have done more of it. */
 static int goon (rb_Run *r, rb_Problem *p) {
   char host[64] = "";
   if (rb_tape_continue(r->vm->tape, r->report.run, p) != 0) return p->exit;
+  if (rb_tape_last(r->vm->tape) != r->o->resume->last)
+    return rb_problem(p, RB_LOCKED, "tape", "another session has gone on with run %s "
+                      "just now: look at it (runbook show %s), then say it again",
+                      r->report.run, r->report.run + 18);
   if (r->vm->mute) return 0;
   gethostname(host, sizeof host - 1);
   rb_record(r->vm, "resume", NULL, json_pack("{s:s,s:s,s:s,s:O}", "by", r->by, "host",

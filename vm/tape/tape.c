@@ -234,6 +234,14 @@ int64_t rb_tape_append (rb_Tape *t, const rb_TapeEvent *e) {
   return seq;
 }
 
+int64_t rb_tape_last (const rb_Tape *t) {
+  pthread_mutex_t *door = (pthread_mutex_t *)&t->door;
+  pthread_mutex_lock(door);
+  int64_t seq = t->seq;
+  pthread_mutex_unlock(door);
+  return seq;
+}
+
 size_t rb_tape_waiting (const rb_Tape *t) {
   pthread_mutex_t *door = (pthread_mutex_t *)&t->door;
   pthread_mutex_lock(door);

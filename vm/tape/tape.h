@@ -77,6 +77,9 @@ int rb_tape_continue (rb_Tape *t, const char *run, rb_Problem *p);
 ** 1 for the first; 0 when memory ran out. */
 int64_t rb_tape_append (rb_Tape *t, const rb_TapeEvent *e);
 
+/* The sequence number of the run's last event. */
+int64_t rb_tape_last (const rb_Tape *t);
+
 /* How many events are not durable yet. */
 size_t rb_tape_waiting (const rb_Tape *t);
 

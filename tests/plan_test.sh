@@ -40,6 +40,8 @@ rb run "$tmp/t.lua" -o "$tmp/x.json" --json
 is "and so is -o of a real run" "$rc $(test -e "$tmp/x.json" || echo none)" "2 none"
 
 # -- show ----------------------------------------------------------------------------
+rb plan "$tmp/t.lua" who=kim -o "$tmp/told.json"
+has "a plan says how it is applied" "$out" "To do it: runbook apply $tmp/told.json"
 rb show "$tmp/plan.json"
 has "a plan is shown as text" "$out" "plan:a"
 rb show "$tmp/plan.json" --markdown
@@ -59,6 +61,8 @@ is "under the plan's digest" "$(j .digest)" "$d"
 rb apply "$tmp/plan.json" --json
 is "a plan is applied once" "$rc $(j .error.kind)" "4 plan"
 has "and says by whom it was" "$(message)" "was applied already, by $(id -un)"
+rb apply "$tmp/plan.json"
+hasnot "and is not gone on with" "$out$err" "runbook resume"
 redis del plan:a plan:b >/dev/null
 rb apply "$tmp/plan.json" --json
 is "also when the world is as it was" "$rc $(redis exists plan:a)" "4 0"

@@ -166,6 +166,7 @@ is "all files are as they were" "$(files)" "$before"
 has "what stays is named" "$(j '.steps[] | select(.id == "gone") | .status + " " + .reason')" "skipped stays:"
 rb undo --json; is "a second undo" "$rc" 0
 is "has nothing to do" "$(j '[.steps[].effects[]] | length')" 0
+has "and says of which run" "$err" "takes back what run 0"
 
 fresh; echo old > "$work/old"; echo gone > "$work/gone"; echo m > "$work/m1"
 rb run "$tmp/t.lua" --json; echo "somebody else" > "$work/old"
@@ -174,3 +175,9 @@ is "and leaves it" "$(cat "$work/old")" "somebody else"
 has "it says what to do" "$(j .error.message)" "--force"
 rb undo --json --force; is "--force takes it back all the same" "$rc $(cat "$work/old")" "0 old"
 rb verify; is "the tape fits after all that" "$rc" 0
+
+t <<LUA
+return runbook { title = "T", step "Look" { probe = function (run) run:note("looked") end } }
+LUA
+rb run "$tmp/t.lua"
+rb undo; has "of which run nothing is left is said" "$rc $err" "0 nothing of run 0"

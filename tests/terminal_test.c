@@ -372,7 +372,7 @@ static void test_empty (void **state) {
   m.r.status = "planned";
   show(&m, (Looks){80, 0, 0});
   is(" · dry run on ? (?)\n\n\n\nNothing was changed. A real run would find nothing "
-     "to do.\nTo do it: the same command without --dry-run.\n");
+     "to do.\n");
 }
 
 /* what comes from outside cannot steer the terminal */

@@ -243,6 +243,7 @@ static void keep (rb_Run *r) {
     if (rep->exit == RB_DONE || rep->exit == RB_DEFERRED) rep->exit = p.exit;
     rep->status = "failed";
   } else {
+    rep->kept = r->o->plan;
     rb_buffer_printf(&b, "the plan is kept in %s", r->o->plan);
     rb_buffer_puts(&b, rep->exit == RB_FAILED ? "; it cannot be applied, for not all of it "
                    "can be done" : rep->exit == RB_DEFERRED ? "; where it is deferred, "

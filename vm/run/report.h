@@ -112,6 +112,7 @@ typedef struct rb_Report {
   char certainty[12];             /* "not done", "unknown", or "" */
   char *errorstep;                /* id, or NULL */
   int before;                     /* the plan that a real run shows first */
+  const char *kept;               /* file in which the plan was kept, or NULL */
   int resumed;                    /* an earlier session went on */
   char *resumedfrom;              /* path of its first effect that was not replayed */
   rb_Recorded *recorded;          /* NULL, unless it was read from the tape */

@@ -308,13 +308,21 @@ static int lock (rb_Run *r) {
   return status;
 }
 
+/* whose changes they are: without its name "undo" takes the last real run */
+static void saywhich (const Undo *u) {
+  char text[160];
+  int n = snprintf(text, sizeof text, u->n > 0 ? "takes back what run %s changed"
+                   : "nothing of run %s is left to be taken back; runbook history "
+                   "lists the others", u->replay->run.id);
+  rb_note(u->r->vm, NULL, text, (size_t)n);
+}
+
 static void undo (Undo *u) {
   rb_Run *r = u->r;
   double before = rb_now();
   rb_show_start(r->vm->show, &r->report);
-  if (u->n == 0)
-    rb_note(r->vm, NULL, "nothing is left to be taken back", 32);
-  else if (lock(r) == 0 && rb_confirm(r, &r->report.error) == 0) steps(u);
+  saywhich(u);
+  if (u->n > 0 && lock(r) == 0 && rb_confirm(r, &r->report.error) == 0) steps(u);
   conclude(u);
   r->report.ms = (rb_now() - before) * 1000;
   rb_taped_result(r);

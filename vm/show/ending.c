@@ -121,14 +121,25 @@ static void wouldstop (rb_Show *s, const rb_Report *r, const rb_StepRow *at) {
   rb_style_addf(&s->text, PLAIN, "fail at step %d.", at->n);
 }
 
+/* a plan that was kept is applied: what was reviewed is what is done */
+static void todoit (rb_Show *s, const rb_Report *r) {
+  if (r->kept == NULL)
+    rb_style_say(s, 0, DIM, "To do it: the same command without --dry-run.");
+  else {
+    rb_style_addf(&s->text, DIM, "To do it: runbook apply %s", r->kept);
+    rb_style_line(s);
+  }
+}
+
 static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
   char text[160];
   const rb_StepRow *at = obstacle(r);
+  int idle = t->changes + t->notices + t->deferred + t->refused + t->manual == 0;
   rb_style_add(&s->text, BOLD, "Nothing was changed.");
   if (at != NULL) wouldstop(s, r, at);
   else if (r->error.exit == 0 && t->changes + t->notices > 0)
     rb_style_addf(&s->text, PLAIN, " A real run would %s.", would(text, t));
-  else if (t->deferred + t->refused + t->manual == 0 && r->exit == 0)
+  else if (idle && r->exit == 0)
     rb_style_add(&s->text, PLAIN, " A real run would find nothing to do.");
   rb_style_line(s);
   point(s, RED, t->refused, "step would be refused", "steps would be refused");
@@ -137,8 +148,8 @@ static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
   point(s, CYAN, t->manual, "step is for a person", "steps are for a person");
   if (r->before) rb_buffer_puts(&s->out, "\n");
   else if (r->recorded != NULL) return;
-  else if (r->exit == RB_DONE || r->exit == RB_DEFERRED)
-    rb_style_say(s, 0, DIM, "To do it: the same command without --dry-run.");
+  else if (!idle && (r->exit == RB_DONE || r->exit == RB_DEFERRED))
+    todoit(s, r);
 }
 
 static void donetotals (rb_Show *s, const rb_Report *r, const Totals *t) {
@@ -265,11 +276,12 @@ static void command (rb_Show *s, const rb_Report *r, const char *label,
   rb_style_line(s);
 }
 
-/* what to type next; a usage error has said it in its message */
+/* what to type next; the message of a usage error, or of a plan, has said it */
 static void whatnext (rb_Show *s, const rb_Report *r, const Totals *t) {
   const char *what = "goes on there, once the cause is mended";
   if (r->run[0] == '\0' || r->exit == RB_USAGE || r->exit == RB_LOCKED
-      || r->recorded != NULL || rb_same(r->mode, "replay")) return;
+      || r->recorded != NULL || rb_same(r->mode, "replay")
+      || (rb_same(r->error.kind, "plan") && t->changes == 0)) return;
   if (rb_same(r->mode, "undo")) {
     rb_style_row(s, "next", PLAIN, "the same command goes on with what is left");
     return;

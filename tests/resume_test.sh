@@ -90,6 +90,22 @@ fresh; "$runbook" run "$tmp/t.lua" >/dev/null 2>&1
 rb undo; is "a run in doubt is not taken back" "$rc" 6; has "before it was looked at" "$err" "resume it first"
 rb resume --in-doubt=skip --json; is "left out" "$rc $(log)" "0 x "
 
+# -- another place under the same name ----------------------------------------------------
+fresh; mkdir -p "$work/b"; cp "$work/.env" "$work/b/.env"
+t <<LUA
+local app = system "app"
+return runbook { title = "W", system = "app",
+  step "A" { remedy = function (run) app.dotenv:set("A", "2") run:fail("no") end } }
+LUA
+rb run "$tmp/t.lua" --json; is "a run that changed a place" "$rc" 1
+sed "s|$work/.env|$work/b/.env|" "$tmp/runbook.config.lua" > "$tmp/moved.config.lua"
+for c in resume undo; do
+  rb $c --config "$tmp/moved.config.lua" --json
+  is "$c: the name leads elsewhere now" "$rc $(j .error.kind)" "4 target"
+done
+is "and nothing was touched there" "$(cat "$work/b/.env")" "A=1"
+rb undo --json; is "where it led it is taken back" "$rc $(cat "$work/.env")" "0 A=1"
+
 # -- a session that lives -----------------------------------------------------------------
 fresh
 t <<LUA

@@ -99,6 +99,8 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (rb_report_open(r, p) != 0) return p->exit;
   vm->report = rep;
   vm->loading = 0;
+  if (r->o->resume != NULL && (r->o->undo || !vm->mute) && rb_taped_same(r, p) != 0)
+    return p->exit;
   if (rb_taped_begin(r, p) != 0) return p->exit;
   rb_layers_look(r);
   if (rb_layers_check(r, p) != 0) {

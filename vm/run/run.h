@@ -172,6 +172,9 @@ void rb_ahead_connect (rb_Run *r);
 
 /* Opens the tape and makes the run durable on it. */
 int rb_taped_begin (rb_Run *r, rb_Problem *p);
+/* Do the names of the resources lead where they led when the run of the tape began? 0, or
+** RB_STALE. */
+int rb_taped_same (rb_Run *r, rb_Problem *p);
 /* A run that takes that one back begins on the same tape. */
 int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p);
 /* What a report of the tape alone needs: a step begins and ends (its words for what

@@ -54,20 +54,39 @@ static json_t *listof (const char *const *words) {
   return list;
 }
 
+/* [-0, +0]  the URLs of the runbook's system, without their passwords */
+static void addurls (rb_Run *r, rb_Buffer *b) {
+  const char *const *k = r->outline.system != NULL ?
+    rb_target_resources(r->vm->target, r->outline.system) : NULL;
+  for (; k != NULL && *k != NULL; k++) {
+    rb_target_resource(r->vm->target, r->L, r->outline.system, *k, "url", NULL);
+    size_t n;
+    const char *url = lua_tolstring(r->L, -1, &n);
+    rb_buffer_printf(b, "%s ", *k);
+    if (url != NULL) rb_redact(b, url, n);
+    rb_buffer_puts(b, "\n");
+    lua_pop(r->L, 1);
+  }
+}
+
 /* What a resume needs to begin again: the files, and what the operator gave. Its
 ** texts are sealed as one, for parameters may be secrets. */
 static char *howtext (rb_Run *r) {
   const rb_RunOptions *o = r->o;
   const char **words = rb_given_words(r);
   json_t *files = json_object();
+  rb_Buffer urls = {0};
   rb_state_files(r->L, addtext, files);
-  json_t *how = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:b, s:O?, "
+  addurls(r, &urls);
+  json_t *how = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:b, s:O?, "
     "s:O?, s:b}",
-    "file", r->outline.file, "files", files, "words", listof((const char *const *)words),
+    "file", r->outline.file, "urls", urls.s != NULL ? urls.s : "",
+    "files", files, "words", listof((const char *const *)words),
     "cases", listof(o->cases), "limits", listof(o->limits), "only", o->only,
     "from", o->from, "to", o->to, "timeout", o->timeout, "no_notify", o->no_notify,
     "answers", r->answers, "plan", o->apply, "allow_deferred", o->allow_deferred);
   rb_given_free(words);
+  rb_buffer_free(&urls);
   char *text = how != NULL ? json_dumps(how, JSON_COMPACT) : NULL;
   json_decref(how);
   return text;
@@ -86,6 +105,19 @@ static void tapestart (rb_Run *r) {
   free(how);
 }
 
+int rb_taped_same (rb_Run *r, rb_Problem *p) {
+  const char *then = json_string_value(json_object_get(r->o->resume->how, "urls"));
+  rb_Buffer now = {0};
+  addurls(r, &now);
+  if (then != NULL && strcmp(then, now.s != NULL ? now.s : "") != 0) {
+    for (char *c = now.s; c != NULL && *c != '\0'; c++) if (*c == '\n') *c = ' ';
+    rb_problem(p, RB_STALE, "target", "the configuration of %s leads elsewhere than when "
+               "the run began: now it is %.500s", r->report.target, now.s);
+  }
+  rb_buffer_free(&now);
+  return p->exit;
+}
+
 /* The run goes on: who does that, and what ended it and is done again. Between the
 ** reading of its tape and this, another session may have done more of it. */
 static int goon (rb_Run *r, rb_Problem *p) {
@@ -93,7 +125,7 @@ static int goon (rb_Run *r, rb_Problem *p) {
   if (rb_tape_continue(r->vm->tape, r->report.run, p) != 0) return p->exit;
   if (rb_tape_last(r->vm->tape) != r->o->resume->last)
     return rb_problem(p, RB_LOCKED, "tape", "another session has gone on with run %s "
-                      "just now: look at it (runbook show %s), then say it again",
+                      "just now: look at it (runbook report %s), then say it again",
                       r->report.run, r->report.run + 18);
   if (r->vm->mute) return 0;
   gethostname(host, sizeof host - 1);
@@ -199,21 +231,6 @@ void rb_taped_result (rb_Run *r) {
 }
 
 /* -- the plan ------------------------------------------------------------------ */
-
-/* [-0, +0]  the URLs of the runbook's system, without their passwords */
-static void addurls (rb_Run *r, rb_Buffer *b) {
-  const char *const *k = r->outline.system != NULL ?
-    rb_target_resources(r->vm->target, r->outline.system) : NULL;
-  for (; k != NULL && *k != NULL; k++) {
-    rb_target_resource(r->vm->target, r->L, r->outline.system, *k, "url", NULL);
-    size_t n;
-    const char *url = lua_tolstring(r->L, -1, &n);
-    rb_buffer_printf(b, "%s ", *k);
-    if (url != NULL) rb_redact(b, url, n);
-    rb_buffer_puts(b, "\n");
-    lua_pop(r->L, 1);
-  }
-}
 
 /* What was planned, for what, with which files: one digest. */
 void rb_taped_digest (rb_Run *r) {

@@ -386,6 +386,10 @@ has "  and named" "$out" "[redacted token]"
 doctor() { rb doctor --json; jq -r '[.. | objects | select(.name? and .status?)] | map(.name + "=" + .status) | join(" ")' <<<"$out"; }
 with "$SANDBOX_PG_URL" "probe = \"$SANDBOX_PG_PROBE_URL\""
 has "doctor: two roles, one that can only look" "$(doctor)" "probe role=ok"
+psql "$SANDBOX_PG_URL" -qc "CREATE FUNCTION t.lent(n int) RETURNS int VOLATILE SECURITY DEFINER LANGUAGE sql AS 'SELECT n'"
+rb doctor
+has "  and what it may call with another's rights" "$out" "REVOKE EXECUTE ON FUNCTION t.lent(n integer) FROM PUBLIC"
+psql "$SANDBOX_PG_URL" -qc "DROP FUNCTION t.lent"
 with "$SANDBOX_PG_URL"
 has "doctor: one role for both" "$(doctor)" "probe role=warn"
 rb doctor

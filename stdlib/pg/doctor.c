@@ -22,9 +22,23 @@ static const char probequestion[] =
   "       (SELECT nspname FROM pg_catalog.pg_namespace"
   "         WHERE nspname NOT LIKE 'pg\\_%' AND has_schema_privilege(oid, 'CREATE')"
   "         LIMIT 1),"
-  "       pg_is_in_recovery()";
+  "       pg_is_in_recovery(), f.names, f.revokes"
+  /* what a probe may call that acts with another's rights */
+  "  FROM (SELECT string_agg(name, ', ' ORDER BY name) AS names,"
+  "               string_agg('REVOKE EXECUTE ON FUNCTION ' || name || ' FROM PUBLIC, '"
+  "                 || quote_ident(current_user) || ';', E'\n' ORDER BY name) AS revokes"
+  "          FROM (SELECT format('%I.%I(%s)', n.nspname, p.proname,"
+  "                         pg_get_function_identity_arguments(p.oid)) AS name"
+  "                  FROM pg_catalog.pg_proc p"
+  "                  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+  "                  JOIN pg_catalog.pg_roles o ON o.oid = p.proowner"
+  "                 WHERE p.oid >= 16384 AND p.prosecdef AND p.provolatile = 'v'"
+  "                   AND p.prokind = 'f' AND o.rolname <> current_user"
+  "                   AND p.prorettype <> 'pg_catalog.trigger'::regtype"
+  "                   AND has_function_privilege(p.oid, 'EXECUTE')"
+  "                   AND has_schema_privilege(n.oid, 'USAGE')) AS d) AS f";
 
-enum { USER, VERSION, SUPER, TABLE, SCHEMA, REPLICA };
+enum { USER, VERSION, SUPER, TABLE, SCHEMA, REPLICA, DEFINERS, REVOKES };
 
 /* -- findings ------------------------------------------------------------- */
 
@@ -53,6 +67,14 @@ static const char *pushrecipe (lua_State *L, const char *database) {
     "GRANT pg_read_all_data, pg_read_all_stats TO runbook_probe;\n"
     "then pg = { url = ..., probe = \"postgresql://runbook_probe:...\" }",
     database);
+}
+
+/* READ ONLY holds what such a function writes, not what its owner may do besides */
+static void judgefunctions (lua_State *L, rb_PgCall *c) {
+  const char *names = rb_pg_field(c, 0, 0, DEFINERS);
+  if (names == NULL) return;
+  add(L, "probe functions", "warn", lua_pushfstring(L, "%s may call with their owners' "
+      "rights: %s", rb_pg_field(c, 0, 0, USER), names), rb_pg_field(c, 0, 0, REVOKES));
 }
 
 static void judgeprobe (lua_State *L, rb_PgCall *c) {
@@ -117,7 +139,10 @@ static int answered (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   rb_pg_check(L, c, NULL);
   lua_newtable(L);
-  if (c->shape == RB_PGPROBE) judgeprobe(L, c);
+  if (c->shape == RB_PGPROBE) {
+    judgeprobe(L, c);
+    if (rb_pg_otheruser(L, c->resource)) judgefunctions(L, c);
+  }
   else judgeremedy(L, c);
   lua_pushvalue(L, LIST);
   return 1;

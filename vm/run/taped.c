@@ -80,12 +80,8 @@ static char *howtext (rb_Run *r) {
   addurls(r, &urls);
   json_t *how = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:b, s:O?, "
     "s:O?, s:b}",
-<<<<<<< Updated upstream
     "file", r->outline.file, "urls", urls.s != NULL ? urls.s : "",
     "files", files, "words", listof((const char *const *)words),
-=======
-    "file", r->outline.file, "urls", urls.s != NULL ? urls.s : "", "files", files, "words", listof((const char *const *)words),
->>>>>>> Stashed changes
     "cases", listof(o->cases), "limits", listof(o->limits), "only", o->only,
     "from", o->from, "to", o->to, "timeout", o->timeout, "no_notify", o->no_notify,
     "answers", r->answers, "plan", o->apply, "allow_deferred", o->allow_deferred);

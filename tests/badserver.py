@@ -3,7 +3,7 @@
 
 Listens on a free port of loopback and prints it. GET /log tells every request
 that came (method, target, headers, body) and never counts itself; GET /quit ends.
-With --tls CERT KEY it speaks TLS; with a third file, CA, it asks for a client's certificate.
+With --mute it takes connections and never says a word. With --tls CERT KEY it speaks TLS; with a third file, CA, it asks for a client's certificate.
 """
 
 import gzip
@@ -139,6 +139,18 @@ def patience(q):
     return reply(429, "slow down") if n < 3 else js({"tries": n})
 
 
+def later(q):
+    """/later/AFTER/STATUS/NAME says STATUS twice, with that Retry-After ("date": in a second), then takes it"""
+    _, _, after, status, _ = q["path"].split("/")
+    with lock:
+        n = busy[q["path"]] = busy.get(q["path"], 0) + 1
+    now = time.time() - 3600      # its clock is an hour slow: only the difference counts
+    stamp = lambda when: time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(when))
+    says = () if after == "none" else (("Date", stamp(now)), ("Retry-After", stamp(now + 1))) \
+        if after == "date" else (("Retry-After", after),)
+    return reply(int(status), "later", says) if n < 3 else js({"tries": n})
+
+
 def shaky(q):
     """/shaky/NAME breaks twice, with or without having done it, then takes it"""
     with lock:
@@ -185,6 +197,8 @@ def one(conn, q, served):
         return versioned(q)
     if path.startswith("/busy/"):
         return patience(q)
+    if path.startswith("/later/"):
+        return later(q)
     if path.startswith("/shaky/"):
         return shaky(q)
     return plain.get(path, lambda _: reply(404, "no such page"))(q)
@@ -235,6 +249,8 @@ def main():
             context.load_verify_locations(sys.argv[4])
     s = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(s.getsockname()[1], flush=True)
+    while sys.argv[1:] == ["--mute"]:
+        time.sleep(600)
 
     def handle(conn):
         try:

@@ -16,6 +16,7 @@ start() {                       # NAME [OPTIONS]: a bad server; its port in $por
 }
 
 start plain; url=http://127.0.0.1:$port
+start mute --mute; mute=$port
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" -days 40 \
   -subj /CN=localhost -addext subjectAltName=DNS:localhost >/dev/null 2>&1
 start tls --tls "$tmp/cert.pem" "$tmp/key.pem"; tls=https://localhost:$port
@@ -30,6 +31,8 @@ return {
     told = { http = "$url", settings = { token = secret "ODD" } },
     keyed = { http = { url = "$url", idempotency = "Idempotency-Key" } },
     gone = { http = "http://127.0.0.1:1" },
+    hasty = { http = { url = "$url", first_byte_timeout = "200ms" } },
+    mute = { http = { url = "https://127.0.0.1:$mute", connect_timeout = "200ms" } },
     nowhere = { http = "http://nowhere.invalid" },
     basic = { http = env "BASIC" },
     below = { http = "$url/doc/" },
@@ -115,6 +118,10 @@ fails "what is not gzip" 'h:get("/not-gzip")' data 'encoding'
 fails "a body cut short" 'h:get("/middle")' io 'remaining'
 fails "a connection closed" 'h:get("/close")' io 'Empty reply'
 fails "what is not HTTP" 'h:get("/garbage")' io 'HTTP'
+fails "an answer that does not begin" 'a"hasty":get("/never")' timeout 'no answer after 0.2 s (first_byte_timeout)'
+fails "... is not one that stops" 'a"hasty":get("/stall", { timeout = "600ms" })' timeout 'stopped in the middle after 0.6 s'
+finds "... and no haste where it begins" 'a"hasty":get("/ok").status' 200
+fails "a TLS handshake without an answer" 'a"mute":get("/ok")' timeout 'no end of the TLS handshake after 0.2 s (connect_timeout)'
 begun=$SECONDS
 look 'run:each({ 1, 2, 3, 4, 5 }, function () run:try(function () h:get("/never", { timeout = "1s" }) end) end)'
 is "five that never answer, at once" "$rc" 0
@@ -125,6 +132,28 @@ finds "200 at a time" '(function () local l = {} for i = 1, 200 do l[i] = i end
   local n = 0 for _, s in ipairs(run:each(l, { limit = 200 }, function (i)
     return h:get("/echo", { query = { i = i } }):json().target end)) do
     if s == "/echo?i=" .. (n + 1) then n = n + 1 end end return n end)()' 200
+
+# -- being told to come back later ------------------------------------------------------
+
+# comes WHAT PATH TIMES STATUS REQUESTS SUMMARY [OPTIONS]: a probe of a step with `retry`
+comes() {
+  book probe "run:finding('x', h:get('$2'${7:-}).status)"
+  sed -i "s/step \"Do it\" { /&retry = { times = $3, every = \"20ms\" }, /" book.lua; go
+  is "$1" "$rc $(found x) $(count ".target == \"$2\"")" "0 $4 $5"
+  is "... and says so" "$(jq -r '[.steps[].effects[]?.summary] | last' <<<"$out")" "GET $2 -> $6"
+}
+finds "without retry 429 is an answer" 'h:get("/later/1/429/once").status' 429
+comes "429 with seconds" /later/1/429/a 2 200 3 '200 after 3 tries'
+comes "503 with a date, by the server's clock" /later/date/503/a 3 200 3 '200 after 3 tries'
+comes "429 without a word" /later/none/429/a 2 200 3 '200 after 3 tries'
+comes "what is no number and no date" /later/soon/429/a 2 200 3 '200 after 3 tries'
+comes "503 without a word is an answer" /later/none/503/a 2 503 1 503
+comes "the step's retry is the limit" /later/0/429/b 1 429 2 '429 after 2 tries'
+comes "longer than there is time" /later/9/429/a 2 429 1 429 ', { timeout = "2s" }'
+comes "... and longer than a number" /later/99999999999999999999/429/a 2 429 1 429
+book probe 'expect(h:get("/later/0/429/again"):ok(), "it answers")'
+sed -i 's/step "Do it" { /&retry = { times = 1, every = "10ms" }, /' book.lua; go
+is "a function that is run again goes on with what is left" "$rc $(count '.target == "/later/0/429/again"')" '0 3'
 
 # -- requests ---------------------------------------------------------------------------
 
@@ -256,6 +285,8 @@ changed "a redirect of a deed" 'h:post("/303")' 6 in-doubt 'answered 303'
 changed "nobody there" 'gone.http:post("/x")' 1 io 'Failed to connect'
 is "... so it is not done" "$(jq -r .error.certainty <<<"$out")" 'not done'
 changed "no answer" 'h:post("/never", { timeout = "300ms" })' 6 in-doubt 'may have been done'
+changed "an answer that does not begin" 'a"hasty":post("/never?hasty")' 6 in-doubt 'first_byte_timeout'
+changed "no end of a handshake" 'a"mute":post("/x")' 1 timeout 'handshake'
 changed "closed without an answer" 'h:post("/close")' 6 in-doubt 'may have been done'
 changed "an answer cut short" 'h:post("/middle")' 6 in-doubt 'may have been done'
 is "each was sent once" "$(for t in never close middle 500 409; do count ".method == \"POST\" and .target == \"/$t\""; done | paste -sd' ')" '1 1 1 1 2'

@@ -138,12 +138,22 @@ static int retryable (lua_State *L, rb_Task *t) {
   rb_Call *c = &t->call;
   const char *kind = rb_error_field(L, "kind");
   static const char *const passing[] = {"io", "timeout", "server", NULL};
-  if (t->field->retries <= c->attempt || rb_stopped(t)) return 0;
+  if (t->field->retries <= c->attempt + c->returns || rb_stopped(t)) return 0;
   for (const char *const *k = passing; *k != NULL; k++)
     if (strcmp(kind, *k) == 0)
       return c->effect == RB_PROBE || c->repeatable
              || strcmp(rb_error_field(L, "certainty"), "not done") == 0;
   return 0;
+}
+
+int rb_retry (lua_State *L, double *every) {
+  rb_Task *t = rb_taskof(L);
+  rb_Call *c = &t->call;
+  if (c->effect != RB_PROBE || t->field->returns <= c->attempt + c->returns
+      || rb_stopped(t)) return 0;
+  c->returns++;
+  *every = t->field->every;
+  return 1;
 }
 
 /* the error at the top belongs to a deed that may have happened */
@@ -583,7 +593,7 @@ static int gate (lua_State *L) {
   t->call.module = m;
   t->call.box = checkbox(L, m, reg);
   t->call.wanted = rb_wanted(L);
-  t->call.attempt = t->call.unsure = 0;
+  t->call.attempt = t->call.returns = t->call.unsure = 0;
   if (reg->effect != RB_PROBE) rb_arguments_fix(L, &t->call, n);
   t->call.effect = reg->classify != NULL ? reg->classify(L) : reg->effect;
   lua_settop(L, n);

@@ -167,6 +167,10 @@ RB_API double rb_waited (lua_State *L);
 RB_API void rb_passing (lua_State *L, const char *label, int idx);
 RB_API int rb_ispassing (lua_State *L, int idx);
 
+/* [-0, +0, -]  May this probe, whose answer was "come back later", ask once more? Counts
+** against the step's `retry`, whose `every` it gives in seconds. */
+RB_API int rb_retry (lua_State *L, double *every);
+
 /* [-0, +1, m]  Pushes a key derived from the run and the path of the running
 ** effect, the same again after a resume, and returns it. */
 RB_API const char *rb_idempotency (lua_State *L);

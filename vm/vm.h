@@ -66,6 +66,7 @@ typedef struct rb_Call {
   struct rb_ResourceBox *box;
   rb_Effect effect;
   int previewing, pledged, wanted, attempt;
+  int returns;         /* rb_retry: how often it came back */
   int repeatable;      /* this attempt sent a key by which a repetition is known */
   int unsure;          /* an attempt before it may have happened */
   rb_Effect settling;  /* the effect whose fate is looked into, as a probe */
@@ -93,6 +94,7 @@ typedef struct rb_FieldRun {
   char why[1024];
   rb_StepRow *step;    /* NULL: a case's `when` */
   int retries;
+  int returns;         /* rb_retry: how often a call may come back */
   double every, deadline;  /* deadline: CLOCK_MONOTONIC, 0: none */
   double timeout;      /* of the field, 0: none */
   int deeds;           /* remedies and notices done or begun */

@@ -209,6 +209,7 @@ static void base_read (lua_State *L, rb_Resource *r) {
   readprobes(L, r);
   readtimeout(L, r, "timeout", &b->timeout, TIMEOUT);
   readtimeout(L, r, "connect_timeout", &b->connect, CONNECT);
+  readtimeout(L, r, "first_byte_timeout", &b->firstbyte, 0);
   readtext(L, r, "idempotency", &b->idempotency);
   readtext(L, r, "ca", &b->ca);
   readtext(L, r, "cert", &b->cert);

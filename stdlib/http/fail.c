@@ -70,12 +70,30 @@ static int cause (const rb_HttpTransfer *t) {
   return i;
 }
 
+/* the first thing that did not come in time, and the setting that said when (or NULL) */
+static const char *missing (const rb_HttpTransfer *t, const char **setting) {
+  curl_off_t named = 0, connected = 0;
+  *setting = NULL;
+  if (t->head.n > 0) return "the answer stopped in the middle";
+  if (t->sent) {
+    double waited = t->began + t->seconds - t->sentat;
+    if (t->base->firstbyte > 0 && waited >= t->base->firstbyte)
+      *setting = "first_byte_timeout";
+    return "no answer";
+  }
+  if (t->seconds >= t->base->connect) *setting = "connect_timeout";
+  curl_easy_getinfo(t->easy, CURLINFO_NAMELOOKUP_TIME_T, &named);
+  curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connected);
+  return named == 0 ? "no connection: its name was not resolved"
+       : connected == 0 ? "no connection" : "no connection: no end of the TLS handshake";
+}
+
 /* [-0, +1, m]  how far it came before time was up */
 static const char *late (lua_State *L, const rb_HttpTransfer *t) {
-  const char *how = !t->sent ? "no connection" : t->head.n == 0 ? "no answer"
-                  : "the answer stopped in the middle";
-  return lua_pushfstring(L, "%s after %f s", how,
-                         (lua_Number)((long)(t->seconds * 10 + 0.5)) / 10);
+  const char *setting, *what = missing(t, &setting);
+  lua_Number seconds = (lua_Number)((long)(t->seconds * 10 + 0.5)) / 10;
+  if (setting == NULL) return lua_pushfstring(L, "%s after %f s", what, seconds);
+  return lua_pushfstring(L, "%s after %f s (%s)", what, seconds, setting);
 }
 
 const char *rb_http_why (lua_State *L, const rb_HttpTransfer *t) {

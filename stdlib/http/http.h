@@ -47,6 +47,7 @@ typedef struct rb_HttpBase {
   char *ca, *health;       /* or NULL */
   char *cert, *key, *keypassword;  /* who we are, in PEM files; or NULL */
   double timeout, connect; /* seconds: of all of it, of having a connection */
+  double firstbyte;        /* of waiting for the answer to begin; 0: no limit */
   rb_HttpTransfer *idle, *busy;
   int nidle;
 } rb_HttpBase;
@@ -73,7 +74,9 @@ struct rb_HttpTransfer {
   int underway, done, sent;
   int once;                /* a deed: never to be sent a second time */
   int toolarge, redirects;
-  double began, seconds;
+  int returns;             /* how often it was told to come back later, and did */
+  double pause;            /* before the last of these */
+  double began, sentat, seconds;
   lua_KFunction k, then;
   CURLcode result;
   long status;

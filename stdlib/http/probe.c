@@ -6,8 +6,11 @@
 ** script cannot declare its own requests harmless.
 */
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "stdlib/http/http.h"
 
@@ -116,14 +119,66 @@ static int redirected (lua_State *L, rb_HttpTransfer *t) {
   return 1;
 }
 
+/* -1: the answer has no such header, or it is no date */
+static time_t dateof (const rb_HttpTransfer *t, const char *name) {
+  size_t n;
+  char date[64];
+  const char *value = rb_http_find(&t->head, name, &n);
+  if (value == NULL || n >= sizeof date) return -1;
+  memcpy(date, value, n);
+  date[n] = '\0';
+  return curl_getdate(date, NULL);
+}
+
+/* Seconds that the answer asks to wait; -1 where it does not say. A date is meant by
+** the server's own clock. */
+static double retryafter (const rb_HttpTransfer *t) {
+  size_t n;
+  const char *after = rb_http_find(&t->head, "retry-after", &n);
+  if (after == NULL || n == 0) return -1;
+  if (strspn(after, "0123456789") >= n) return strtod(after, NULL);
+  time_t then = dateof(t, "retry-after"), now = dateof(t, "date");
+  if (then == -1) return -1;
+  if (now == -1) now = time(NULL);
+  return then > now ? (double)(then - now) : 0;
+}
+
+/* Is the answer no more than "come back later", and may we, and is there time? Then
+** t->pause says when. */
+static int isbusy (lua_State *L, rb_HttpTransfer *t) {
+  double after, every, last = t->pause;
+  if (t->status != 429 && t->status != 503) return 0;
+  after = retryafter(t);
+  if ((after < 0 && t->status == 503) || after >= rb_timeleft(L)
+      || !rb_retry(L, &every)) return 0;
+  t->pause = after >= 0 ? after : last > 0 ? 2 * last : every;
+  if (t->pause >= rb_timeleft(L)) return 0;
+  t->returns++;
+  return 1;
+}
+
+static void describe (lua_State *L, const rb_HttpTransfer *t) {
+  char tries[40] = "";
+  if (t->returns > 0) snprintf(tries, sizeof tries, " after %d tries", t->returns + 1);
+  rb_describe(L, "%s %s -> %ld%s%s", t->method->name, t->url.s + t->path, t->status,
+              t->redirects > 0 ? " (redirected)" : "", tries);
+}
+
+static int comeback (lua_State *L, int status, lua_KContext ctx);
+
 static int looked (lua_State *L, int status, lua_KContext ctx) {
   rb_HttpTransfer *t = (rb_HttpTransfer *)ctx;
   (void)status;
   if (redirected(L, t)) return rb_http_send(L, t, looked);
-  rb_describe(L, t->redirects > 0 ? "%s %s -> %ld (redirected)" : "%s %s -> %ld",
-              t->method->name, t->url.s + t->path, t->status);
+  if (isbusy(L, t)) return rb_sleep(L, t->pause, ctx, comeback);
+  describe(L, t);
   rb_http_pushresponse(L, t);
   return 1;
+}
+
+static int comeback (lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return rb_http_send(L, (rb_HttpTransfer *)ctx, looked);
 }
 
 int rb_http_look (lua_State *L, rb_HttpTransfer *t) {

@@ -47,6 +47,8 @@ static int onsend (void *ud, char *ip, char *localip, int port, int localport) {
   (void)ip; (void)localip; (void)port; (void)localport;
   if (t->once && t->sent) return CURL_PREREQFUNC_ABORT;
   t->sent = 1;
+  t->sentat = rb_now();
+  if (t->base->firstbyte > 0) rb_wake(t->task);  /* to watch the clock */
   return CURL_PREREQFUNC_OK;
 }
 
@@ -246,6 +248,8 @@ static rb_HttpTransfer *take (lua_State *L, rb_HttpBase *b) {
   link_(t, &b->busy);
   t->method = &rb_http_get;
   t->hasbody = t->asked = t->inspect = t->once = t->redirects = t->nexpect = 0;
+  t->returns = 0;
+  t->pause = 0;
   t->timeout = b->timeout;
   return t;
 }
@@ -268,9 +272,18 @@ rb_HttpTransfer *rb_http_transfer (lua_State *L) {
 
 /* -- send ------------------------------------------------------------------------------------ */
 
+/* Seconds until the answer has to begin: 0 when it is late, -1 where nothing limits it */
+static double patience (const rb_HttpTransfer *t) {
+  if (t->base->firstbyte == 0 || !t->sent || t->head.n > 0) return -1;
+  double left = t->sentat + t->base->firstbyte - rb_now();
+  return left > 0 ? left : 0;
+}
+
 static int waited (lua_State *L, int status, lua_KContext ctx) {
   rb_HttpTransfer *t = (rb_HttpTransfer *)ctx;
-  if (!t->done && rb_timeleft(L) > 0) return rb_park(L, ctx, waited);
+  double left = patience(t);
+  if (!t->done && rb_timeleft(L) > 0 && left != 0)
+    return left < 0 ? rb_park(L, ctx, waited) : rb_sleep(L, left, ctx, waited);
   if (!t->done) {
     rb_http_withdraw(t);
     t->result = CURLE_OPERATION_TIMEDOUT;

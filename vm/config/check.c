@@ -68,6 +68,7 @@ static const Row http[] = {
   {"idempotency", STRING, NULL}, {"ca", TEXT, NULL}, {"cert", TEXT, NULL},
   {"key", TEXT, NULL}, {"key_password", TEXT, NULL}, {"timeout", DURATION, NULL},
   {"connect_timeout", DURATION, NULL},
+  {"first_byte_timeout", DURATION, NULL},
   {"health", STRING, NULL}, {NULL, TEXT, NULL}
 };
 static const Row pg[] = {

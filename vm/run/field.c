@@ -105,8 +105,8 @@ static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
                      rb_FieldEnd *end) {
   rb_VM *vm = r->vm;
   rb_FieldRun f = {.word = spec->word, .may = spec->may, .step = spec->row,
-                   .retries = spec->retries, .every = spec->every,
-                   .timeout = spec->timeout,
+                   .retries = spec->retries, .returns = spec->returns,
+                   .every = spec->every, .timeout = spec->timeout,
                    .deadline = rb_replaying(vm) ? 0 : deadlineof(spec)};
   memset(end, 0, sizeof *end);
   if (vm->dryrun && !rb_remembered_before(r, spec->fn, end)) return;
@@ -141,6 +141,7 @@ void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
   char path[256];
   int looks = spec->may == RB_MAYPROBE;
   if (looks) once.retries = 0;
+  once.returns = spec->retries;
   attempt(r, &once, spec->path, end);
   for (int i = 1; looks && i <= spec->retries; i++) {
     int failed = end->end == RB_RAISED
@@ -149,6 +150,7 @@ void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
     if (!failed || r->vm->interrupts > 0 || r->vm->dryrun) return;
     if (!rb_replaying(r->vm) && !nap(r->vm, spec->every)) return;
     rb_field_clear(end);
+    once.returns = spec->retries - i;
     snprintf(path, sizeof path, "%s~%d", spec->path, i + 1);
     attempt(r, &once, path, end);
   }

@@ -59,7 +59,7 @@ typedef struct rb_FieldSpec {
   unsigned may;
   rb_StepRow *row;       /* NULL: nothing to show it on */
   double timeout;        /* seconds; 0: none */
-  int retries;
+  int retries, returns;
   double every;
 } rb_FieldSpec;
 

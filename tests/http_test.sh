@@ -121,7 +121,7 @@ fails "what is not HTTP" 'h:get("/garbage")' io 'HTTP'
 fails "an answer that does not begin" 'a"hasty":get("/never")' timeout 'no answer after 0.2 s (first_byte_timeout)'
 fails "... is not one that stops" 'a"hasty":get("/stall", { timeout = "600ms" })' timeout 'stopped in the middle after 0.6 s'
 finds "... and no haste where it begins" 'a"hasty":get("/ok").status' 200
-fails "a TLS handshake without an answer" 'a"mute":get("/ok")' timeout 'no end of the TLS handshake after 0.2 s (connect_timeout)'
+fails "a TLS handshake without an answer" 'a"mute":get("/ok")' timeout 'no end of its TLS handshake, after 0.2 s (connect_timeout)'
 begun=$SECONDS
 look 'run:each({ 1, 2, 3, 4, 5 }, function () run:try(function () h:get("/never", { timeout = "1s" }) end) end)'
 is "five that never answer, at once" "$rc" 0

@@ -72,7 +72,7 @@ static int cause (const rb_HttpTransfer *t) {
 
 /* the first thing that did not come in time, and the setting that said when (or NULL) */
 static const char *missing (const rb_HttpTransfer *t, const char **setting) {
-  curl_off_t named = 0, connected = 0;
+  curl_off_t named = 0;
   *setting = NULL;
   if (t->head.n > 0) return "the answer stopped in the middle";
   if (t->sent) {
@@ -83,9 +83,9 @@ static const char *missing (const rb_HttpTransfer *t, const char **setting) {
   }
   if (t->seconds >= t->base->connect) *setting = "connect_timeout";
   curl_easy_getinfo(t->easy, CURLINFO_NAMELOOKUP_TIME_T, &named);
-  curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connected);
-  return named == 0 ? "no connection: its name was not resolved"
-       : connected == 0 ? "no connection" : "no connection: no end of the TLS handshake";
+  if (named == 0) return "no connection: its name was not resolved";
+  return strncmp(t->base->root, "https", 5) != 0 ? "no connection"
+         : "no connection, or no end of its TLS handshake,";
 }
 
 /* [-0, +1, m]  how far it came before time was up */

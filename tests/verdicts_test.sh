@@ -14,10 +14,9 @@ return { target = "local", targets = { ["local"] = { kind = "sandbox",
               low = { pg = "$SANDBOX_PG_PROBE_URL", redis = "$looker" } } } } }
 LUA
 export RUNBOOK_CONFIG=$tmp/v.config.lua
-within=
 # v BODY: the dry run of one remedy; leaves its verdict and reason
 v() {
-  printf 'local s, low = system "s", system "low"\nreturn runbook { title = "t", step "S" { %s remedy = function (run) %s end }, step "Next" { probe = function () end } }\n' "$within" "$1" > "$tmp/t.lua"
+  printf 'local s, low = system "s", system "low"\nreturn runbook { title = "t", step "S" { remedy = function (run) %s end }, step "Next" { probe = function () end } }\n' "$1" > "$tmp/t.lua"
   rb run "$tmp/t.lua" --dry-run --json
   verdict="$rc $(j '.steps[0].status') $(j '.steps[0].effects[-1].verdict')"
   reason=$(j '.steps[0] | .effects[-1].reason // .reason')
@@ -48,11 +47,9 @@ until [ "$(psql -qtAX "$SANDBOX_PG_URL" -c "SELECT count(*) FROM pg_locks WHERE 
   kill -0 "$holder" 2>/dev/null || { cat "$tmp/holder"; break; }
   sleep 0.1
 done
-within='timeout = "1s",'
 v 's.pg:exec("UPDATE greenwood_high.user_sessions SET is_active = false")'
 refused "pg: a lock that another session holds" "lock"
 wait "$holder"
-within=
 
 mkdir "$tmp/shut"; echo x > "$tmp/shut/file"
 v "file.write('$tmp/none/file', 'x')"

@@ -104,6 +104,8 @@ int rb_maychange (lua_State *L) {
          && (t->call.effect == RB_REMEDY || t->call.effect == RB_NOTICE);
 }
 
+int rb_dryrun (lua_State *L) { return rb_vm(L)->dryrun; }
+
 void rb_plan (lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &rb_taskof(L)->call);
 }

@@ -149,6 +149,10 @@ RB_API void rb_charge (lua_State *L, const char *name, lua_Integer n);
 ** second lock on its own door: false in a dry run and in every probe. */
 RB_API int rb_maychange (lua_State *L);
 
+/* [-0, +0, -]  Is this a dry run? A preview need not wait in one for what the deed
+** would wait for. */
+RB_API int rb_dryrun (lua_State *L);
+
 /* [-0, +0, m]  Says in a few words what the running effect does, for people and
 ** the tape ("GET /health -> 200"). Without it the arguments are shown. */
 RB_API void rb_describe (lua_State *L, const char *fmt, ...)

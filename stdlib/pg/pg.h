@@ -17,7 +17,8 @@
 enum {
   RB_PGCONNS = 8,          /* connections of one role */
   RB_PGSENT = 8,           /* statements under way on one connection */
-  RB_PGBYTES = 16 << 20    /* what one result may hold in all */
+  RB_PGBYTES = 16 << 20,   /* what one result may hold in all */
+  RB_PGGLANCE = 1000       /* ms that a dry run waits for a lock */
 };
 
 /* where things stand on the stack of a running call */

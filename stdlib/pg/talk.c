@@ -63,14 +63,16 @@ void rb_pg_sync (lua_State *L, rb_PgCall *c) {
 
 /* The server is given a little less time than we have, so that it is the one
 ** who ends the statement, and the connection survives; still less for waiting
-** for a lock, so that it says that it was one. */
+** for a lock, so that it says that it was one. A dry run only wants to know. */
 void rb_pg_limits (lua_State *L, rb_PgCall *c, int local) {
   double left = rb_timeleft(L), ms = left > 1 ? left * 1000 - 50 : left * 950;
   char statement[32], lock[32];
   if (ms > 2e9) ms = 2e9;  /* it is a 32-bit number there */
+  double patience = ms * 0.9 + 1;
+  if (c->preview && rb_dryrun(L) && patience > RB_PGGLANCE) patience = RB_PGGLANCE;
   const char *values[] = {statement, lock, local ? "t" : "f"};
   snprintf(statement, sizeof statement, "%.0f", ms + 1);
-  snprintf(lock, sizeof lock, "%.0f", ms * 0.9 + 1);
+  snprintf(lock, sizeof lock, "%.0f", patience);
   rb_pg_send(L, c, "SELECT set_config('statement_timeout', $1, $3), "
              "set_config('lock_timeout', $2, $3)", 3, NULL, values);
 }

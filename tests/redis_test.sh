@@ -330,6 +330,10 @@ with "$(url owner)" "$(url watcher)"
 
 # -- rights -----------------------------------------------------------------------------------------
 with "$(url narrow)" "$(url watcher)"
+dry "a user who may not ask whether he may" 'r:set("narrow:k", "1") r:command("SETRANGE", "narrow:l", 0, "J")' '.[] | [.verdict, .reason]' \
+  '["would do","the right to do it was not checked: this user may not ask ACL DRYRUN"]
+["would do","the right to do it was not checked: this user may not ask ACL DRYRUN"]'
+dry "of what need not be done nothing is said" 'r:del("narrow:k")' '.[0].verdict + (.[0].reason // "" | test("not checked") | tostring)' '"nothing to dofalse"'
 r "keys that are not for this user" 'local e = err(r.set, r, "s", "x") find(run, e.kind)' auth
 with "redis://owner:wrong@127.0.0.1:$port/0" "$(url watcher)"
 r "a wrong password" 'local e = err(r.set, r, "s", "x") find(run, e.kind .. ": " .. e.message)' \

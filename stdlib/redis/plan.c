@@ -250,3 +250,17 @@ int rb_plan_unforeseen (lua_State *L, rb_RedisCall *c) {
   }
   return 1;
 }
+
+int rb_plan_unchecked (lua_State *L, const rb_RedisCall *c) {
+  int plan = lua_gettop(L);
+  lua_getfield(L, plan, "verdict");
+  lua_getfield(L, plan, "reason");
+  const char *verdict = lua_tostring(L, -2), *reason = lua_tostring(L, -1);
+  if (c->unchecked != NULL && (verdict == NULL || strcmp(verdict, "nothing to do") != 0)) {
+    if (reason == NULL) lua_pushstring(L, c->unchecked);
+    else lua_pushfstring(L, "%s; %s", reason, c->unchecked);
+    lua_setfield(L, plan, "reason");
+  }
+  lua_settop(L, plan);
+  return 1;
+}

@@ -12,6 +12,9 @@
 int rb_plan_foreseen (lua_State *L, rb_RedisCall *c, rb_RedisForesight f);
 /* Stack: summary. [-1, +1]  The plan in which the keys are known at best. */
 int rb_plan_unforeseen (lua_State *L, rb_RedisCall *c);
+/* [-0, +0, m]  Says in the plan at the top, if it would do anything, that the right
+** to do it was not checked; returns 1. */
+int rb_plan_unchecked (lua_State *L, const rb_RedisCall *c);
 /* [-0, +0, v]  Refuses when ACL DRYRUN, answered by r, says so. */
 void rb_redis_checkright (lua_State *L, rb_RedisCall *c, const redisReply *r);
 

@@ -37,6 +37,10 @@ void rb_redis_checkright (lua_State *L, rb_RedisCall *c, const redisReply *r) {
               rb_redis_user(c));
   if (rb_redis_iserror(r, "ERR wrong number") || rb_redis_iserror(r, "ERR Command"))
     rb_refuse(L, "%s: %s", c->resource->name, r->str + 4);
+  if (rb_redis_iserror(r, "NOPERM"))
+    c->unchecked = "the right to do it was not checked: this user may not ask ACL DRYRUN";
+  else if (r->type == REDIS_REPLY_ERROR)
+    c->unchecked = "the right to do it was not checked: the server does not answer ACL DRYRUN";
 }
 
 /* Does the server know the command? An answer of nothing, or of a list with
@@ -99,7 +103,7 @@ static int told (lua_State *L, int status, lua_KContext ctx) {
   rb_redis_summary(L, c->n);
   rb_plan_unforeseen(L, c);
   rb_redis_tell(L, c);
-  return 1;
+  return rb_plan_unchecked(L, c);
 }
 
 static int seen (lua_State *L, int status, lua_KContext ctx) {
@@ -109,8 +113,9 @@ static int seen (lua_State *L, int status, lua_KContext ctx) {
     return rb_redis_await(L, c, told);
   rb_RedisForesight f = c->verb != NULL ? c->verb->after(L, c) : RB_REDISUNKNOWN;
   rb_redis_summary(L, c->n);
-  if (f == RB_REDISUNKNOWN) return rb_plan_unforeseen(L, c);
-  return rb_plan_foreseen(L, c, f);
+  if (f == RB_REDISUNKNOWN) rb_plan_unforeseen(L, c);
+  else rb_plan_foreseen(L, c, f);
+  return rb_plan_unchecked(L, c);
 }
 
 static int asked (lua_State *L, int status, lua_KContext ctx) {

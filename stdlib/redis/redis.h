@@ -96,6 +96,7 @@ typedef struct rb_RedisCall {
   int partial;                 /* an error does not mean that nothing was done */
   int guarded;                 /* inside WATCH and EXEC */
   const char *reason;          /* for the verdict */
+  const char *unchecked;       /* why nobody said whether this user may; NULL: said */
   int blind;                   /* it leaves the same whatever is there */
   const struct rb_RedisVerb *verb;
   lua_KFunction then;

@@ -125,7 +125,8 @@ static int seen (lua_State *L, int status, lua_KContext ctx) {
   lua_pushfstring(L, n == 1 ? "put %s back" : "put %s and %d more back",
                   lua_tostring(L, -1), (int)n - 1);
   lua_remove(L, -2);
-  return rb_plan_foreseen(L, c, f);
+  rb_plan_foreseen(L, c, f);
+  return rb_plan_unchecked(L, c);
 }
 
 static int asked (lua_State *L, int status, lua_KContext ctx) {

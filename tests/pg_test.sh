@@ -297,6 +297,16 @@ is "also when it is swallowed" "$rc $(j .error.certainty)" "1 not done"
 remedy 'local kept p:transaction(function (tx) kept = tx tx:exec("UPDATE t.items SET v = v WHERE n = 1") end) kept:exec("DELETE FROM t.things")'
 has "it is over when it is over" "$(j .error.message)" "over"
 unchanged "and nothing of it was done"
+remedy 'local kept, tried
+  run:each({ 1, 2 }, function (i) p:transaction(function (tx)
+    if i == 1 then kept = tx end
+    while i == 1 and not tried or kept == nil do tx:value("SELECT 1") end
+    if i == 1 then return end
+    local _, e = pcall(kept.exec, kept, "DELETE FROM t.things")
+    tried = true
+    error(e) end) end)'
+has "nor is it that of another branch" "$(j .error.message)" "school_erp.pg: the transaction is that of another branch"
+unchanged "nothing of which was done"
 remedy 'p:transaction(function (tx)
     tx:exec("UPDATE t.items SET v = :v WHERE n = 5", { v = "q" })
     tx:exec("DELETE FROM t.items WHERE v = :v", { v = "q" })

@@ -135,6 +135,7 @@ static rb_PgCall *newcall (lua_State *L) {
   memset(c, 0, sizeof *c);
   rb_pg_setmeta(L, TYPE, call_close);
   c->collect = -1;
+  c->task = rb_self(L);
   return c;
 }
 

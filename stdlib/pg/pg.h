@@ -71,6 +71,7 @@ typedef struct rb_PgCall {
   struct rb_PgCall *next, *prev;
   rb_PgConn *conn;
   struct rb_PgCall *owner; /* the transaction that this is a statement of */
+  rb_Task *task;           /* whose call it is */
   rb_Task *waiter;         /* waits for a connection */
   rb_PgRole role;
   rb_PgOptions options;

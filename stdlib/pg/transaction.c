@@ -56,6 +56,9 @@ rb_PgCall *rb_pg_checktx (lua_State *L) {
   if (tx == NULL || tx->over)
     luaL_error(L, "the transaction is over: its statements belong inside the "
                "function that p:transaction calls");
+  if (tx->task != rb_self(L))
+    luaL_error(L, "%s: the transaction is that of another branch of run:each: "
+               "its statements belong inside its own function", tx->resource->name);
   if (tx->conn->spoiled)
     rb_fail(L, "io", RB_NOTDONE, "%s: the transaction's connection was closed "
             "after a failure", tx->resource->name);

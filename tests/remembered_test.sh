@@ -68,3 +68,21 @@ return runbook { title = "t", system = "school_erp",
   step "After" { when = function () return r:get("case:k") == "a" end, remedy = function () r:set("case:l", "1") end } }'
 is "what one case would do is not there for the other" "$(statuses)" "planned planned/passed deferred"
 is "both find the key as it is" "$(j '[.steps[].effects[] | select(.kind == "remedy") | .before] | unique | length')" 1
+
+# -- two systems on one server ------------------------------------------------------------
+cat > "$tmp/two.config.lua" <<LUA
+return { target = "local", targets = { ["local"] = { kind = "sandbox", systems = {
+  a = { redis = "$SANDBOX_REDIS_URL", pg = { url = "$SANDBOX_PG_URL", probe = "$SANDBOX_PG_PROBE_URL" } },
+  b = { redis = "$SANDBOX_REDIS_URL", pg = "$SANDBOX_PG_PROBE_URL" },
+  c = { redis = "$SANDBOX_REDIS_ADMIN_URL", pg = "${SANDBOX_PG_URL%/*}/postgres" } } } } }
+LUA
+export RUNBOOK_CONFIG=$tmp/two.config.lua
+reads() { t 'local a, b, c = system "a", system "b", system "c"
+return runbook { title = "t", step "Change" { remedy = function () '"$1"' end },
+  step "Look" { probe = function () '"$2"' end } }'; j '[.steps[1].effects[].read] | join(" ")'; }
+is "a key planned by one system is not real for another on that server" \
+  "$(reads 'a.redis:set("two", "1")' 'b.redis:get "two" c.redis:exists "two"')" "as of now as of now"
+update='a.pg:exec("UPDATE greenwood_high.user_sessions SET is_active = is_active WHERE id > 0")'
+is "nor are rows, whoever the user is; another database is" \
+  "$(reads "$update" 'b.pg:value "SELECT count(*) FROM greenwood_high.user_sessions" c.pg:value "SELECT 1"')" "as of now real"
+is "another server is real" "$(reads "$update" 'b.redis:get "two"')" real

@@ -121,10 +121,48 @@ static int isinward (const char *kind) {
   return 0;
 }
 
+/* [-0, +1, m]  Where a resource is: its URL without the user, and of redis without
+** the database too, for some commands reach into all. nil: it has no URL. */
+static void pushplace (rb_VM *vm, const char *system, const char *kind) {
+  lua_State *L = vm->L;
+  rb_target_resource(vm->target, L, system, kind, "url", rb_push_secret);
+  if (luaL_testudata(L, -1, RB_SECRETTYPE) != NULL) {
+    rb_text(L, -1, NULL);
+    lua_remove(L, -2);
+  }
+  const char *url = lua_tostring(L, -1);
+  const char *host = url != NULL ? strstr(url, "://") : NULL;
+  if (host == NULL) return;                           /* nil, or words of libpq's own */
+  host += 3;
+  size_t n = strcspn(host, "/?#");
+  for (size_t i = n; i > 0; i--)
+    if (host[i - 1] == '@') {
+      host += i;
+      n -= i;
+      break;
+    }
+  if (strcmp(kind, "pg") == 0) n += strcspn(host + n, "?#");
+  lua_pushlstring(L, host, n);
+  lua_remove(L, -2);
+}
+
+/* Is the deed's database that of another system, too? */
+static int shared (rb_VM *vm, const rb_Deed *d, const char *system) {
+  const char *kind = strrchr(d->resource, '.');
+  if (vm->target == NULL || kind == NULL) return 0;
+  kind++;
+  if (strcmp(kind, "redis") != 0 && strcmp(kind, "pg") != 0) return 0;
+  pushplace(vm, d->system, kind);
+  pushplace(vm, system, kind);
+  int same = lua_isstring(vm->L, -1) && lua_rawequal(vm->L, -1, -2);
+  lua_pop(vm->L, 2);
+  return same;
+}
+
 /* Could this deed, once done, change what the call under way sees? A probe that
 ** asked for a key by name (keyed 1) sees no bounded deed; one whose key was
 ** planned and that could not be predicted all the same (keyed 2) does. */
-static int touches (const rb_Deed *d, const rb_Call *c) {
+static int touches (rb_VM *vm, const rb_Deed *d, const rb_Call *c) {
   const rb_Resource *r = &c->box->r;
   if (d->aside) return 0;
   int same = strcmp(d->resource, r->name) == 0;
@@ -132,27 +170,30 @@ static int touches (const rb_Deed *d, const rb_Call *c) {
   if (!isinward(r->kind) && r->system == NULL) return 1;  /* a command looks anywhere */
   if (d->system == NULL || r->system == NULL)  /* a file, or any command */
     return !d->bounded && !d->inside;
-  if (strcmp(d->system, r->system) != 0) return 0;
+  if (strcmp(d->system, r->system) != 0) {
+    if (!shared(vm, d, r->system)) return 0;
+    if (strcmp(strrchr(d->resource, '.') + 1, r->kind) == 0) return 1;
+  }
   if (!isinward(r->kind)) return 1;
   return !d->bounded && !d->inside;
 }
 
 /* The first deed from 'from' on that is not bounded and touches the call: what
 ** was written before it may be gone by then. -1: none. */
-static int overtaken (const rb_VM *vm, const rb_Call *c, int from) {
+static int overtaken (rb_VM *vm, const rb_Call *c, int from) {
   for (int i = from; i < vm->ndeeds; i++)
-    if (!vm->deeds[i].bounded && touches(&vm->deeds[i], c)) return i;
+    if (!vm->deeds[i].bounded && touches(vm, &vm->deeds[i], c)) return i;
   return -1;
 }
 
 int rb_planned_stale (rb_Task *t, const char **what) {
-  const rb_VM *vm = t->vm;
+  rb_VM *vm = t->vm;
   int i = overtaken(vm, &t->call, t->call.since > 0 ? t->call.since : 0);
   if (i < 0) return 0;
   *what = vm->deeds[i].summary;
   t->call.rests = 1;
   for (; i < vm->ndeeds; i++)
-    if (!vm->deeds[i].bounded && touches(&vm->deeds[i], &t->call))
+    if (!vm->deeds[i].bounded && touches(vm, &vm->deeds[i], &t->call))
       rb_assume(&t->assumes, vm->deeds[i].n);
   return 1;
 }
@@ -161,7 +202,7 @@ const char *rb_planned_read (rb_Task *t) {
   rb_VM *vm = t->vm;
   const char *read = vm->ndeeds > 0 ? "real" : NULL;
   for (int i = 0; i < vm->ndeeds; i++) {
-    if (!touches(&vm->deeds[i], &t->call)) continue;
+    if (!touches(vm, &vm->deeds[i], &t->call)) continue;
     rb_assume(&t->assumes, vm->deeds[i].n);
     read = "as of now";
   }

@@ -211,7 +211,9 @@ return runbook {
       run:finding("runbook", joined(level.runbooks))
       run:finding("authorised by", table.concat(level.approve, " and "))
       local tenant = level.level == 2 and " tenant=" .. run.school or ""
-      run:finding("next", "runbook run " .. level.runbooks[1] .. tenant .. " --dry-run")
+      local first = level.runbooks[1]
+      run:finding("next", names.here[first] and "runbook run " .. first .. tenant .. " --dry-run"
+                          or first .. " by hand: it is not among the runbooks yet")
     end,
   },
 

@@ -87,6 +87,12 @@ def lines(container, stream, tail):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def handle(self):
+        try:
+            super().handle()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # a client that does not wait for its answer
+
     def log_message(self, *_):
         pass
 

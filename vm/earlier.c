@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "vm/gate.h"
 #include "vm/replay.h"
 #include "vm/tape/value.h"
 

@@ -17,20 +17,16 @@
 #include <unistd.h>
 
 #include "vm/base.h"
+#include "vm/gate.h"
 #include "vm/redact.h"
 #include "vm/replay.h"
 #include "vm/tape/value.h"
-#include "vm/vm.h"
-
-#define MAXRESULT ((size_t)16 << 20)  /* what a script sees must fit on the tape */
 
 static const char *const effectnames[] = {
   "pure", "probe", "remedy", "notice", "", ""
 };
 
-static int outcome (lua_State *L, int failed, int n);
-
-/* -- what goes in and out ------------------------------------------------------------ */
+/* -- what goes in ----------------------------------------------------------- */
 
 /* "get tenant:blocked:x": for probes that do not describe themselves */
 static void describe (lua_State *L, rb_Call *c, int n) {
@@ -76,164 +72,13 @@ static void fingerprint (lua_State *L, rb_Task *t, int n) {
   rb_asked_arguments(L, t, method, n);
 }
 
-/* [-1, +1, m]  The result at the top as bytes for the tape; what has no place
-** there is replaced by an error: returns 1. */
-static int encoderesult (lua_State *L, rb_Task *t, rb_Buffer *b) {
-  rb_buffer_clear(b);
-  const char *bad = rb_value_encode(L, -1, b);
-  if (bad == NULL && b->n <= MAXRESULT && !b->failed) return 0;
-  int mb = (int)(b->n >> 20);
-  rb_buffer_clear(b);
-  lua_pop(L, 1);
-  if (bad != NULL) {
-    lua_pushfstring(L, "%s.%s returned %s", t->call.module->name,
-                    t->call.reg->name, bad);
-    return 1;
-  }
-  rb_push_failure(L, "limit", "the result of %s.%s is larger than 16 MB "
-              "(%d MB): %s", t->call.module->name, t->call.reg->name, mb,
-              t->call.pledged ? "it was done, but its result is lost" : "ask for less");
-  return 1;
-}
-
 /* [-0, +n+1]  the function and the arguments */
-static void pushcall (lua_State *L, lua_CFunction fn, int n) {
+void rb_gate_pushcall (lua_State *L, lua_CFunction fn, int n) {
   lua_pushcfunction(L, fn);
   for (int i = 1; i <= n; i++) lua_pushvalue(L, i);
 }
 
-/* -- the end of an effect --------------------------------------------------------------- */
-
-static int delivered (lua_State *L, int status, lua_KContext failed) {
-  rb_Task *t = rb_taskof(L);
-  (void)status;
-  if (rb_stopped(t)) return rb_stop_now(L);
-  return failed ? lua_error(L) : 1;
-}
-
-void rb_gate_clear (lua_State *L, rb_Task *t) {
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
-  t->calling = 0;
-}
-
-/* The outcome is on its way to the tape; the loop gives it to the script when its
-** turn comes. */
-int rb_gate_deliver (lua_State *L, int failed) {
-  rb_Task *t = rb_taskof(L);
-  rb_gate_clear(L, t);
-  atomic_store(&t->vm->slice, rb_now());  /* the module's time is not the script's */
-  return rb_enqueue(L, RB_DELIVER, failed, delivered);
-}
-
-static int again (lua_State *L, int status, lua_KContext n) {
-  (void)status;
-  lua_settop(L, (int)n);
-  return rb_gate_start(L, (int)n);
-}
-
-/* May the failure at the top be answered by doing it once more? A deed that sent a
-** key by which a repetition is known may be, also when nobody knows what became of it. */
-static int retryable (lua_State *L, rb_Task *t) {
-  rb_Call *c = &t->call;
-  const char *kind = rb_error_field(L, "kind");
-  static const char *const passing[] = {"io", "timeout", "server", NULL};
-  if (t->field->retries <= c->attempt + c->returns || rb_stopped(t)) return 0;
-  for (const char *const *k = passing; *k != NULL; k++)
-    if (strcmp(kind, *k) == 0)
-      return c->effect == RB_PROBE || c->repeatable
-             || strcmp(rb_error_field(L, "certainty"), "not done") == 0;
-  return 0;
-}
-
-int rb_retry (lua_State *L, double *every) {
-  rb_Task *t = rb_taskof(L);
-  rb_Call *c = &t->call;
-  if (c->effect != RB_PROBE || t->field->returns <= c->attempt + c->returns
-      || rb_stopped(t)) return 0;
-  c->returns++;
-  *every = t->field->every;
-  return 1;
-}
-
-/* the error at the top belongs to a deed that may have happened */
-static int doubtful (lua_State *L, rb_Task *t) {
-  return t->call.effect != RB_PROBE && t->call.pledged
-         && strcmp(rb_error_field(L, "certainty"), "not done") != 0;
-}
-
-static void setreason (lua_State *L, rb_EffectRow *row) {
-  size_t n;
-  const char *s = rb_tolstring(L, -1, &n);
-  free(row->reason);  /* what the preview had to say */
-  row->reason = rb_redacted(s, n);
-  lua_pop(L, 1);
-}
-
-/* the result or the error at the top, onto the report and the tape; 'more' is JSON
-** beside the outcome */
-static void record (lua_State *L, rb_Task *t, int failed, int doubt,
-                    const char *more) {
-  char extra[64];
-  const char *said = doubt ? "in-doubt" : failed ? "failed" : "done";
-  rb_EffectRow *row = rb_record_row(t, failed);
-  if (row != NULL) {
-    if (!t->vm->dryrun || t->call.effect == RB_PROBE) row->outcome = said;
-    if (failed) setreason(L, row);
-  }
-  if (failed) {
-    rb_buffer_clear(&t->vm->value);
-    if (rb_value_encode(L, -1, &t->vm->value) != NULL)
-      rb_buffer_clear(&t->vm->value);
-  }
-  snprintf(extra, sizeof extra, "\"outcome\":\"%s\"%s", said, more);
-  rb_record_event(t, row, "outcome", extra, &t->vm->value);
-}
-
-/* It was done, but the script cannot have its result: the error at the top is for
-** it, and a replay will give it the same. */
-static int resultlost (lua_State *L, rb_Task *t) {
-  rb_EffectRow *row = rb_record_row(t, 0);
-  if (row != NULL) row->outcome = "done";
-  rb_buffer_clear(&t->vm->value);
-  if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
-  rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"lost\":true", &t->vm->value);
-  return rb_gate_deliver(L, 1);
-}
-
-/* [-?, +1, vy]  on the top the result, or the error */
-static int outcome (lua_State *L, int failed, int n) {
-  rb_Task *t = rb_taskof(L);
-  if (!failed && encoderesult(L, t, &t->vm->value)) {
-    if (t->call.pledged) return resultlost(L, t);
-    failed = 1;
-  }
-  int unsure = failed && (t->call.unsure || doubtful(L, t));
-  int late = failed && rb_timeleft(L) <= 0 && !rb_stopped(t)
-             && t->call.deadline == 0;
-  int again_ = failed && !late && (!unsure || t->call.repeatable) && retryable(L, t);
-  int doubt = unsure && !again_;
-  late = late && !doubt;
-  record(L, t, failed, doubt, again_ ? ",\"retried\":true"
-                              : late ? ",\"late\":true" : "");
-  if (failed && !unsure) rb_limits_return(t);
-  if (doubt || late) {
-    rb_gate_clear(L, t);
-    return rb_stop(L, doubt ? RB_DOUBT : RB_TIMEOUT, "%s",
-                   rb_error_field(L, "message"));
-  }
-  if (again_) {
-    rb_gate_clear(L, t);
-    t->call.attempt++;
-    t->call.unsure = unsure;
-    t->calling = unsure;  /* what ends it now leaves it in doubt */
-    t->call.deadline = 0;
-    return rb_sleep(L, t->field->every, n, again);
-  }
-  return rb_gate_deliver(L, failed);
-}
-
-/* -- deeds ------------------------------------------------------------------------------ */
+/* -- deeds ------------------------------------------------------------------ */
 
 /* [-0, +1]  what resume, undo and reconciliation will need, in one table */
 static void pushintent (lua_State *L, int facts) {
@@ -286,197 +131,28 @@ static int performed (lua_State *L, int status, lua_KContext n) {
     return rb_stop(L, RB_BROKEN, "%s.%s acted without a pledge: this is a bug "
                    "of ours", t->call.module->name, t->call.reg->name);
   }
-  return outcome(L, failed, (int)n);
+  return rb_gate_outcome(L, failed, (int)n);
 }
 
-static int perform (lua_State *L, int n) {
+int rb_gate_deed (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   t->call.previewing = 0;
   t->call.deadline = 0;
-  pushcall(L, t->call.reg->fn, n);
+  rb_gate_pushcall(L, t->call.reg->fn, n);
   return performed(L, lua_pcallk(L, n, 1, 0, n, performed), n);
 }
 
-/* -- previews ------------------------------------------------------------------------------ */
-
-/* a string field of the plan at the top, or NULL */
-static const char *planstring (lua_State *L, const char *field) {
-  lua_getfield(L, -1, field);
-  const char *s = lua_tostring(L, -1);  /* the plan keeps it alive */
-  lua_pop(L, 1);
-  return s;
-}
-
-static int planflag (lua_State *L, const char *field) {
-  lua_getfield(L, -1, field);
-  int b = lua_isnil(L, -1) ? -1 : lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return b;
-}
-
-static const char *const verdicts[] = {
-  "would do", "nothing to do", "cannot predict", NULL
-};
-
-/* the plan's verdict as one of our words */
-static const char *verdict (lua_State *L) {
-  const char *said = planstring(L, "verdict");
-  for (const char *const *v = verdicts; said != NULL && *v != NULL; v++)
-    if (strcmp(said, *v) == 0) return *v;
-  return verdicts[0];
-}
-
-/* [-1, +1, m]  the refusal at the top, of which a deed before it may take the cause */
-static void pushdoubt (lua_State *L, const char *what) {
-  lua_pushfstring(L, "needs the outcome of: %s (as of now it would be refused: %s)",
-                  what, rb_error_field(L, "message"));
-  lua_remove(L, -2);
-}
-
-/* Ends the effect with the error at the top: in a dry run the remedy would be
-** refused, and the field with it; a misuse by the script is an error always. */
-int rb_gate_failed (lua_State *L, int n) {
-  rb_Task *t = rb_taskof(L);
-  const char *what, *said = "would refuse";
-  if (!t->vm->dryrun || !lua_istable(L, -1)) return outcome(L, 1, n);
-  int doubt = strcmp(rb_error_field(L, "kind"), "refused") == 0
-              && rb_planned_stale(t, &what);
-  if (doubt) {
-    said = "cannot predict";
-    pushdoubt(L, what);
-  }
-  rb_EffectRow *row = rb_record_row(t, 1);
-  if (row != NULL) {
-    row->verdict = said;
-    setreason(L, row);
-  }
-  char extra[64];
-  snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);
-  rb_record_event(t, row, "outcome", extra, NULL);
-  rb_gate_clear(L, t);
-  return rb_stop(L, doubt ? RB_DEFER : RB_REFUSE, "%s",
-                 doubt ? lua_tostring(L, -1) : rb_error_field(L, "message"));
-}
-
-/* The plan's digest covers path, verb, arguments and before-value of every
-** remedy, in order. */
-static void digest (rb_Task *t, const rb_EffectRow *row) {
-  rb_buffer_printf(&t->vm->plan, "%s#%d %s %s %s %s %s\n", t->path, t->call.deed,
-                   row->verb, row->target, row->asked->arguments, row->asked->before,
-                   row->verdict);
-}
-
-/* The plan (on the top) is all that a dry run does: its result reaches the
-** script only where it is exact. */
-static int plan (lua_State *L, const char *said) {
-  rb_Task *t = rb_taskof(L);
-  char extra[64];
-  rb_EffectRow *row = rb_record_row(t, 0);
-  if (row != NULL) {
-    row->verdict = said;
-    if (row->asked != NULL) digest(t, row);
-    if (said != verdicts[1]) rb_planned_add(L, t, row->n);
-  }
-  snprintf(extra, sizeof extra, "\"verdict\":\"%s\"", said);
-  rb_record_event(t, row, "outcome", extra, NULL);
-  if (planflag(L, "exact") == 1) {
-    lua_getfield(L, -1, "result");
-    return rb_gate_deliver(L, 0);
-  }
-  rb_gate_clear(L, t);
-  if (t->call.wanted != 0)
-    return rb_stop(L, RB_DEFER, "needs the outcome of: %s", t->call.summary.s);
-  return 0;
-}
-
-static int unchanged (lua_State *L) {
-  rb_Task *t = rb_taskof(L);
-  rb_EffectRow *row = rb_record_row(t, 0);
-  if (row != NULL) {
-    row->outcome = "done";
-    row->unchanged = 1;
-  }
-  lua_getfield(L, -1, "result");
-  rb_buffer_clear(&t->vm->value);
-  if (rb_value_encode(L, -1, &t->vm->value) != NULL) rb_buffer_clear(&t->vm->value);
-  rb_record_event(t, row, "outcome", "\"outcome\":\"done\",\"unchanged\":true",
-                  &t->vm->value);
-  return rb_gate_deliver(L, 0);
-}
-
-/* What an earlier deed of this dry run may still change is no reason to do nothing;
-** [-0, +0, m] */
-static const char *outdated (lua_State *L, rb_Task *t, const char *said) {
-  const char *what;
-  if (!rb_planned_stale(t, &what) || said != verdicts[1]) return said;
-  lua_pushfstring(L, "needs the outcome of: %s", what);
-  lua_setfield(L, -2, "reason");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "exact");
-  return verdicts[2];
-}
-
-/* A deed that was not planned so: nothing is done from here on. */
-static int unplanned (lua_State *L, rb_Stop stop, const char *why) {
-  rb_Task *t = rb_taskof(L);
-  rb_limits_return(t);
-  rb_EffectRow *row = rb_record_row(t, 1);
-  if (row != NULL) {
-    row->outcome = "failed";
-    free(row->reason);
-    row->reason = strdup(why);
-  }
-  rb_record_event(t, row, "unplanned", "", NULL);
-  rb_gate_clear(L, t);
-  return rb_stop(L, stop, "%s", why);
-}
-
-static int previewed (lua_State *L, int status, lua_KContext ctx) {
-  rb_Task *t = rb_taskof(L);
-  int n = (int)ctx;
-  char why[1000];
-  if (status != LUA_OK && status != LUA_YIELD) return rb_gate_failed(L, n);
-  if (!lua_istable(L, -1) || planstring(L, "summary") == NULL) {
-    lua_pushfstring(L, "the preview of %s.%s made no plan",
-                    t->call.module->name, t->call.reg->name);
-    return outcome(L, 1, n);
-  }
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
-  rb_describe(L, "%s", planstring(L, "summary"));
-  if (t->undoing != NULL && !rb_undo_fits(L)) return rb_gate_failed(L, n);
-  rb_asked_plan(L, t);
-  const char *said = verdict(L);
-  if (said != verdicts[1] && rb_limits_charge(L, why, sizeof why)) {
-    rb_push_failure(L, "limit", "%s", why);
-    return rb_gate_failed(L, n);
-  }
-  if (t->vm->dryrun) return plan(L, outdated(L, t, said));
-  rb_Stop stop = t->vm->apply != NULL ? rb_apply_check(L, said, why, sizeof why) : RB_GO;
-  if (stop != RB_GO) return unplanned(L, stop, why);
-  if (said == verdicts[1]) return unchanged(L);
-  lua_settop(L, n);
-  return perform(L, n);
-}
-
-static int preview (lua_State *L, int n) {
-  rb_Task *t = rb_taskof(L);
-  t->call.previewing = 1;
-  pushcall(L, t->call.reg->preview, n);
-  return previewed(L, lua_pcallk(L, n, 1, 0, n, previewed), n);
-}
-
-/* -- probes -------------------------------------------------------------------------------- */
+/* -- probes ----------------------------------------------------------------- */
 
 static int probed (lua_State *L, int status, lua_KContext n) {
-  return outcome(L, status != LUA_OK && status != LUA_YIELD, (int)n);
+  return rb_gate_outcome(L, status != LUA_OK && status != LUA_YIELD, (int)n);
 }
 
 /* [-0, +1 or 0, v]  answered from what this dry run planned? */
 static int predicted (lua_State *L, rb_Task *t, int n) {
   int top = lua_gettop(L);
   if (t->vm->ndeeds == 0 || t->call.reg->predict == NULL) return 0;
-  pushcall(L, t->call.reg->predict, n);
+  rb_gate_pushcall(L, t->call.reg->predict, n);
   if (lua_pcall(L, n, LUA_MULTRET, 0) != LUA_OK) {
     t->calling = 0;
     lua_error(L);
@@ -490,10 +166,10 @@ static int predicted (lua_State *L, rb_Task *t, int n) {
 static int probe (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   if (t->vm->dryrun) {
-    if (predicted(L, t, n)) return outcome(L, 0, n);
+    if (predicted(L, t, n)) return rb_gate_outcome(L, 0, n);
     t->call.read = rb_planned_read(t);
   }
-  pushcall(L, t->call.reg->fn, n);
+  rb_gate_pushcall(L, t->call.reg->fn, n);
   return probed(L, lua_pcallk(L, n, 1, 0, n, probed), n);
 }
 
@@ -506,10 +182,10 @@ int rb_gate_perform (lua_State *L, int n) {
 
 int rb_gate_go (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
-  return t->call.effect == RB_PROBE ? probe(L, n) : preview(L, n);
+  return t->call.effect == RB_PROBE ? probe(L, n) : rb_gate_preview(L, n);
 }
 
-/* -- the gate --------------------------------------------------------------------------------- */
+/* -- the gate --------------------------------------------------------------- */
 
 /* A deed that was to be repeated, and cannot be any more. */
 static int unsettled (lua_State *L, rb_Task *t) {
@@ -621,19 +297,6 @@ void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs) {
     lua_setfield(L, -3, r->name);
   }
   lua_pop(L, 1);
-}
-
-void rb_call_abandon (rb_Task *t) {
-  rb_EffectRow *row = NULL;
-  if (t->call.pledged && lua_checkstack(t->L, 20)) {  /* say what is in doubt */
-    row = rb_record_row(t, 1);
-    if (row != NULL) row->outcome = "in-doubt";
-  }
-  rb_record_event(t, row, "outcome", t->call.pledged ? "\"outcome\":\"in-doubt\""
-                  : "\"outcome\":\"failed\"", NULL);
-  lua_pushnil(t->vm->L);
-  lua_rawsetp(t->vm->L, LUA_REGISTRYINDEX, &t->call);
-  t->calling = 0;
 }
 
 void rb_gate_free (rb_VM *vm) {

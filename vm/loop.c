@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "vm/replay.h"
-#include "vm/vm.h"
+#include "vm/gate.h"
 
 #define FLUSHSECONDS 0.25  /* events that nobody waits for */
 #define POLLSECONDS 0.01   /* others are looked at, even if one never waits */

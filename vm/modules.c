@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vm/vm.h"
+#include "vm/gate.h"
 
 #define MODULES "rb.modules"  /* registry: module -> its rb_Module */
 

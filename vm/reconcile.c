@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vm/gate.h"
 #include "vm/replay.h"
 #include "vm/tape/value.h"
 

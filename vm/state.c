@@ -9,7 +9,7 @@
 
 #include "vm/base.h"
 #include "vm/state.h"
-#include "vm/vm.h"
+#include "vm/gate.h"
 
 #define MAXMEMORY ((size_t)256 << 20)  /* what one script may hold */
 #define LOADSECONDS 2.0

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "vm/base.h"
-#include "vm/vm.h"
+#include "vm/gate.h"
 
 #define RESOURCE "rb.resource"
 #define SYSTEM "rb.system"

@@ -297,6 +297,7 @@ void rb_modules_open (lua_State *L);
 /* The i-th of all modules, sorted; NULL: there are no more. */
 const char *rb_module_name (int i);
 const rb_Module *rb_module_load (lua_State *L, const char *name);
+void rb_settype_named (lua_State *L, const char *name);
 void rb_modules_close (rb_VM *vm);
 /* The file of a module that may be loaded; 0: there is none. */
 int rb_module_path (const char *name, char *path, size_t size);
@@ -361,46 +362,6 @@ void rb_push_schema (lua_State *L, const char *system);
 /* [-0, +1, m] Pushes the opaque value of a secret. */
 void rb_push_secret (lua_State *L, const char *name, const char *text,
                      size_t len);
-
-/* -- gate.c -------------------------------------------------------------- */
-
-/* [-1, +0, m] Pops the box (a light userdata; nil: the resource is the first
-** argument) and fills the table below with gated closures. */
-void rb_setgated (lua_State *L, const rb_Module *m, const rb_Reg *regs);
-void rb_settype_named (lua_State *L, const char *name);
-void rb_gate_free (rb_VM *vm);
-/* The parts of the way through, for earlier.c and reconcile.c; all "return ...":
-** an attempt at the effect of the running call, with its n arguments; its result or
-** error (on the top) for the script, once its turn comes; its plan is forgotten. */
-int rb_gate_start (lua_State *L, int n);
-int rb_gate_deliver (lua_State *L, int failed);
-void rb_gate_clear (lua_State *L, rb_Task *t);
-/* -- earlier.c: what an earlier session did -- */
-int rb_gate_taped (lua_State *L, int n);
-int rb_gate_within (lua_State *L, const rb_Reg *reg);
-/* The effect of the running call with its n arguments, live: "return ...". */
-int rb_gate_perform (lua_State *L, int n);
-int rb_gate_go (lua_State *L, int n);  /* the same, once an undo has looked */
-/* It fails with the error at the top; in a dry run it would be refused. */
-int rb_gate_failed (lua_State *L, int n);
-/* It was done in an earlier session (or a person said to go on without it); its
-** result is at the top: "return ...". */
-int rb_gate_settled (lua_State *L, int skipped);
-
-/* A drill may end the process here, as a power cut would: 'when' is "after the deed". */
-void rb_crashpoint (rb_Task *t, const char *when);
-
-/* -- reconcile.c ------------------------------------------------------------ */
-
-/* A deed of an earlier session that may or may not have happened: looks, else a
-** person decides, and it is done, not done again, or begun anew: "return ...". */
-int rb_reconcile (lua_State *L, int n);
-/* Before the inverse of the task's 'undoing' is previewed, and after: is the world still
-** as that deed left it? fits: 0 and an error at the top. */
-int rb_undo_settle (lua_State *L, int n);
-int rb_undo_fits (lua_State *L);
-/* The task ends in the middle of an effect: says so on the tape. */
-void rb_call_abandon (rb_Task *t);
 
 /* -- pause.c --------------------------------------------------------------- */
 

@@ -223,10 +223,10 @@ int fdatasync (int fd) {
 END
 if ${CC:-cc} -shared -fPIC -o die.so die.c -ldl 2>/dev/null && ! nm "$runbook" 2>/dev/null | grep -q __asan; then
   book remedy 'exec.run{ "touch", "'"$tmp"'/d/never" }'
-  died=$(LD_PRELOAD=$tmp/die.so "$runbook" run f.lua 2>&1 >/dev/null | grep -c dying)
+  died=$(LD_PRELOAD=$tmp/die.so "$runbook" run "$tmp/f.lua" 2>&1 >/dev/null | grep -c dying)
   sleep 0.3
   is "we died while the intent was on its way" "$died" 1
-  is "and nothing was started" "$(ls d/never 2>/dev/null)$(alive "^$runbook run f.lua")" ""
+  is "and nothing was started" "$(ls d/never 2>/dev/null)$(alive "^$runbook run $tmp/f.lua")" ""
 else skip "we die between fork and exec" "nothing can be preloaded into this build"; fi
 
 # -- secrets --------------------------------------------------------------------------------

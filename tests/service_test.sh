@@ -131,10 +131,9 @@ done
 cp config.saved runbook.config.lua
 sed -i "s|home = \"[^\"]*\"|home = \"$tmp/nopm2\"|" runbook.config.lua
 mkdir nopm2
-before=$(pgrep -fc 'PM2 v')
 probe 's:status()'
 has "pm2: no daemon answers" "$(message)" "no pm2 daemon answers in $tmp/nopm2"
-is "and none was started" "$(ls -A nopm2)/$(pgrep -fc 'PM2 v')" "/$before"
+is "and none was started" "$(ls -A nopm2)/$(pgrep -fc "PM2 v.*$tmp/nopm2")" "/0"
 cp config.saved runbook.config.lua
 sed -i "s|program = \"[^\"]*\"|program = \"$tmp/no/pm2\"|" runbook.config.lua
 dry 's:restart()'

@@ -168,7 +168,8 @@ int rb_taped_begin (rb_Run *r, rb_Problem *p) {
   if (r->o->resume != NULL) return goon(r, p);
   if (addrun(r, r->report.params, p) != 0) return p->exit;
   tapestart(r);
-  if (rb_tape_commit(vm->tape, p) != 0) return p->exit;
+  /* written with what comes next, unless a person may be asked and think for an hour */
+  if ((rb_ask_terminal() ? rb_tape_commit : rb_tape_ready)(vm->tape, p) != 0) return p->exit;
   if (r->o->id != NULL) snprintf(r->o->id, RB_RUNID, "%s", r->report.run);
   return 0;
 }

@@ -342,6 +342,17 @@ static int commit (rb_Tape *t, rb_Problem *p) {
   return old && rc == 0 ? rb_tape_write(t, p) : rc;
 }
 
+int rb_tape_ready (rb_Tape *t, rb_Problem *p) {
+  pthread_mutex_lock(&t->lock);
+  int rc = 0;
+  if (!perform(statement(t, BEGIN)) || !perform(statement(t, COMMIT))) {
+    rc = rb_tape_complain(t, p);
+    for (int i = 0; i < STATEMENTS; i++) sqlite3_reset(t->stmt[i]);
+  }
+  pthread_mutex_unlock(&t->lock);
+  return rc;
+}
+
 int rb_tape_commit (rb_Tape *t, rb_Problem *p) {
   pthread_mutex_lock(&t->lock);
   int rc = commit(t, p);

@@ -83,6 +83,9 @@ int64_t rb_tape_last (const rb_Tape *t);
 /* How many events are not durable yet. */
 size_t rb_tape_waiting (const rb_Tape *t);
 
+/* Can it be written now? Writes nothing: 0, or an exit code and *p. */
+int rb_tape_ready (rb_Tape *t, rb_Problem *p);
+
 /* Makes all that waits durable: 0, or an exit code and *p ("disk full",
 ** ...). What could not be written still waits. */
 int rb_tape_commit (rb_Tape *t, rb_Problem *p);

@@ -165,6 +165,102 @@ static void test_names (void **state) {
   rb_tape_close(t);
 }
 
+/* -- the cases ------------------------------------------------------------------- */
+
+static int seecases (void *ud, const rb_TapeRun *run) {
+  rb_Buffer *b = ud;
+  rb_buffer_printf(b, "%s;", run->cases != NULL ? run->cases : "-");
+  return 0;
+}
+
+static void addcase (rb_Tape *t, const char *id) {
+  rb_TapeEvent e = {.kind = "step", .path = id, .text = "{\"case\":\"x\"}"};
+  assert_true(rb_tape_append(t, &e) > 0);
+}
+
+static void cases (rb_Tape *t, const char *id, const char *expected) {
+  rb_Buffer b = {0};
+  fine(id != NULL ? rb_tape_run(t, id, seecases, &b, &problem)
+       : rb_tape_runs(t, seecases, &b, &problem));
+  assert_string_equal(b.s != NULL ? b.s : "", expected);
+  rb_buffer_free(&b);
+}
+
+static void test_cases (void **state) {
+  char first[RB_RUNID], last[RB_RUNID];
+  (void)state;
+  rb_Tape *t = open_tape();
+  begin_run(t, first);
+  add(t, "step", NULL);  /* a step, no case */
+  addcase(t, "isolate");
+  addcase(t, "notify");
+  fine(rb_tape_end(t, "done", 0, &problem));
+  begin_run(t, NULL);
+  fine(rb_tape_end(t, "done", 0, &problem));
+  begin_run(t, last);
+  addcase(t, "reenable");
+  fine(rb_tape_end(t, "done", 0, &problem));
+  cases(t, NULL, "reenable;-;isolate\nnotify;");
+  cases(t, first, "isolate\nnotify;");
+  cases(t, last, "reenable;");
+  cases(t, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "");
+  rb_tape_close(t);
+}
+
+/* a plan that looks at the events would take a second of a million */
+static int plan (void *ud, int n, char **column, char **name) {
+  (void)n; (void)name;
+  rb_buffer_printf(ud, "%s;", column[3]);
+  return 0;
+}
+
+static void test_cases_index (void **state) {
+  rb_Buffer b = {0};
+  (void)state;
+  rb_Tape *t = open_tape();
+  assert_int_equal(sqlite3_exec(t->db, "EXPLAIN QUERY PLAN " RB_CASES "ORDER BY run DESC, seq;"
+      "EXPLAIN QUERY PLAN " RB_CASES "AND run = 'x' ORDER BY seq", plan, &b, NULL), SQLITE_OK);
+  assert_string_equal(b.s, "SCAN event USING COVERING INDEX taken;"
+                      "SEARCH event USING COVERING INDEX taken (run=?);");
+  rb_buffer_free(&b);
+  rb_tape_close(t);
+}
+
+/* -- older formats ----------------------------------------------------------------- */
+
+/* back to what format 2 was, as another program would have left it */
+static void make_old (void) {
+  assert_int_equal(edit("DROP INDEX taken; ALTER TABLE run DROP COLUMN pruned;"
+                        "PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE);"
+                        "UPDATE run SET exit = exit"), 0);
+}
+
+static void test_grows (void **state) {
+  char id[RB_RUNID];
+  (void)state;
+  rb_Tape *t = open_tape();
+  begin_run(t, id);
+  add(t, "start", SECRET);
+  addcase(t, "isolate");
+  fine(rb_tape_end(t, "done", 0, &problem));
+  rb_tape_close(t);
+  make_old();
+  rb_Tape *other = open_tape();  /* grown by whoever comes first, and once */
+  t = open_tape();
+  cases(t, NULL, "isolate;");
+  cases(other, id, "isolate;");
+  begin_run(t, NULL);
+  addcase(t, "reenable");
+  fine(rb_tape_end(t, "done", 0, &problem));
+  cases(other, NULL, "reenable;isolate;");
+  rb_tape_close(t);
+  rb_tape_close(other);
+  assert_int_equal(seen(id).secrets, 1);
+  fine(verify());
+  edit("PRAGMA wal_checkpoint(TRUNCATE)");
+  fine(verify());
+}
+
 static void test_prune (void **state) {
   char id[RB_RUNID], path[256];
   int64_t n;
@@ -539,7 +635,8 @@ int main (void) {
   const struct CMUnitTest tests[] = {
     test(test_reads_back), test(test_only_mine), test(test_sealed),
     test(test_secret_cannot_move), test(test_derived), test(test_continues),
-    test(test_names), test(test_prune), test(test_locked), test(test_full),
+    test(test_names), test(test_cases), test(test_cases_index), test(test_grows),
+    test(test_prune), test(test_locked), test(test_full),
     test(test_flush), test(test_flush_fails), test(test_flush_rescued),
     test(test_torn_tail), test(test_killed), test(test_many_at_once),
     test(test_two_go_on), test(test_rescue), test(test_memory),

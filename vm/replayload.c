@@ -270,7 +270,6 @@ static int addevent (rb_Replay *r, Event *e) {
 
 static int row (void *ud, const rb_TapeRun *run) {
   rb_Replay *r = ud;
-  if (strcmp(run->id, r->run.id) != 0) return 0;
   r->run = *run;
   r->run.runbook = copy(run->runbook);
   r->run.target = copy(run->target);
@@ -294,7 +293,7 @@ static void count (rb_Replay *r) {
 
 /* A part of a run is worse than nothing: what is missing would be done twice. */
 static int load (rb_Replay *r, rb_Tape *tape, Events *all, int redo, rb_Problem *p) {
-  if (rb_tape_runs(tape, row, r, p) != 0
+  if (rb_tape_run(tape, r->run.id, row, r, p) != 0
       || rb_tape_events(tape, r->run.id, collect, all, p) != 0) return p->exit;
   for (int i = 0; i < all->n && !all->partial; i++)
     if (is(&all->list[i], "resume"))

@@ -23,12 +23,21 @@ static char *copy (const char *s) {
   return s != NULL ? rb_redacted(s, strlen(s)) : NULL;
 }
 
+/* Digits by hand: a history writes tens of thousands of them. */
 void rb_report_stamp (int64_t ms, char *out, size_t size) {
   time_t s = (time_t)(ms / 1000);
   struct tm tm;
-  if (ms == 0 || gmtime_r(&s, &tm) == NULL) { *out = '\0'; return; }
-  size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
-  snprintf(out + n, size - n, ".%03dZ", (int)(ms % 1000));
+  char text[] = "0000-00-00T00:00:00.000Z";
+  if (ms <= 0 || gmtime_r(&s, &tm) == NULL || tm.tm_year > 9999 - 1900) {
+    *out = '\0';
+    return;
+  }
+  const int part[] = {tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                      tm.tm_sec, (int)(ms % 1000)};
+  static const int last[] = {3, 6, 9, 12, 15, 18, 22};
+  for (int i = 0; i < 7; i++)
+    for (int n = part[i], at = last[i]; n > 0; n /= 10) text[at--] = (char)('0' + n % 10);
+  snprintf(out, size, "%s", text);
 }
 
 static int64_t now (void) {

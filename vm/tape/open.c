@@ -18,24 +18,7 @@
 
 #include "vm/tape/store.h"
 
-#define FORMAT 2
-#define PROGRAM 0x72627470  /* "rbtp" */
 #define BUSY 5000           /* milliseconds to wait for another process */
-
-static const char schema[] =  /* synced as a whole, before it gets its name */
-  "PRAGMA synchronous = OFF;"
-  "PRAGMA application_id = 0x72627470;"
-  "PRAGMA user_version = 2;"
-  "BEGIN;"
-  "CREATE TABLE run (id TEXT NOT NULL PRIMARY KEY, runbook TEXT, target TEXT,"
-  "  mode TEXT, who TEXT, host TEXT, version TEXT, params TEXT,"
-  "  started INTEGER, head BLOB, events INTEGER, ended INTEGER, status TEXT,"
-  "  exit INTEGER) WITHOUT ROWID;"
-  "CREATE TABLE event (run TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER,"
-  "  kind TEXT, path TEXT, verb TEXT, text TEXT, sealed BLOB, hash BLOB,"
-  "  PRIMARY KEY (run, seq)) WITHOUT ROWID;"
-  "COMMIT;"
-  "PRAGMA journal_mode = WAL;";
 
 /* -- complaints -------------------------------------------------------------- */
 
@@ -43,7 +26,7 @@ int rb_tape_nomemory (rb_Problem *p) {
   return rb_problem(p, RB_USAGE, "tape", "not enough memory for the tape");
 }
 
-static int damaged (rb_Problem *p, const char *file, const char *how) {
+int rb_tape_damaged (rb_Problem *p, const char *file, const char *how) {
   return rb_problem(p, RB_USAGE, "tape", "the tape %.400s is damaged (%s): "
                     "move it away (with its -wal and -shm) and run again; a "
                     "new one is made", file, how);
@@ -89,7 +72,7 @@ int rb_tape_complain (rb_Tape *t, rb_Problem *p) {
                         "and writable", t->file,
                         error != 0 ? strerror(error) : "read-only");
     case SQLITE_CORRUPT: case SQLITE_NOTADB: case SQLITE_ERROR:
-      return damaged(p, t->file, sqlite3_errmsg(t->db));
+      return rb_tape_damaged(p, t->file, sqlite3_errmsg(t->db));
     case SQLITE_CONSTRAINT:
       return rb_problem(p, RB_USAGE, "tape", "another process goes on with "
                         "run %s: see 'runbook status'", t->run);
@@ -133,7 +116,7 @@ static int folders (const char *dir) {
 static int fill (const char *file, const char *temp, rb_Problem *p) {
   rb_Tape t = {.file = (char *)file};
   int rc = sqlite3_open_v2(temp, &t.db, SQLITE_OPEN_READWRITE, NULL);
-  if (rc == SQLITE_OK) rc = sqlite3_exec(t.db, schema, NULL, NULL, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(t.db, rb_format_schema, NULL, NULL, NULL);
   if (rc != SQLITE_OK && t.db == NULL) rb_tape_nomemory(p);
   else if (rc != SQLITE_OK) rb_tape_complain(&t, p);
   sqlite3_close(t.db);
@@ -213,36 +196,6 @@ static int ours (const char *file, const struct stat *st, rb_Problem *p) {
                     "they may write its folder: chmod go-w %.400s", dir);
 }
 
-static unsigned long big32 (const unsigned char *s) {
-  return (unsigned long)s[0] << 24 | (unsigned long)s[1] << 16 |
-         (unsigned long)s[2] << 8 | s[3];
-}
-
-/* Reads the marks through SQLite's own descriptor: closing one of ours would
-** drop the locks of every connection of this process. */
-static int marks (rb_Tape *t, rb_Problem *p) {
-  unsigned char head[100] = {0};
-  sqlite3_file *f = NULL;
-  sqlite3_file_control(t->db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
-  int rc = f == NULL || f->pMethods == NULL ? SQLITE_CANTOPEN
-         : f->pMethods->xRead(f, head, sizeof head, 0);
-  if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
-    return rb_problem(p, RB_USAGE, "tape", "the tape %.400s cannot be read: %s",
-                      t->file, sqlite3_errstr(rc));
-  if (memcmp(head, "SQLite format 3", 16) != 0)
-    return damaged(p, t->file, "it is not a tape at all");
-  if (big32(head + 68) != PROGRAM)
-    return rb_problem(p, RB_USAGE, "tape", "%.400s is the database of another "
-                      "program, not a tape: move it away", t->file);
-  unsigned long format = big32(head + 60);
-  if (format != FORMAT)
-    return rb_problem(p, RB_USAGE, "tape", "the tape %.400s has format %lu, "
-                      "and this version of runbook reads %d: use the %s one",
-                      t->file, format, FORMAT,
-                      format > FORMAT ? "newer" : "older");
-  return 0;
-}
-
 static int logged (void *ud, sqlite3 *db, const char *name, int frames) {
   rb_Tape *t = ud;
   (void)db; (void)name;
@@ -299,7 +252,8 @@ static int opened (rb_Tape *t, rb_Problem *p) {
     return rb_problem(p, RB_USAGE, "tape", "the tape %.400s cannot be written: "
                       "it is on a read-only disk, or locked by its "
                       "attributes", t->file);
-  return marks(t, p) != 0 || setup(t, p) != 0 ? p->exit : 0;
+  return rb_format_marks(t, p) != 0 || setup(t, p) != 0 || rb_format_grow(t, p) != 0
+             ? p->exit : 0;
 }
 
 rb_Tape *rb_tape_open (const char *file, rb_Problem *p) {

@@ -49,37 +49,89 @@ static const char *text (sqlite3_stmt *s, int column) {
 
 /* -- runs ---------------------------------------------------------------------- */
 
-int rb_tape_runs (rb_Tape *t, int (*row) (void *ud, const rb_TapeRun *run),
-                  void *ud, rb_Problem *p) {
-  int rc, stop = 0;
-  sqlite3_stmt *s = prepare(t, "SELECT id, runbook, target, mode, who, host, "
-      "version, params, started, ended, status, exit, events, head FROM run "
-      "ORDER BY id DESC", p);
-  if (s == NULL) return p->exit;
-  while (!stop && (rc = step(t, s)) == SQLITE_ROW) {
-    rb_TapeRun run = {
-      .runbook = text(s, 1), .target = text(s, 2), .mode = text(s, 3),
-      .who = text(s, 4), .host = text(s, 5), .version = text(s, 6),
-      .params = text(s, 7), .started = sqlite3_column_int64(s, 8),
-      .ended = sqlite3_column_int64(s, 9), .status = text(s, 10),
-      .exit = sqlite3_column_int(s, 11), .events = sqlite3_column_int64(s, 12)
-    };
-    snprintf(run.id, sizeof run.id, "%s", text(s, 0) != NULL ? text(s, 0) : "");
-    hex(s, 13, run.head);
-    stop = row(ud, &run);
+#define RUNS "SELECT id, runbook, target, mode, who, host, version, params, started, ended, " \
+  "status, exit, events, head FROM run "
+/* the cases of the runs, read beside them and in their order */
+typedef struct Cases {
+  sqlite3_stmt *s;
+  int rc;              /* of its last step: SQLITE_ROW where one is waiting */
+  rb_Buffer ids;
+} Cases;
+
+static int cases_next (rb_Tape *t, Cases *c, const char *run, rb_Problem *p) {
+  rb_buffer_clear(&c->ids);
+  while (c->rc == SQLITE_ROW) {
+    const char *of = text(c->s, 0), *id = text(c->s, 1);
+    int order = strcmp(of != NULL ? of : "", run);
+    if (order < 0) break;  /* of an older one */
+    if (order == 0 && id != NULL) {
+      if (c->ids.n > 0) rb_buffer_puts(&c->ids, "\n");
+      rb_buffer_puts(&c->ids, id);
+    }
+    c->rc = step(t, c->s);
   }
-  return finish(t, s, stop ? SQLITE_DONE : rc, p);
+  return c->ids.failed ? rb_tape_nomemory(p) : 0;
 }
 
-int rb_tape_cases (rb_Tape *t, const char *run,
-                   void (*each) (void *ud, const char *id), void *ud, rb_Problem *p) {
-  int rc = SQLITE_DONE;
-  sqlite3_stmt *s = prepare(t, "SELECT path FROM event WHERE run = ? AND kind = 'step' "
-      "AND text LIKE '{\"case\":%' ORDER BY seq", p);
-  if (s == NULL) return p->exit;
-  sqlite3_bind_text(s, 1, run, -1, SQLITE_STATIC);
-  while ((rc = step(t, s)) == SQLITE_ROW) each(ud, text(s, 0));
-  return finish(t, s, rc, p);
+static int cases_close (rb_Tape *t, Cases *c, rb_Problem *p) {
+  rb_buffer_free(&c->ids);
+  return finish(t, c->s, c->rc, p);
+}
+
+static void fillrun (sqlite3_stmt *s, rb_TapeRun *run) {
+  *run = (rb_TapeRun){
+    .runbook = text(s, 1), .target = text(s, 2), .mode = text(s, 3),
+    .who = text(s, 4), .host = text(s, 5), .version = text(s, 6),
+    .params = text(s, 7), .started = sqlite3_column_int64(s, 8),
+    .ended = sqlite3_column_int64(s, 9), .status = text(s, 10),
+    .exit = sqlite3_column_int(s, 11), .events = sqlite3_column_int64(s, 12)
+  };
+  snprintf(run->id, sizeof run->id, "%s", text(s, 0) != NULL ? text(s, 0) : "");
+  hex(s, 13, run->head);
+}
+
+/* 's' and the cases give the runs in one order */
+static int runs (rb_Tape *t, sqlite3_stmt *s, sqlite3_stmt *cases,
+                 int (*row) (void *ud, const rb_TapeRun *run), void *ud, rb_Problem *p) {
+  Cases c = {.s = cases, .rc = step(t, cases)};
+  int rc, stop = 0;
+  rb_TapeRun run;
+  while (!stop && (rc = step(t, s)) == SQLITE_ROW) {
+    fillrun(s, &run);
+    if (cases_next(t, &c, run.id, p) != 0) break;
+    run.cases = c.ids.n > 0 ? c.ids.s : NULL;
+    stop = row(ud, &run);
+  }
+  finish(t, s, stop ? SQLITE_DONE : rc, p);
+  cases_close(t, &c, p);
+  return p->exit;
+}
+
+static int someruns (rb_Tape *t, const char *id, int (*row) (void *ud, const rb_TapeRun *run),
+                     void *ud, rb_Problem *p) {
+  rb_Problem q = {0};
+  sqlite3_stmt *cases = NULL, *s = prepare(t, id != NULL ? RUNS "WHERE id = ?1"
+                                           : RUNS "ORDER BY id DESC", &q);
+  if (s != NULL)
+    cases = prepare(t, id != NULL ? RB_CASES "AND run = ?1 ORDER BY seq"
+                    : RB_CASES "ORDER BY run DESC, seq", &q);
+  if (cases != NULL) {
+    if (id != NULL) sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
+    if (id != NULL) sqlite3_bind_text(cases, 1, id, -1, SQLITE_STATIC);
+    runs(t, s, cases, row, ud, &q);
+  } else sqlite3_finalize(s);
+  if (q.exit != 0) *p = q;
+  return q.exit;
+}
+
+int rb_tape_runs (rb_Tape *t, int (*row) (void *ud, const rb_TapeRun *run),
+                  void *ud, rb_Problem *p) {
+  return someruns(t, NULL, row, ud, p);
+}
+
+int rb_tape_run (rb_Tape *t, const char *id, int (*row) (void *ud, const rb_TapeRun *run),
+                 void *ud, rb_Problem *p) {
+  return someruns(t, id, row, ud, p);
 }
 
 /* fills id when exactly one fits; 'all' names up to four */
@@ -131,27 +183,23 @@ static void fill (rb_TapeRow *row, const Fields *f) {
   }};
 }
 
-int rb_tape_events (rb_Tape *t, const char *run,
-                    int (*row) (void *ud, const rb_TapeRow *row), void *ud,
-                    rb_Problem *p) {
-  char id[RB_RUNID];
+/* 'keys' NULL: nothing is opened */
+static int events (rb_Tape *t, const char *id, const Keys *keys,
+                   int (*row) (void *ud, const rb_TapeRow *row), void *ud, rb_Problem *p) {
   int rc, stop = 0;
-  Keys keys;
   Fields f;
   rb_TapeRow one;
-  if (rb_tape_find(t, run, id, p) != 0) return p->exit;
   sqlite3_stmt *s = prepare(t, "SELECT seq, at, kind, path, verb, text, "
       "sealed, hash FROM event WHERE run = ?1 ORDER BY seq", p);
   if (s == NULL) return p->exit;
   sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
-  rb_seal_load(t, id, &keys);
   while (!stop && (rc = step(t, s)) == SQLITE_ROW) {
     void *secret = NULL;
     rb_chain_fields(s, &f);
     fill(&one, &f);
     hex(s, FIELDS + 2, one.hash);
-    if (f.len[SEALED] != ABSENT)
-      secret = rb_seal_open(&keys, id, f.seq, f.s[SEALED], f.len[SEALED],
+    if (keys != NULL && f.len[SEALED] != ABSENT)
+      secret = rb_seal_open(keys, id, f.seq, f.s[SEALED], f.len[SEALED],
                             &one.event.secretlen);
     one.event.secret = secret;
     stop = row(ud, &one);
@@ -160,8 +208,26 @@ int rb_tape_events (rb_Tape *t, const char *run,
       free(secret);
     }
   }
-  sodium_memzero(&keys, sizeof keys);
   return finish(t, s, stop ? SQLITE_DONE : rc, p);
+}
+
+int rb_tape_events (rb_Tape *t, const char *run,
+                    int (*row) (void *ud, const rb_TapeRow *row), void *ud,
+                    rb_Problem *p) {
+  char id[RB_RUNID];
+  Keys keys;
+  if (rb_tape_find(t, run, id, p) != 0) return p->exit;
+  rb_seal_load(t, id, &keys);
+  int rc = events(t, id, &keys, row, ud, p);
+  sodium_memzero(&keys, sizeof keys);
+  return rc;
+}
+
+int rb_tape_texts (rb_Tape *t, const char *run,
+                   int (*row) (void *ud, const rb_TapeRow *row), void *ud,
+                   rb_Problem *p) {
+  char id[RB_RUNID];
+  return rb_tape_find(t, run, id, p) != 0 ? p->exit : events(t, id, NULL, row, ud, p);
 }
 
 /* -- forgetting -------------------------------------------------------------------- */

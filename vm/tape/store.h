@@ -73,6 +73,7 @@ struct rb_Tape {
   pthread_mutex_t door;  /* never held for long; the lock, if both, comes first */
   sqlite3_stmt *stmt[STATEMENTS];
   int frames;            /* in the write-ahead log */
+  unsigned long format;  /* of the file when it was opened */
   /* the run under way */
   char run[RB_RUNID];
   char *row[RUNTEXTS];   /* until its row is written */
@@ -98,6 +99,16 @@ struct rb_Tape {
 /* open.c: says in words what SQLite complains about; returns the exit code */
 int rb_tape_complain (rb_Tape *t, rb_Problem *p);
 int rb_tape_nomemory (rb_Problem *p);
+int rb_tape_damaged (rb_Problem *p, const char *file, const char *how);
+
+/* format.c: what makes a new tape; is the file one that we read; and what an older one
+** lacks */
+extern const char rb_format_schema[];
+int rb_format_marks (rb_Tape *t, rb_Problem *p);
+int rb_format_grow (rb_Tape *t, rb_Problem *p);
+/* the cases of all runs; its WHERE is that of the index, word by word */
+#define RB_TAKEN "WHERE kind = 'step' AND substr(text, 1, 8) = '{\"case\":' "
+#define RB_CASES "SELECT run, path FROM event " RB_TAKEN
 
 /* tape.c: writes a batch: what could not be written, else what has come since;
 ** under the lock */

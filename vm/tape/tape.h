@@ -32,6 +32,7 @@ typedef struct rb_TapeRun {
   int exit;
   int64_t events;
   char head[65];         /* hash of the last one: what an anchor keeps */
+  const char *cases;     /* the ids of those that it took, a line each; NULL: none */
 } rb_TapeRun;
 
 /* kinds: "start" (script, identities, outline), "step" (one begins, or a case was
@@ -116,9 +117,9 @@ void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
 int rb_tape_runs (rb_Tape *t, int (*row) (void *ud, const rb_TapeRun *run),
                   void *ud, rb_Problem *p);
 
-/* The cases that a run took, in their order: calls 'each' with their ids. */
-int rb_tape_cases (rb_Tape *t, const char *run,
-                   void (*each) (void *ud, const char *id), void *ud, rb_Problem *p);
+/* One of them, by its whole id; 'row' is not called where there is none. */
+int rb_tape_run (rb_Tape *t, const char *id, int (*row) (void *ud, const rb_TapeRun *run),
+                 void *ud, rb_Problem *p);
 
 /* The whole name from a unique ending, in either case; exit 2 names what fits. */
 int rb_tape_find (rb_Tape *t, const char *ending, char id[RB_RUNID],
@@ -128,6 +129,11 @@ int rb_tape_find (rb_Tape *t, const char *ending, char id[RB_RUNID],
 int rb_tape_events (rb_Tape *t, const char *run,
                     int (*row) (void *ud, const rb_TapeRow *row), void *ud,
                     rb_Problem *p);
+
+/* The same without what is sealed, whose opening costs as much as all the rest. */
+int rb_tape_texts (rb_Tape *t, const char *run,
+                   int (*row) (void *ud, const rb_TapeRow *row), void *ud,
+                   rb_Problem *p);
 
 /* Recomputes every chain (run NULL) or one; exit 1 and *p names the first
 ** event that does not fit. */

@@ -71,6 +71,32 @@ refused "exec: no such program" "no-such-program"
 v 'exec.run { "true" }'
 refused "exec: not in the allow-list" "true"
 
+# -- what comes only after steps of which nobody knows how they will end -----------------
+cat > "$tmp/o.lua" <<'LUA'
+local s = system "s"
+local function post () s.http:post("/imports/pause") end
+local function paused () return s.http:get("/health").status == 418 end
+return runbook { title = "t",
+  step "A" { remedy = post, verify = paused },
+  step "B" { remedy = post, verify = function (run) return run:wait_until("it is paused", { within = "1s" }, paused) end },
+  step "C" { remedy = post, verify = paused, on_failure = "continue" },
+  case "one" { when = function () return true end, step "D" { remedy = post, verify = paused }, step "E" { remedy = post } },
+  case "two" { when = function () return true end, step "F" { remedy = post } },
+  step "G" { manual = "Look" },
+  step "H" { remedy = function () s.redis:set("verdict", "1") end, verify = function () return s.redis:get("verdict") == "1" end },
+  step "I" { remedy = post },
+}
+LUA
+rb run "$tmp/o.lua" --dry-run --json
+is "a change says after which steps it comes only if they go well" \
+  "$(j '[.steps[] | .id as $i | .effects[] | select(.kind == "remedy") | $i + ":" + (.provided // [] | join(","))] | join(" ")')" \
+  "a: b:1 c:1,2 d:1,2 e:1,2,4 f:1,2 h:1,2,4,7 i:1,2,4,7"
+rb run "$tmp/o.lua" --dry-run
+has "on the screen, too" "$out" "only after steps 1 and 2, if they go well"
+rb run "$tmp/o.lua" --dry-run -o "$tmp/o.json"
+rb show "$tmp/o.json" --markdown
+has "and in a plan for review" "$out" "only after steps 1, 2, 4 and 7, if they go well"
+
 # -- the lock of another run -----------------------------------------------------------
 cat > "$tmp/l.lua" <<'LUA'
 local s = system "s"

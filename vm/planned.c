@@ -288,6 +288,8 @@ void rb_planned_free (rb_VM *vm) {
     free(vm->deeds[i].summary);
   }
   free(vm->deeds);
+  free(vm->provided.n);
+  vm->provided = (rb_Assumes){0};
   vm->deeds = NULL;
   vm->ndeeds = 0;
 }

@@ -88,6 +88,13 @@ static void append (rb_StepRow *s, rb_EffectRow *row) {
   s->kept++;
 }
 
+static int copylist (int **to, const rb_Assumes *from) {
+  size_t size = (size_t)from->count * sizeof(int);
+  if (size == 0 || (*to = malloc(size)) == NULL) return 0;
+  memcpy(*to, from->n, size);
+  return from->count;
+}
+
 rb_EffectRow *rb_record_row (rb_Task *t, int failed) {
   rb_Call *c = &t->call;
   rb_StepRow *s = t->field->step;
@@ -106,13 +113,9 @@ rb_EffectRow *rb_record_row (rb_Task *t, int failed) {
   row->verb = verb(c);
   row->target = strdup(c->box->r.name);
   row->summary = rb_redacted(c->summary.s != NULL ? c->summary.s : "", c->summary.n);
-  if (t->assumes.count > 0 && t->vm->dryrun) {
-    row->assumes = malloc((size_t)t->assumes.count * sizeof(int));
-    if (row->assumes != NULL) {
-      memcpy(row->assumes, t->assumes.n, (size_t)t->assumes.count * sizeof(int));
-      row->nassumes = t->assumes.count;
-    }
-  }
+  if (t->vm->dryrun) row->nassumes = copylist(&row->assumes, &t->assumes);
+  if (t->vm->dryrun && c->effect != RB_PROBE)
+    row->nprovided = copylist(&row->provided, &t->vm->provided);
   int top = lua_gettop(t->L);
   rb_plan(t->L);
   if (lua_istable(t->L, -1)) fillplan(t->L, row);
@@ -143,6 +146,13 @@ static void putjson (rb_Buffer *b, const char *name, const json_t *j) {
   free(s);
 }
 
+static void putlist (rb_Buffer *b, const char *name, const int *list, int n) {
+  if (n == 0) return;
+  rb_buffer_printf(b, ",\"%s\":[", name);
+  for (int i = 0; i < n; i++) rb_buffer_printf(b, "%s%d", i == 0 ? "" : ",", list[i]);
+  rb_buffer_puts(b, "]");
+}
+
 /* what the row knows and the event does not, so that a report can be made of the
 ** tape alone: for most probes that is their number */
 static void putrow (rb_Buffer *b, const rb_EffectRow *row) {
@@ -155,9 +165,8 @@ static void putrow (rb_Buffer *b, const rb_EffectRow *row) {
   if (row->rows >= 0) rb_buffer_printf(b, ",\"rows\":%lld", row->rows);
   if (row->guarded >= 0)
     rb_buffer_printf(b, ",\"guarded\":%s", row->guarded ? "true" : "false");
-  for (int i = 0; i < row->nassumes; i++)
-    rb_buffer_printf(b, "%s%d", i == 0 ? ",\"assumes\":[" : ",", row->assumes[i]);
-  if (row->nassumes > 0) rb_buffer_puts(b, "]");
+  putlist(b, "assumes", row->assumes, row->nassumes);
+  putlist(b, "provided", row->provided, row->nprovided);
   puttext(b, "undo", row->undo);
 }
 

@@ -216,6 +216,7 @@ typedef struct rb_VM {
   /* the dry run's own world */
   rb_Deed *deeds; int ndeeds, sizedeeds;
   int overlay;         /* registry reference: key -> value | false */
+  rb_Assumes provided; /* steps that may end the run before what comes after them */
   double waited;       /* seconds that a real run would have waited, at most */
 
   /* limits: used so far, and in force (-1: none), by rb_limitnames */

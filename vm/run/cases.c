@@ -231,7 +231,10 @@ static int reached (rb_Run *r, int i) {
   if (r->report.cases[s->incase].taken == -1 && row->reason == NULL
       && r->report.cases[s->incase].evidence != NULL)
     row->reason = strdup(r->report.cases[s->incase].evidence);
-  if (r->report.cases[s->incase].taken == -1) rb_step_unknown(r, s, row);
+  if (r->report.cases[s->incase].taken == -1) {
+    rb_step_unknown(r, s, row);
+    rb_step_open(r, s, row);
+  }
   return 0;
 }
 
@@ -253,8 +256,9 @@ static void sayuntaken (rb_Run *r) {
 
 /* a group of which a dry run shows more than one case */
 typedef struct Fork {
-  int world, from;     /* as it was before them */
+  int world, from, open;  /* as it was before them */
   int in;              /* the case under way; -1: no such group */
+  rb_Assumes others;   /* steps of the cases before it that may fail */
 } Fork;
 
 static int several (const rb_Run *r, int first) {
@@ -267,19 +271,29 @@ static int several (const rb_Run *r, int first) {
 
 static void beginfork (rb_Run *r, Fork *f, int first) {
   if (!r->vm->dryrun || !several(r, first)) return;
-  *f = (Fork){rb_planned_fork(r->vm), r->vm->ndeeds, first};
+  *f = (Fork){rb_planned_fork(r->vm), r->vm->ndeeds, r->vm->provided.count, first, {0}};
+}
+
+/* What a case needs is not what the next one needs, which is taken in its place. */
+static void setaside (rb_Run *r, Fork *f) {
+  rb_Assumes *p = &r->vm->provided;
+  for (int i = f->open; i < p->count; i++) rb_assume(&f->others, p->n[i]);
+  p->count = f->open;
 }
 
 static void endfork (rb_Run *r, Fork *f) {
   if (f->in < 0) return;
   rb_planned_join(r->vm, f->world, f->from);
-  f->in = -1;
+  rb_assume_all(&r->vm->provided, &f->others);
+  free(f->others.n);
+  *f = (Fork){.in = -1};
 }
 
 /* The next case is looked at from where the one before it was. */
 static void nextcase (rb_Run *r, Fork *f, int incase) {
   if (f->in < 0 || f->in == incase) return;
   rb_planned_aside(r->vm, f->world, f->from);
+  setaside(r, f);
   f->in = incase;
 }
 
@@ -301,6 +315,7 @@ void rb_steps_run (rb_Run *r) {
     nextcase(r, &fork, s->incase);
     if (reached(r, i)) rb_step_run(r, s, &r->report.steps[i]);
   }
+  endfork(r, &fork);
   sayuntaken(r);
   for (i = 0; i < r->outline.nsteps; i++) {
     rb_StepRow *row = &r->report.steps[i];

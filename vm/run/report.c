@@ -99,7 +99,8 @@ static void freeeffects (rb_EffectRow *e) {
   while (e != NULL) {
     rb_EffectRow *next = e->next;
     free(e->path); free(e->verb); free(e->target); free(e->summary);
-    free(e->reason); free(e->assumes); free(e->undo);
+    free(e->reason); free(e->assumes); free(e->provided);
+    free(e->undo);
     free(e->asked);
     json_decref(e->before);
     json_decref(e->after);

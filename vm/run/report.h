@@ -34,6 +34,8 @@ typedef struct rb_EffectRow {
   long long rows;        /* -1: none */
   int guarded;           /* 1, 0, or -1: does not apply */
   int *assumes; int nassumes;  /* n of the planned effects it rests on */
+  int *provided; int nprovided;  /* n of the steps before it that have to go well,
+                         ** of which a dry run does not know that they will */
   char *undo;            /* NULL, "automatic" or words */
   int unchanged;         /* it was already so: nothing was done */
   rb_Asked *asked;       /* NULL for probes */

@@ -47,14 +47,13 @@ void rb_reread_put (char *out, size_t size, const json_t *o, const char *key) {
   snprintf(out, size, "%s", s != NULL ? s : "");
 }
 
-static void setassumes (rb_EffectRow *row, const json_t *list) {
-  size_t i;
-  json_t *n;
-  if (json_array_size(list) == 0) return;
-  row->assumes = malloc(json_array_size(list) * sizeof *row->assumes);
-  json_array_foreach((json_t *)list, i, n)
-    if (row->assumes != NULL)
-      row->assumes[row->nassumes++] = (int)json_integer_value(n);
+/* a list of numbers: how many there are in *to */
+static int numbers (int **to, const json_t *list) {
+  size_t n = json_array_size(list);
+  if (n == 0 || (*to = malloc(n * sizeof **to)) == NULL) return 0;
+  for (size_t i = 0; i < n; i++)
+    (*to)[i] = (int)json_integer_value(json_array_get(list, i));
+  return (int)n;
 }
 
 rb_EffectRow *rb_reread_effect (rb_StepRow *step, const char *path, const char *verb,
@@ -73,7 +72,8 @@ rb_EffectRow *rb_reread_effect (rb_StepRow *step, const char *path, const char *
     .undo = rb_reread_copy(o, "undo"), .unchanged = rb_reread_intof(o, "unchanged", 0),
     .ms = json_number_value(ms)
   };
-  setassumes(row, json_object_get(o, "assumes"));
+  row->nassumes = numbers(&row->assumes, json_object_get(o, "assumes"));
+  row->nprovided = numbers(&row->provided, json_object_get(o, "provided"));
   if (step->last == NULL) step->last = &step->effects;
   *step->last = row;
   step->last = &row->next;

@@ -73,6 +73,9 @@ int rb_field_exit (const rb_Run *r, const rb_FieldEnd *end);
 void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row);
 /* The remedy of a step that was not run may do anything, as far as a dry run knows. */
 void rb_step_unknown (rb_Run *r, const rb_Step *s, const rb_StepRow *row);
+/* A step that is over, or whose `notify` comes next: does a dry run know that what is
+** after it will be reached? */
+void rb_step_open (rb_Run *r, const rb_Step *s, const rb_StepRow *row);
 /* The step of that id, or of that number as it is shown; -1: there is none. */
 int rb_step_index (const rb_Run *r, const char *id);
 /* Runs all steps; sets r->stop and the report's error. */

@@ -203,6 +203,17 @@ static void seterror (Step *st, int exit) {
   rep->errorstep = strdup(st->s->id);
 }
 
+/* A dry run does not know how the step will end. Should it fail, a real run ends
+** there: what comes after it is planned provided that it goes well. */
+void rb_step_open (rb_Run *r, const rb_Step *s, const rb_StepRow *row) {
+  static const char *const open[] = {"deferred", "refused", "failed", "manual", NULL};
+  if (!r->vm->dryrun || s->on_failure != RB_STOP) return;
+  int is = row->verify != NULL && strcmp(row->verify, "deferred") == 0;
+  for (const char *const *o = open; row->status != NULL && *o != NULL; o++)
+    is |= strcmp(row->status, *o) == 0;
+  if (is) rb_assume(&r->vm->provided, row->n);
+}
+
 static void remember (Step *st) {
   rb_Run *r = st->r;
   int ends = 0;
@@ -278,6 +289,7 @@ static void fields (Step *st) {
   verify(st);
   if (st->failed || st->doubt) return;
   if (st->r->o->no_notify) return;
+  rb_step_open(st->r, st->s, st->row);
   plain(st, RB_NOTIFY);
 }
 
@@ -311,6 +323,7 @@ void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   else if (row->status == NULL)
     row->status = r->vm->dryrun ? drystatus(&st) : realstatus(&st);
   if (!st.failed && !st.doubt) row->field = NULL;
+  rb_step_open(r, s, row);
   remember(&st);
   char *why = rb_words_render(r, &s->irreversible);
   if (why != NULL) rb_report_irreversible(row, why);

@@ -17,6 +17,7 @@ enum {
   FEW = 12,      /* deeds of a step that are all shown */
   SOME = 3,      /* of more, so many; and probes of a dry run */
   FAILURES = 20, /* failed ones that are named */
+  NAMED = 3,     /* steps that have to go well before */
   DIFFLINES = 60,
   LONGVALUE = 2000
 };
@@ -139,6 +140,20 @@ int rb_terminal_assumed (const rb_Report *r, const rb_EffectRow *e,
   return found;
 }
 
+const char *rb_terminal_provided (const rb_EffectRow *e, char *out, size_t size) {
+  int n = e->nprovided, shown = n > NAMED + 1 ? NAMED : n;
+  size_t used = (size_t)snprintf(out, size, "only after step%s ", n > 1 ? "s" : "");
+  if (n == 0) return NULL;
+  for (int i = 0; i < shown && used < size; i++)
+    used += (size_t)snprintf(out + used, size - used, "%s%d", i == 0 ? ""
+                             : i == n - 1 ? " and " : ", ", e->provided[i]);
+  if (used < size && n > shown)
+    used += (size_t)snprintf(out + used, size - used, " and %d more", n - shown);
+  if (used < size)
+    snprintf(out + used, size - used, n > 1 ? ", if they go well" : ", if it goes well");
+  return out;
+}
+
 /* "school_erp" of "school_erp.redis"; nothing for a module of its own */
 static int system_ (const rb_EffectRow *e) {
   const char *dot = e->target != NULL ? strrchr(e->target, '.') : NULL;
@@ -217,6 +232,7 @@ static void effect (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
                     const rb_EffectRow *e, int alone) {
   int wont = rb_same(e->verdict, "nothing to do") || e->unchanged ||
              rb_same(e->verdict, "would refuse");
+  char provided[128];
   effectline(s, r, step, e, alone);
   if (e->reason != NULL && !rb_same(e->reason,
                                     step->reason != NULL ? step->reason : "")) {
@@ -227,6 +243,8 @@ static void effect (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
   }
   if (rb_same(e->kind, "probe")) return;
   if (wont) return;
+  if (rb_terminal_provided(e, provided, sizeof provided) != NULL)
+    rb_style_say(s, DETAIL, CYAN, provided);
   images(s, e);
   if (rb_same(e->verdict, "would do") && e->guarded == 0)
     rb_style_say(s, DETAIL, DIM, "unguarded: what changes between the look and "

@@ -62,10 +62,10 @@ static json_t *image (json_t *from) {
   return NULL;
 }
 
-static json_t *assumes (const rb_EffectRow *e) {
+static json_t *numbers (const int *n, int count) {
   json_t *list = json_array();
-  for (int i = 0; i < e->nassumes; i++)
-    if (json_array_append_new(list, json_integer(e->assumes[i])) != 0) {
+  for (int i = 0; i < count; i++)
+    if (json_array_append_new(list, json_integer(n[i])) != 0) {
       json_decref(list);
       return NULL;
     }
@@ -89,7 +89,8 @@ static json_t *effect (const rb_Report *r, const rb_EffectRow *e) {
   SET("after", image(e->after));
   SET("rows", e->rows >= 0 ? json_integer(e->rows) : json_null());
   SET("guarded", e->guarded >= 0 ? json_boolean(e->guarded) : json_null());
-  SET("assumes", assumes(e));
+  SET("assumes", numbers(e->assumes, e->nassumes));
+  if (e->nprovided > 0) SET("provided", numbers(e->provided, e->nprovided));
   SET("undo", text(e->undo));
   if (ok) return o;
   json_decref(o);

@@ -135,6 +135,7 @@ static void effect (Page *p, const rb_EffectRow *e) {
   const char *diff = difference(e);
   const char *state = e->verdict != NULL ? e->verdict : e->unchanged ? "nothing to do"
                     : e->outcome != NULL ? e->outcome : "";
+  char provided[128];
   rb_Buffer b = {0};
   if (e->target != NULL)
     rb_buffer_printf(&b, "%.*s: ", (int)strcspn(e->target, "."), e->target);
@@ -143,6 +144,8 @@ static void effect (Page *p, const rb_EffectRow *e) {
   rb_buffer_free(&b);
   if (e->reason != NULL) p->style->detail(p->b, "reason", e->reason);
   if (rb_same(e->kind, "probe")) return;
+  if (rb_terminal_provided(e, provided, sizeof provided) != NULL)
+    p->style->detail(p->b, "comes", provided);
   if (diff != NULL) p->style->diff(p->b, diff);
   else if (present(e->before) || present(e->after)) {
     if (present(e->before) || e->rows < 0) image(p, "before", e->before);

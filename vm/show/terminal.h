@@ -19,6 +19,8 @@ void rb_terminal_effects (rb_Show *s, const rb_Report *r,
 /* Which steps the effects rest on: "3, 5"; 0 when none is known. */
 int rb_terminal_assumed (const rb_Report *r, const rb_EffectRow *e,
                          char *out, size_t size);
+/* "only after steps 6, 8 and 2 more, if they go well"; NULL: it comes in any case. */
+const char *rb_terminal_provided (const rb_EffectRow *e, char *out, size_t size);
 /* A JSON value in one line, as a person would write it. */
 void rb_terminal_value (rb_Buffer *b, Style style, const json_t *v, int quote);
 

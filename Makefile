@@ -44,9 +44,11 @@ comma    := ,
 
 ERPPKG   := libmicrohttpd libpq hiredis jansson
 ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
+POLARIS  := $(wildcard examples/sandbox/polaris.c examples/sandbox/polaris/*.c) \
+            $(patsubst %,examples/sandbox/erp/%.c,serve database cache dotenv journal)
 
 .PHONY: all help deps docs test demo bench install uninstall clean
-all: $(BUILD)/runbook $(SHARED) $(BUILD)/school-erp-server
+all: $(BUILD)/runbook $(SHARED) $(BUILD)/school-erp-server $(BUILD)/polaris-server
 
 help:
 	@printf '%s\n' \
@@ -105,11 +107,13 @@ $(BUILD)/lib/$(subst /,-,$(1)).so: $(wildcard stdlib/$(1)/*.c stdlib/$(1)/*.h st
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$(p))))
 
-$(BUILD)/school-erp-server: $(ERP) $(wildcard examples/sandbox/erp/*.h)
+$(BUILD)/school-erp-server: $(ERP)
+$(BUILD)/polaris-server: $(POLARIS)
+$(BUILD)/school-erp-server $(BUILD)/polaris-server: $(wildcard examples/sandbox/*/*.h)
 	@mkdir -p $(@D)
 	@echo '  cc      $@'
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Iexamples/sandbox $(WARN) -O2 -g $(if $(CI),-Werror) \
-	  $(call pkg,$(ERPPKG),--cflags) -o $@ $(ERP) $(call pkg,$(ERPPKG),--libs) -lpthread
+	  $(call pkg,$(ERPPKG),--cflags) -o $@ $(filter %.c,$^) $(call pkg,$(ERPPKG),--libs) -lpthread
 
 test: all
 	@tests/run

@@ -184,6 +184,67 @@ ok "reset" "$sandbox" reset "$a"
 use "$a"
 is "reset enables the school again" "$(status_of /t/riverside/dashboard)" 200
 
+# ---- Polaris -----------------------------------------------------------------------------
+
+polaris () { SANDBOX_HTTP_PORT=$SANDBOX_POLARIS_PORT http "$1" "$2" "${3:-}"; }
+polaris_sql () { sql "$SANDBOX_POLARIS_PG_URL" -c "$1"; }
+on () { polaris GET /features; [[ $body == *'"magic_link":true'* ]] && echo on || echo off; }
+link () { polaris_sql "SELECT token FROM magic_link WHERE used_at IS NULL AND revoked_at IS NULL ORDER BY created_at DESC LIMIT 1"; }
+avery=avery.dogwood55@prairie.example.edu
+is "it has its teachers" "$(polaris_sql 'SELECT count(*) FROM teacher_progress')" 240
+polaris POST /magic-link/request '{"email":" Avery.Dogwood55@Prairie.example.edu "}'
+is "a link is sent, however the address is written" "$status" 202
+has "... and its token is told to nobody" "$body" '{"status":"sent"}'
+token=$(link)
+polaris GET "/magic-link/$token/check"
+is "it can be looked at twice" "$status $(polaris GET "/magic-link/$token/check"; echo "$status")" "200 200"
+has "... and is that teacher's" "$body" "\"state\":\"valid\",\"email\":\"$avery\",\"teacher_id\":55"
+polaris GET "/magic-link/$token"
+has "it opens" "$status $body" '200 {"name":"Avery Dogwood"'
+polaris GET "/magic-link/$token"
+is "... once" "$status" 410
+polaris GET /magic-link/abc
+is "one that there is not" "$status" 404
+polaris POST /magic-link/request '{"email":"nobody@example.org"}'
+is "nobody else gets one" "$status" 404
+is "all of it is in the audit log" "$(polaris_sql "SELECT string_agg(action, ' ' ORDER BY id) FROM audit_log WHERE id > (SELECT max(id) - 4 FROM audit_log)")" \
+  'magic_link_requested magic_link_opened magic_link_refused magic_link_refused'
+is "every switch turns it off: Redis" "$(redis "$SANDBOX_POLARIS_REDIS_URL" set feature:magic_link off; on)" $'OK\noff'
+polaris GET "/magic-link/$(link)/check"
+is "... and it answers 503" "$status" 503
+is "... and on" "$(redis "$SANDBOX_POLARIS_REDIS_URL" set feature:magic_link on; on)" $'OK\non'
+sed -i 's/^MAGIC_LINK=on/MAGIC_LINK=off/' "$SANDBOX_POLARIS/.env"
+is "... .env" "$(on)" off
+sed -i 's/^MAGIC_LINK=off/MAGIC_LINK=on/' "$SANDBOX_POLARIS/.env"
+polaris PUT /features/magic_link '{"enabled":false}'
+is "... its own settings" "$status $(on)" '200 off'
+polaris PUT /features/magic_link '{"enabled":true}'
+is "... and on again" "$(on)" on
+polaris PUT /features/other '{"enabled":true}'
+is "a feature that there is not" "$status" 404
+good=$SANDBOX_POLARIS/samples/pathful-good.csv
+polaris POST /virtual/import-sheet/a.csv "$(cat "$good")"
+has "a sheet is imported" "$status $body" '"rows":40,"invalid_rows":0,"status":"ok"'
+polaris POST /virtual/import-sheet/b.csv "$(sed '1s/SignUp Role/Role/' "$good")"
+has "not without a required column" "$status $body" 'missing required columns: SignUp Role'
+polaris POST /virtual/import-sheet/c.csv "$(head -n 1 "$good"; echo '"PF-1,x')"
+is "nor with a quote that never closes" "$status" 422
+cp "$good" "$SANDBOX_POLARIS/inbox/"
+for _ in {1..100}; do [ ! -f "$SANDBOX_POLARIS/inbox/done/pathful-good.csv" ] || break; sleep 0.1; done
+ok "the schedule takes what lies in the inbox" test -f "$SANDBOX_POLARIS/inbox/done/pathful-good.csv"
+refuses "the probe role of Polaris cannot write" sql "$SANDBOX_POLARIS_PG_PROBE_URL" -c "SET default_transaction_read_only = off" -c "DELETE FROM magic_link"
+refuses "neither application may see the other's data" sql "${SANDBOX_PG_URL%/*}/polaris" -c 'SELECT 1'
+refuses "... nor the other way" sql "${SANDBOX_POLARIS_PG_URL%/*}/school_erp" -c 'SELECT 1'
+ok "reset" "$sandbox" reset "$a"
+use "$a"
+is "... puts Polaris back, too" "$(polaris_sql "SELECT count(*) FROM virtual_session_import") $(ls "$SANDBOX_POLARIS/inbox" "$SANDBOX_POLARIS/inbox/done" | wc -l)" "14 4"
+for name in "$top"/examples/sandbox/seed/polaris/variant/*.sql; do
+  name=polaris-$(basename "$name" .sql)
+  has "$name is in the README" "$(cat "$top/examples/sandbox/README.md")" "\`$name\`"
+done
+"$sandbox" variant polaris-plague "$a" > /dev/null 2>&1
+is "an unknown variant of Polaris is a usage error" $? 2
+
 # ---- the roles ----------------------------------------------------------------------------
 
 probe=$SANDBOX_PG_PROBE_URL

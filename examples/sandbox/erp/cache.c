@@ -94,7 +94,7 @@ static int link_open (Link *l) {
   }
   redisSetTimeout(l->conn, patience);
   const char *auth[] = {"AUTH", address.user, address.password};
-  const char *name[] = {"CLIENT", "SETNAME", "school-erp-server"};
+  const char *name[] = {"CLIENT", "SETNAME", erp_name};
   const char *choose[] = {"SELECT", db};
   return greet(l, 3, auth) && greet(l, 3, name)
          && (address.db == 0 || greet(l, 2, choose));

@@ -70,7 +70,7 @@ static int link_open (Link *l) {
   static const char *const names[] = {
     "dbname", "fallback_application_name", "client_encoding", NULL
   };
-  const char *const values[] = {conninfo, "school-erp-server", "UTF8", NULL};
+  const char *const values[] = {conninfo, erp_name, "UTF8", NULL};
   if (erp_now_ms() < l->retry_at) return 0;
   long deadline = erp_now_ms() + PATIENCE;
   l->conn = PQconnectStartParams(names, values, 1);

@@ -9,8 +9,11 @@
 #include <stdatomic.h>
 #include <time.h>
 
+typedef struct Route Route;
+
 /* fixed once the application has started, but for the counters */
 typedef struct App {
+  const Route *routes;         /* the last one has no method */
   json_t *env;                 /* its .env, as it was at the start */
   json_t *disabled;            /* DISABLED_TENANTS, as a list */
   json_t *release;             /* dist/release.json, or an empty object */
@@ -36,6 +39,17 @@ typedef struct Reply {
   long retry_after;                    /* seconds; 0: not said */
 } Reply;
 
+struct Route {
+  const char *method;
+  const char *path[MAX_SEGMENTS];      /* "*" takes any one segment */
+  Reply (*serve) (App *app, const Request *r);
+};
+
+extern const char *const erp_name;     /* of the program */
+
+/* serve.c: erp_fail says what is wrong, and is 1; erp_serve serves until told to stop */
+int erp_fail (const char *what, const char *why);
+int erp_serve (App *app, const char *pidfile);
 Reply erp_reply (unsigned status, json_t *body);
 Reply erp_error (unsigned status, const char *code, const char *message);
 long erp_now_ms (void);

@@ -44,9 +44,9 @@ void erp_journal (const char *level, const char *event, json_t *fields) {
   if (text) {
     size_t n = strlen(text);
     text[n] = '\n';            /* in place of the NUL: one write, whole lines */
-    if (write(fd, text, n + 1) < 0) perror("school-erp-server: log");
+    if (write(fd, text, n + 1) < 0) perror(erp_name);
     if (fd != STDERR_FILENO && strcmp(level, "info") != 0
-        && write(STDERR_FILENO, text, n + 1) < 0) perror("school-erp-server: log");
+        && write(STDERR_FILENO, text, n + 1) < 0) perror(erp_name);
   }
   free(text);
   json_decref(line);

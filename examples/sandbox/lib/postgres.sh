@@ -40,7 +40,7 @@ pg_urls () {
   SANDBOX_PG_ADMIN_URL=postgresql://postgres:$SANDBOX_PG_ADMIN_PASSWORD@$at/postgres
   SANDBOX_PG_SOCKET=$SANDBOX_PG_HOME
   (umask 077; printf '*:*:*:%s\n' "school_erp:$SANDBOX_PG_PASSWORD" \
-    "postgres:$SANDBOX_PG_ADMIN_PASSWORD" > "$dir/pgpass")
+    "polaris:$SANDBOX_POLARIS_PASSWORD" "postgres:$SANDBOX_PG_ADMIN_PASSWORD" > "$dir/pgpass")
 }
 
 pg_init () {

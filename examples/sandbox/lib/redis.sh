@@ -39,6 +39,8 @@ user default off
 user sandbox_admin on >$SANDBOX_REDIS_ADMIN_PASSWORD ~* &* +@all
 user school_erp on >$SANDBOX_REDIS_PASSWORD ~* &* $owner $looks
 user school_erp_probe on >$SANDBOX_REDIS_PROBE_PASSWORD ~* &* $probe $looks
+user polaris on >$SANDBOX_POLARIS_PASSWORD ~* &* $owner $looks
+user polaris_probe on >$SANDBOX_POLARIS_PROBE_PASSWORD ~* &* $probe $looks
 END
 }
 

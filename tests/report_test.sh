@@ -266,6 +266,13 @@ is "tape verify" "$rc" 0
 rb tape frobnicate; is "tape frobnicate" "$rc" 2
 rb verify --json
 is "verify --json" "$(jq .runs <<<"$out")" "$all"
+rb verify --anchor "$tmp/anchor"
+has "verify --anchor: is made" "$out" "anchor $tmp/anchor is made: $all runs"
+rb tape verify --anchor "$tmp/anchor" --json
+is "tape verify --anchor --json: holds" "$(jq -c '[.anchor.held, .anchor.added]' <<<"$out")" "[$all,0]"
+rb verify "$whole" --anchor "$tmp/anchor"; is "verify RUN --anchor" "$rc" 2
+XDG_STATE_HOME=$tmp/nothing rb verify --anchor "$tmp/anchor"
+is "verify --anchor without a tape" "$rc/$err" "1/runbook: the tape is missing, and $tmp/anchor knows runs of it"
 "$python" - "$XDG_STATE_HOME/runbook/tape.db" "$whole" <<'PY'
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])

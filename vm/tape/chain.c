@@ -181,7 +181,7 @@ static int orphans (rb_Tape *t, rb_Problem *p) {
   return finished(t, s, rc, "?", 0, p);
 }
 
-static int verify (rb_Tape *t, const char *id, rb_Problem *p) {
+int rb_chain_verify (rb_Tape *t, const char *id, rb_Problem *p) {
   sqlite3_stmt *s;
   int rc;
   if (sqlite3_prepare_v2(t->db, runsql, -1, &s, NULL) != SQLITE_OK)
@@ -201,7 +201,7 @@ int rb_tape_verify (rb_Tape *t, const char *run, rb_Problem *p) {
   if (run != NULL && rb_tape_find(t, run, id, p) != 0) return p->exit;
   pthread_mutex_lock(&t->lock);  /* one reading: others may write meanwhile */
   int rc = sqlite3_exec(t->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK
-               ? verify(t, run != NULL ? id : NULL, p)
+               ? rb_chain_verify(t, run != NULL ? id : NULL, p)
                : rb_tape_complain(t, p);
   if (!sqlite3_get_autocommit(t->db))
     sqlite3_exec(t->db, "ROLLBACK", NULL, NULL, NULL);

@@ -124,6 +124,8 @@ void rb_chain_next (unsigned char hash[HASH], const Fields *f);
 /* The event at the row of a SELECT of seq, at, kind, path, verb, text,
 ** sealed from column 0 on. */
 void rb_chain_fields (sqlite3_stmt *s, Fields *f);
+/* One run (its whole id) or all (NULL), under the lock and in a transaction. */
+int rb_chain_verify (rb_Tape *t, const char *id, rb_Problem *p);
 /* The text of an "end" event. */
 void rb_chain_end (char *text, size_t size, const char *status, int exit);
 

@@ -139,6 +139,19 @@ int rb_tape_texts (rb_Tape *t, const char *run,
 ** event that does not fit. */
 int rb_tape_verify (rb_Tape *t, const char *run, rb_Problem *p);
 
+/* what an anchor came to */
+typedef struct rb_Anchored {
+  int made;              /* there was none */
+  long long held, added; /* runs that are as they were anchored, and new ones */
+  long long grown;       /* of the held ones, those that have more events now */
+  char all[65];          /* the hash over all of them */
+} rb_Anchored;
+
+/* Verifies all of the tape, and that every run of the anchor is still there with the
+** events that it had; then the file (a new one, if it is missing) holds the heads of
+** today. Where something does not hold, exit 1, and the file stays as it is. */
+int rb_tape_anchor (rb_Tape *t, const char *file, rb_Anchored *sum, rb_Problem *p);
+
 /* Deletes finished runs that started before that time (milliseconds), with
 ** their keys; *n says how many. */
 int rb_tape_prune (rb_Tape *t, int64_t before, int64_t *n, rb_Problem *p);

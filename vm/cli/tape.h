@@ -1,0 +1,13 @@
+/*
+** tape.h - the verbs of `runbook tape` (private to vm/cli)
+*/
+
+#ifndef rb_cli_tape_h
+#define rb_cli_tape_h
+
+/* Each prints what it has to say, or shows the problem; returns the exit code. */
+
+/* 'run' NULL: all of them; 'anchor' NULL: against no file */
+int rb_verify (const char *run, const char *anchor, int json);
+
+#endif

@@ -30,7 +30,21 @@ cp -r "$XDG_STATE_HOME" "$tmp/copy"
 say undo --json; is "and is taken back" "$rc" 0
 is "to the real value" "$(cat "$work/.env")" "$(cat "$tmp/before")"
 ok "what is no secret is found there" grep -raqF -- API_TOKEN "$XDG_STATE_HOME" "$pages"
-for word in parameter-77af3 "$WORD" before-image-5e20 "$hex"; do
+# what a look found to be a secret is one in the next session, too, which does not look
+cat > "$tmp/found.lua" <<LUA
+local app = system "app"
+return runbook { title = "F",
+  step "Look" { probe = function (run) run.found = app.dotenv:get("API_TOKEN") end },
+  step "Stop" { probe = function (run) if not file.stat("$work/on") then run:fail("not yet") end end },
+  step "Say" { probe = function (run) run:note("it is %s", run.found) run:finding("found", run.found) end } }
+LUA
+printf 'API_TOKEN=found-by-a-look-81c\n' > "$work/.env"
+say run found.lua; is "a look at a secret, then a stop" "$rc" 1
+printf 'API_TOKEN=another-value-now\n' > "$work/.env"; touch "$work/on"
+say resume; is "goes on without looking" "$rc" 0
+has "and says what it found, without its text" "$err" "it is [redacted API_TOKEN]"
+say report; say replay; is "... and replays" "$rc" 0
+for word in found-by-a-look-81c parameter-77af3 "$WORD" before-image-5e20 "$hex"; do
   ok "a secret of ${#word} letters" test ${#word} -ge 12
   refuses "... is on no tape and no page" \
     grep -raqF --exclude-dir=keys -- "$word" "$XDG_STATE_HOME" "$tmp/copy" "$pages"

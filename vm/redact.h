@@ -15,6 +15,9 @@
 /* Texts under 6 bytes cannot be replaced safely: returns 0 for them. */
 int rb_redact_add (const char *name, const char *text, size_t len);
 
+/* Is that text one that is replaced (or too short to be)? */
+int rb_redact_knows (const char *text, size_t len);
+
 /* Appends s to b with every secret replaced by "[redacted NAME]". */
 void rb_redact (rb_Buffer *b, const char *s, size_t len);
 

@@ -12,6 +12,7 @@
 
 #include <sodium.h>
 
+#include "vm/redact.h"
 #include "vm/replay.h"
 
 typedef struct Event {
@@ -261,6 +262,8 @@ static int addevent (rb_Replay *r, Event *e) {
     json_t *list = json_object_get(r->answers, e->path);
     if (list == NULL) json_object_set_new(r->answers, e->path, list = json_array());
     json_array_append_new(list, json_stringn_nocheck(e->secret, e->n));
+  } else if (is(e, "secret") && e->secret != NULL) {
+    rb_redact_add(word(e, "name"), e->secret, e->n);
   } else if (is(e, "approval")) {
     snprintf(key, sizeof key, "%s %s", word(e, "role"), word(e, "for"));
     json_object_set_new(r->approvals, key, json_true());

@@ -70,13 +70,25 @@ const char *rb_text (lua_State *L, int idx, size_t *len) {
   return lua_pushlstring(L, s->text, s->len), lua_tolstring(L, -1, len);
 }
 
+/* What an effect found to be a secret, a later session finds on the tape and not by
+** the effect: it must be one there, too. (A token is derived again.) */
+static void tape (lua_State *L, const char *name, const char *text, size_t len) {
+  rb_Task *t = rb_taskof(L);
+  rb_VM *vm = rb_vm(L);
+  if (vm->tape == NULL || vm->mute || vm->dryrun || t == NULL || !t->calling
+      || rb_redact_knows(text, len)) return;
+  rb_record_sealed(vm, "secret", NULL, json_pack("{s:o}", "name",
+                   rb_jsontext(name, strlen(name))), text, len);
+}
+
 void rb_pushsecret (lua_State *L, const char *name, const char *text,
                     size_t len) {
+  tape(L, name, text, len);
   rb_push_secret(L, name, text, len);
 }
 
 void rb_secret (lua_State *L, const char *name, const char *text,
                 size_t len) {
-  (void)L;
+  tape(L, name, text, len);
   rb_redact_add(name, text, len);
 }

@@ -72,8 +72,8 @@ const char **rb_given_words (rb_Run *r) {
     if (lua_getfield(r->L, fields, q->name) != LUA_TNIL) {
       const char *text = q->type == RB_SECRET ? rb_text(r->L, -1, NULL)
                          : luaL_tolstring(r->L, -1, NULL);
-      words[n] = strdup(lua_pushfstring(r->L, "%s=%s", q->name, text));
-      n += words[n] != NULL;
+      if (asprintf((char **)&words[n], "%s=%s", q->name, text) >= 0) n++;
+      else words[n] = NULL;
     }
     lua_settop(r->L, fields);
   }

@@ -37,8 +37,8 @@ typedef struct rb_TapeRun {
 
 /* kinds: "start" (script, identities, outline), "step" (one begins, or a case was
 ** taken), "intent", "outcome", "waited", "note", "finding", "evidence", "failures"
-** (of a run:each), "answer", "approval", "stepped" (one has ended), "result" (what
-** the steps left), "end" */
+** (of a run:each), "answer", "approval", "secret" (found by an effect), "stepped" (one
+** has ended), "result" (what the steps left), "end" */
 typedef struct rb_TapeEvent {
   const char *kind;
   const char *path;    /* of the effect or step; NULL if none */

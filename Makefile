@@ -28,10 +28,13 @@ PKG_json := jansson
 PKG_file := libsodium
 PKG_service := jansson
 PKG_token := libsodium
+PKG_slack := libcurl jansson
 PKG_net_tls := libssl libcrypto
 PKG_redis_tls := libssl libcrypto
-COMMON   := $(filter-out stdlib/common/json.c,$(wildcard stdlib/common/*.c))
+WITHLIB  := stdlib/common/json.c stdlib/common/curl.c stdlib/common/notice.c
+COMMON   := $(filter-out $(WITHLIB),$(wildcard stdlib/common/*.c))
 # of what is common, that which needs a library is taken by name
+TAKES_slack := $(WITHLIB)
 TAKES_http := stdlib/common/json.c
 TAKES_json := stdlib/common/json.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c

@@ -153,13 +153,14 @@ void rb_asked_arguments (lua_State *L, rb_Task *t, int method, int n) {
   rb_sha256(b->s, b->n, t->call.arguments);
 }
 
-/* [-0, +0, m]  what the arguments came to, from the plan at the top */
+/* [-0, +0, m]  What the arguments came to, from the plan at the top. Of a notice that is
+** where it goes, and nothing else: it tells what was found. */
 void rb_asked_plan (lua_State *L, rb_Task *t) {
   if (lua_getfield(L, -1, "asked") != LUA_TNIL) {
     rb_Buffer b = {0};
     json_t *j = rb_tojson(L, -1);
     char *s = j != NULL ? json_dumps(j, JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
-    rb_buffer_puts(&b, t->call.arguments);
+    if (t->call.effect != RB_NOTICE) rb_buffer_puts(&b, t->call.arguments);
     if (s != NULL) addlabelled(t->vm, &b, s, strlen(s));
     if (!b.failed) rb_sha256(b.s, b.n, t->call.arguments);
     rb_buffer_free(&b);

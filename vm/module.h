@@ -110,7 +110,8 @@ RB_API const void *rb_loadpart (lua_State *L, const char *part);
 RB_API rb_Resource *rb_resource (lua_State *L);
 
 /* [-0, +1, m]  Pushes a resource's setting (string, table, ...; nil if there
-** is none); a secret comes as its text. It must never get into a result. */
+** is none); a secret comes as its text. It must never get into a result. Of a free
+** module, key NULL pushes what the target's `notify` says of it. */
 RB_API int rb_setting (lua_State *L, rb_Resource *r, const char *key);
 
 /* [-0, +1, m]  Pushes the text of the string or secret at 'idx' and returns
@@ -171,7 +172,11 @@ RB_API double rb_waited (lua_State *L);
 RB_API void rb_passing (lua_State *L, const char *label, int idx);
 RB_API int rb_ispassing (lua_State *L, int idx);
 
-/* [-0, +0, -]  May this probe, whose answer was "come back later", ask once more? Counts
+/* The word of the NULL-terminated list nearest to 'word', or NULL when none is near. */
+RB_API const char *rb_nearest (const char *word, const char *const *words);
+
+/* [-0, +0, -]  May this probe or notice, whose answer was "come back later" (nothing was
+** done), be made once more? Counts
 ** against the step's `retry`, whose `every` it gives in seconds. */
 RB_API int rb_retry (lua_State *L, double *every);
 

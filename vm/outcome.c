@@ -81,8 +81,8 @@ static int retryable (lua_State *L, rb_Task *t) {
 int rb_retry (lua_State *L, double *every) {
   rb_Task *t = rb_taskof(L);
   rb_Call *c = &t->call;
-  if (c->effect != RB_PROBE || t->field->returns <= c->attempt + c->returns
-      || rb_stopped(t)) return 0;
+  if (c->effect != RB_PROBE && c->effect != RB_NOTICE) return 0;
+  if (t->field->returns <= c->attempt + c->returns || rb_stopped(t)) return 0;
   c->returns++;
   *every = t->field->every;
   return 1;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vm/module.h"   /* rb_nearest is exported */
 #include "vm/problem.h"
 
 #define MAXWORD 64

@@ -24,6 +24,7 @@ typedef struct rb_Taped {
   char *target;        /* "school_erp.redis" */
   char fingerprint[65];
   int deed;            /* a remedy or a notice */
+  int notice;
   int waited;          /* not an effect: a wait */
   int within;          /* a statement of a transaction */
   int failed, unchanged;

@@ -212,6 +212,7 @@ static void settext (rb_Taped *t, const Event *e) {
   t->summary = copy(word(e, "summary"));
   snprintf(t->fingerprint, sizeof t->fingerprint, "%s", word(e, "fingerprint"));
   t->deed = strcmp(word(e, "effect"), "probe") != 0;
+  t->notice = strcmp(word(e, "effect"), "notice") == 0;
 }
 
 /* 0: no memory */

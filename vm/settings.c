@@ -6,9 +6,18 @@
 
 #include "vm/vm.h"
 
+/* [-0, +1, m]  notify.KIND of the target */
+static void pushnotify (lua_State *L, const rb_VM *vm, const char *kind) {
+  rb_target_part(vm->target, L, "notify", rb_push_secret);
+  if (lua_istable(L, -1)) lua_getfield(L, -1, kind);
+  else lua_pushnil(L);
+  lua_remove(L, -2);
+}
+
 int rb_setting (lua_State *L, rb_Resource *r, const char *key) {
   rb_VM *vm = rb_vm(L);
-  if (r->system == NULL || vm->target == NULL) lua_pushnil(L);
+  if (key == NULL && vm->target != NULL) pushnotify(L, vm, r->kind);
+  else if (r->system == NULL || vm->target == NULL) lua_pushnil(L);
   else if (strcmp(key, "schema") == 0) rb_push_schema(L, r->system);
   else {
     rb_target_resource(vm->target, L, r->system, r->kind, key, rb_push_secret);

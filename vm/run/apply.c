@@ -345,9 +345,11 @@ static rb_Stop compare (lua_State *L, const Planned *e, const char *said, char *
   if (!is(e->effect, "verb", verb) || !is(e->effect, "target", t->call.box->r.name))
     return instead(t, e, "another deed than the one in the plan", why, size);
   if (is(e->effect, "verdict", "cannot predict")) return ask(L, e->step, why, size);
-  if (t->call.effect == RB_NOTICE) return RB_GO;
+  int notice = t->call.effect == RB_NOTICE;
   if (!is(asked, "arguments", t->call.arguments))
-    return instead(t, e, "other arguments than in the plan", why, size);
+    return instead(t, e, notice ? "another recipient than in the plan"
+                   : "other arguments than in the plan", why, size);
+  if (notice) return RB_GO;
   json_t *now = found(L);
   rb_asked_before(t->vm, now, hash);
   rb_Stop stop = is(asked, "before", hash) ? RB_GO : drifted(e, now, why, size);

@@ -272,6 +272,15 @@ static int met (Step *st) {
   return stopped(st, RB_UNPLANNED, &p);
 }
 
+/* --no-notify: it is said, and a step that would do nothing else is skipped */
+static void untold (Step *st) {
+  if (st->s->fn[RB_NOTIFY] == RB_NOREF || !st->selected) return;
+  setreason(st->row, "its notices are left out (--no-notify)");
+  if (st->s->fn[RB_PROBEFIELD] == RB_NOREF && st->s->fn[RB_REMEDYFIELD] == RB_NOREF
+      && st->s->fn[RB_VERIFY] == RB_NOREF && st->row->manual == NULL)
+    st->row->status = "skipped";
+}
+
 static void fields (Step *st) {
   if (st->selected && !when(st)) {
     if (!st->failed && !st->doubt) met(st);
@@ -288,7 +297,10 @@ static void fields (Step *st) {
   if (!met(st)) return;
   verify(st);
   if (st->failed || st->doubt) return;
-  if (st->r->o->no_notify) return;
+  if (st->r->o->no_notify) {
+    untold(st);
+    return;
+  }
   rb_step_open(st->r, st->s, st->row);
   plain(st, RB_NOTIFY);
 }

@@ -150,7 +150,7 @@ static void setdone (Undo *u, const char *id) {
   lua_newtable(L);
   for (int i = u->n - 1; i >= 0; i--) {
     const rb_Taped *e = u->deeds[i];
-    if (!ofstep(e, id) || hasinverse(L, e)) continue;
+    if (!ofstep(e, id) || e->notice || hasinverse(L, e)) continue;
     lua_createtable(L, 0, 4);
     lua_pushstring(L, e->verb);
     lua_setfield(L, -2, "verb");
@@ -192,11 +192,12 @@ static void tapeundone (Undo *u, const rb_Taped *e) {
 }
 
 /* what has no way back is said, and stays */
-static void leave (Undo *u, const rb_Step *s, rb_StepRow *row, const char *what) {
+static void leave (Undo *u, const rb_Step *s, rb_StepRow *row, const rb_Taped *e) {
   rb_Buffer b = {0};
-  char *why = rb_words_render(u->r, &s->irreversible);
+  char *why = e->notice ? NULL : rb_words_render(u->r, &s->irreversible);
   if (row->reason != NULL) rb_buffer_printf(&b, "%s; ", row->reason);
-  rb_buffer_printf(&b, "stays: %s", what != NULL ? what : "");
+  rb_buffer_printf(&b, e->notice ? "stays told: %s %s" : "stays: %s%s",
+                   e->notice ? e->verb : "", e->summary != NULL ? e->summary : "");
   if (why != NULL) rb_buffer_printf(&b, " (%s)", why);
   free(why);
   free(row->reason);
@@ -223,7 +224,7 @@ static int byhand (Undo *u, const rb_Step *s, rb_StepRow *row, int k) {
   setdone(u, s->id);
   if (!field(u, row, s->fn[RB_UNDO], k)) return 0;
   for (int i = 0; i < u->n; i++)
-    if (ofstep(u->deeds[i], s->id) && !hasinverse(L, u->deeds[i]))
+    if (ofstep(u->deeds[i], s->id) && !u->deeds[i]->notice && !hasinverse(L, u->deeds[i]))
       tapeundone(u, u->deeds[i]);
   return 1;
 }
@@ -245,8 +246,9 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
   for (int i = 0; i < u->n && fine; i++) {
     const rb_Taped *e = u->deeds[i];
     if (!ofstep(e, s->id)) continue;
-    if (hasinverse(r->L, e)) did = fine = automatic(u, row, e, ++k);
-    else if (s->fn[RB_UNDO] == RB_NOREF) leave(u, s, row, e->summary);
+    if (e->notice) leave(u, s, row, e);
+    else if (hasinverse(r->L, e)) did = fine = automatic(u, row, e, ++k);
+    else if (s->fn[RB_UNDO] == RB_NOREF) leave(u, s, row, e);
     else if (!own) own = did = fine = byhand(u, s, row, ++k);
   }
   row->ms = (rb_now() - before) * 1000;

@@ -105,6 +105,17 @@ static void image (rb_Show *s, const char *label, Style style,
   rb_style_line(s);
 }
 
+/* what people are told, line by line: all of it, for it cannot be taken back */
+static void message (rb_Show *s, const char *text) {
+  while (*text != '\0') {
+    size_t n = strcspn(text, "\n");
+    rb_style_addf(&s->lead, DIM, "%*s| ", DETAIL, "");
+    rb_style_addn(&s->text, PLAIN, text, n);
+    rb_style_line(s);
+    text += n + (text[n] == '\n');
+  }
+}
+
 static const char *difference (const rb_EffectRow *e) {
   const char *d = json_string_value(json_object_get(e->after, "diff"));
   return d != NULL ? d : json_string_value(json_object_get(e->before, "diff"));
@@ -245,7 +256,9 @@ static void effect (rb_Show *s, const rb_Report *r, const rb_StepRow *step,
   if (wont) return;
   if (rb_terminal_provided(e, provided, sizeof provided) != NULL)
     rb_style_say(s, DETAIL, CYAN, provided);
-  images(s, e);
+  const char *told = json_string_value(json_object_get(e->after, "value"));
+  if (rb_same(e->kind, "notice") && told != NULL) message(s, told);
+  else images(s, e);
   if (rb_same(e->verdict, "would do") && e->guarded == 0)
     rb_style_say(s, DETAIL, DIM, "unguarded: what changes between the look and "
                                  "the deed is not noticed");

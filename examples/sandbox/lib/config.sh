@@ -37,6 +37,7 @@ return {
         hosts    = { "127.0.0.1" },
       },
       limits   = { pg_rows = 50000, redis_keys = 100 },
+$(receivers_notify)
       systems  = {
         school_erp = {
           http    = { url = $(q "$SANDBOX_HTTP_URL"), probes = {} },

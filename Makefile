@@ -26,17 +26,19 @@ LIB_pg   := -lpg_query
 PKG_redis := hiredis
 PKG_json := jansson
 PKG_file := libsodium
+PKG_csv := libpcre2-8
 PKG_service := jansson
 PKG_token := libsodium
 PKG_slack := libcurl jansson
 PKG_net_tls := libssl libcrypto
 PKG_redis_tls := libssl libcrypto
 WITHLIB  := stdlib/common/json.c stdlib/common/curl.c stdlib/common/notice.c
-COMMON   := $(filter-out $(WITHLIB),$(wildcard stdlib/common/*.c))
+COMMON   := $(filter-out $(WITHLIB) stdlib/common/pattern.c,$(wildcard stdlib/common/*.c))
 # of what is common, that which needs a library is taken by name
 TAKES_slack := $(WITHLIB)
 TAKES_http := stdlib/common/json.c
 TAKES_json := stdlib/common/json.c
+TAKES_csv := stdlib/common/pattern.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
 SHARED   := $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)

@@ -14,7 +14,7 @@
 
 /* resources that are read by key, or whose deeds stay inside them; all others
 ** (http, service, log, ...) observe their whole system */
-static const char *const inward[] = {"redis", "pg", "file", "dotenv", NULL};
+static const char *const inward[] = {"redis", "pg", "file", "csv", "dotenv", NULL};
 
 void rb_assume (rb_Assumes *a, int n) {
   int at = 0;

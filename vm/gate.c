@@ -116,6 +116,8 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   lua_pop(L, 2);
   if (bad != NULL) return luaL_error(L, "an intent cannot hold %s", bad);
   rb_crashpoint(t, "before the intent");
+  if (t->call.effect == RB_REMEDY && !rb_lock_pledge(t->vm))
+    return rb_stop(L, RB_BROKEN, "the lock cannot say that this run changes something");
   rb_record_event(t, NULL, "intent", "", secret);
   t->call.pledged = 1;
   t->field->deeds++;

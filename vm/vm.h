@@ -460,6 +460,12 @@ void rb_limits_return (rb_Task *t);
 /* Lowers a limit ("--limit" and runbooks); -1 for an unknown name. */
 int rb_limits_lower (rb_VM *vm, const char *name, long long n);
 
+/* -- run/claim.c --------------------------------------------------------- */
+
+/* A remedy is about to be done: from now on the run's locks outlive it. 0: they cannot
+** say so. */
+int rb_lock_pledge (rb_VM *vm);
+
 /* -- run/each.c ----------------------------------------------------------- */
 
 /* A branch of a run:each is over or gone. */

@@ -20,13 +20,14 @@ static int check (const rb_Replay *r, rb_Problem *p) {
   return 0;
 }
 
-int rb_again_isrun (const rb_TapeRun *run) {
+int rb_again_isrun (rb_Tape *t, const rb_TapeRun *run) {
+  (void)t;
   return run->mode != NULL
          && (strcmp(run->mode, "run") == 0 || strcmp(run->mode, "apply") == 0);
 }
 
-rb_Replay *rb_again_load (const char *name, int again,
-                          int (*applies) (const rb_TapeRun *run), rb_Problem *p) {
+rb_Replay *rb_again_load (const char *name, int again, rb_Applies applies,
+                          rb_Problem *p) {
   char id[RB_RUNID];
   rb_Replay *r = NULL;
   rb_Tape *t = rb_pick_tape(p);

@@ -105,18 +105,19 @@ int rb_cli (int argc, char **argv);
 /* pick.c: the tape that is there, and the run that is meant on it: a ULID or a
 ** unique ending of one; NULL: the operator's last real run to which the command
 ** applies (NULL: to any). */
+typedef int (*rb_Applies) (rb_Tape *t, const rb_TapeRun *run);
 rb_Tape *rb_pick_tape (rb_Problem *p);
-int rb_pick_run (rb_Tape *t, const char *name, int (*applies) (const rb_TapeRun *run),
-                 char id[RB_RUNID], rb_Problem *p);
+int rb_pick_run (rb_Tape *t, const char *name, rb_Applies applies, char id[RB_RUNID],
+                 rb_Problem *p);
 
 /* again.c: a run of the tape and what it was asked for (again: what ended it counts no
 ** more; NULL and *p where it cannot be read), and it once more, with 'file' (NULL: its
 ** own script) */
 struct rb_Replay;
 struct rb_RunOptions;
-struct rb_Replay *rb_again_load (const char *name, int again,
-                                 int (*applies) (const rb_TapeRun *run), rb_Problem *p);
-int rb_again_isrun (const rb_TapeRun *run);  /* neither an undo nor a replay */
+struct rb_Replay *rb_again_load (const char *name, int again, rb_Applies applies,
+                                 rb_Problem *p);
+int rb_again_isrun (rb_Tape *t, const rb_TapeRun *run);  /* neither an undo nor a replay */
 int rb_again_run (struct rb_RunOptions *o, struct rb_Replay *r, const char *file,
                   rb_Problem *p);
 
@@ -144,6 +145,7 @@ int rb_cmd_check (int argc, char **argv);
 int rb_cmd_history (int argc, char **argv);
 int rb_cmd_resume (int argc, char **argv);
 int rb_cmd_undo (int argc, char **argv);
+int rb_cmd_abandon (int argc, char **argv);
 int rb_cmd_replay (int argc, char **argv);
 int rb_cmd_drill (int argc, char **argv);
 int rb_cmd_report (int argc, char **argv);
@@ -156,8 +158,8 @@ int rb_cmd_help (int argc, char **argv);
 
 extern const rb_Command rb_command_run, rb_command_plan, rb_command_apply,
   rb_command_list, rb_command_show, rb_command_check, rb_command_resume,
-  rb_command_undo, rb_command_replay, rb_command_drill, rb_command_history,
-  rb_command_report,
+  rb_command_undo, rb_command_abandon, rb_command_replay, rb_command_drill,
+  rb_command_history, rb_command_report,
   rb_command_verify, rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,
   rb_command_help;
 

@@ -41,7 +41,7 @@ const rb_Command rb_command_history = {
   .about = "Every run of this user on this machine, dry runs included. An unfinished\n"
            "one is still running, or was ended from outside. --since takes how long ago,\n"
            "or a local time: 2026-05-04, \"2026-05-04 03:12\". --status takes done, planned\n"
-           "(a dry run), failed, stopped, interrupted, in-doubt or unfinished.",
+           "(a dry run), failed, stopped, interrupted, in-doubt, abandoned or unfinished.",
   .example = "runbook history -n 10\n"
              "runbook history --runbook tenant_isolation --status failed --since 7d\n"
              "runbook history --json | jq '.[] | select(.status == \"failed\")'",
@@ -100,7 +100,8 @@ static int readlast (const Options *o, List *list, rb_Problem *p) {
 }
 
 const char *const rb_history_statuses[] = {
-  "done", "planned", "failed", "stopped", "interrupted", "in-doubt", "unfinished", NULL
+  "done", "planned", "failed", "stopped", "interrupted", "in-doubt", "abandoned",
+  "unfinished", NULL
 };
 
 static int checkstatus (const Options *o, rb_Problem *p) {
@@ -110,7 +111,8 @@ static int checkstatus (const Options *o, rb_Problem *p) {
   const char *near = rb_nearest(o->status, words);
   return rb_problem(p, RB_USAGE, "usage", near != NULL ? "--status '%s': did you mean "
                     "'%s'?" : "--status takes done, planned, failed, stopped, "
-                    "interrupted, in-doubt or unfinished, not '%s'", o->status, near);
+                    "interrupted, in-doubt, abandoned or unfinished, not '%s'", o->status,
+                    near);
 }
 
 /* "2h", or a date, with or without a time of day */

@@ -29,23 +29,24 @@ rb_Tape *rb_pick_tape (rb_Problem *p) {
 typedef struct Last {
   const char *who;
   char *id;
-  int (*applies) (const rb_TapeRun *run);
+  rb_Tape *tape;
+  rb_Applies applies;
 } Last;
 
 static int last (void *ud, const rb_TapeRun *run) {
   Last *l = ud;
   if (run->mode == NULL || strcmp(run->mode, "dry-run") == 0) return 0;
   if (run->who == NULL || strcmp(run->who, l->who) != 0) return 0;
-  if (l->applies != NULL && !l->applies(run)) return 0;
+  if (l->applies != NULL && !l->applies(l->tape, run)) return 0;
   snprintf(l->id, RB_RUNID, "%s", run->id);
   return 1;
 }
 
-int rb_pick_run (rb_Tape *t, const char *name, int (*applies) (const rb_TapeRun *run),
-                 char id[RB_RUNID], rb_Problem *p) {
+int rb_pick_run (rb_Tape *t, const char *name, rb_Applies applies, char id[RB_RUNID],
+                 rb_Problem *p) {
   struct passwd *pw = getpwuid(getuid());
   Last l = {.who = pw != NULL ? pw->pw_name : "unknown", .id = id,
-            .applies = applies};
+            .tape = t, .applies = applies};
   *id = '\0';
   if (name != NULL) return rb_tape_find(t, name, id, p);
   if (rb_tape_runs(t, last, &l, p) != 0) return p->exit;

@@ -58,6 +58,26 @@ const rb_Command rb_command_resume = {
   .options = options, .max = 1, .main = rb_cmd_resume
 };
 
+/* what was taken back is on the tape as done: the run cannot go on from there */
+static int settled (const rb_TapeRun *run, rb_Problem *p) {
+  rb_TapeClaim c;
+  rb_Tape *t = rb_pick_tape(p);
+  if (t == NULL) return p->exit;
+  int bad = rb_tape_claim(t, run->id, &c, p);
+  rb_tape_close(t);
+  if (bad) return p->exit;
+  if (strcmp(c.status, "abandoned") == 0)
+    return rb_problem(p, RB_USAGE, "usage", "run %s was abandoned: run the runbook again",
+                      run->id);
+  if (c.undone)
+    return rb_problem(p, RB_USAGE, "usage", "run %s was taken back (by %s): run the runbook "
+                      "again", run->id, c.undo);
+  if (c.undo[0] != '\0')
+    return rb_problem(p, RB_USAGE, "usage", "run %s was taken back in part (by %s): runbook "
+                      "undo %s goes on with what is left", run->id, c.undo, run->id + 18);
+  return 0;
+}
+
 /* may this run go on? */
 static int check (const rb_Replay *r, rb_Problem *p) {
   const rb_TapeRun *run = &r->run;
@@ -67,12 +87,15 @@ static int check (const rb_Replay *r, rb_Problem *p) {
   if (run->ended != 0 && run->status != NULL && strcmp(run->status, "done") == 0)
     return rb_problem(p, RB_USAGE, "usage", "run %s is done: there is nothing to go on "
                       "with", run->id);
-  return 0;
+  return settled(run, p);
 }
 
-static int unfinished (const rb_TapeRun *run) {
-  return rb_again_isrun(run)
-         && (run->ended == 0 || run->status == NULL || strcmp(run->status, "done") != 0);
+/* the run that is meant where none is named: not one that only met a lock */
+static int unfinished (rb_Tape *t, const rb_TapeRun *run) {
+  rb_TapeClaim c;
+  rb_Problem p = {0};
+  return rb_again_isrun(t, run) && rb_tape_claim(t, run->id, &c, &p) == 0 && c.unfinished
+         && c.undo[0] == '\0' && (c.exit != RB_LOCKED || c.changed);
 }
 
 /* the edited script takes the place of the run's; what it requires is read anew */

@@ -25,7 +25,8 @@ static const rb_Option options[] = {
 
 static const char about[] =
   "RUN is a run's name, or an ending of it that no other run has (runbook history\n"
-  "lists them); without one it is your last real run.\n"
+  "lists them); without one it is your last real run that has something to be taken\n"
+  "back.\n"
   "\n"
   "Each change that the run made is taken back by its own inverse, from what the tape\n"
   "keeps of the state before it; a step's `undo` takes back what has none. What was\n"
@@ -45,11 +46,23 @@ static int check (const rb_Replay *r, rb_Problem *p) {
   if (r->run.mode != NULL && strcmp(r->run.mode, "undo") == 0)
     return rb_problem(p, RB_USAGE, "usage", "run %s is an undo: to do it again, run the "
                       "runbook again", r->run.id);
+  if (r->indoubt > 0 && r->run.status != NULL && strcmp(r->run.status, "abandoned") == 0)
+    return rb_problem(p, RB_INDOUBT, "in-doubt", "run %s was abandoned with a change in "
+                      "doubt: nobody can tell what there is to take back (runbook report %s "
+                      "shows what it did)", r->run.id, r->run.id + 18);
   if (r->indoubt > 0)
     return rb_problem(p, RB_INDOUBT, "in-doubt", "run %s left a change in doubt: resume it "
                       "first (runbook resume %s), it will be looked at", r->run.id,
                       r->run.id + 18);
   return 0;
+}
+
+/* the run that is meant where none is named: it has something left to take back */
+static int something (rb_Tape *t, const rb_TapeRun *run) {
+  rb_TapeClaim c;
+  rb_Problem p = {0};
+  return rb_again_isrun(t, run) && rb_tape_claim(t, run->id, &c, &p) == 0 && c.changed
+         && !c.undone;
 }
 
 int rb_cmd_undo (int argc, char **argv) {
@@ -58,8 +71,7 @@ int rb_cmd_undo (int argc, char **argv) {
   rb_Problem p = {0};
   int status = rb_options_read(&rb_command_undo, argc, argv, &o, &a);
   if (status != 0) return status;
-  rb_Replay *r = rb_again_load(a.n > 0 ? a.words[0] : NULL, 0, rb_again_isrun,
-                               &p);
+  rb_Replay *r = rb_again_load(a.n > 0 ? a.words[0] : NULL, 0, something, &p);
   if (r != NULL && check(r, &p) == 0) {
     r->offline = o.undo = 1;
     status = rb_again_run(&o, r, NULL, &p);

@@ -285,6 +285,7 @@ static void execute (rb_Run *r) {
     rep->exit = r->started ? RB_INDOUBT : RB_FAILED;
     rep->status = r->started ? "in-doubt" : "failed";
   }
+  rb_lock_end(r);
   rb_show_finish(vm->show, rep);
 }
 

@@ -4,6 +4,8 @@
 ** flock dies with its holder, so a lock is never stale. The file says who
 ** holds it, for whoever comes second. It excludes the runs of one user, unless
 ** the configuration names a folder that several may write (`locks`).
+** What the file says outlives the flock: a run that was not finished keeps its
+** claim (claim.c).
 */
 
 #include <errno.h>
@@ -51,12 +53,12 @@ static void filename (const char *name, char *out, size_t size) {
 }
 
 static int heldby (int fd, const char *name, rb_Problem *p) {
-  char who[300] = "";
-  ssize_t n = pread(fd, who, sizeof who - 1, 0);
-  who[n > 0 ? n : 0] = '\0';
-  who[strcspn(who, "\n")] = '\0';
-  return rb_problem(p, RB_LOCKED, "lock", "the lock '%s' is held by another run: "
-                    "%s", name, who[0] != '\0' ? who : "it does not say which");
+  rb_LockText t;
+  rb_lock_read(fd, &t);
+  return rb_problem(p, RB_LOCKED, "lock", "the lock '%s' is held by another run: %s%s%s",
+                    name, t.who[0] != '\0' ? t.who : "it does not say which",
+                    t.claim[0] != '\0' ? "; what it does: runbook status " : "",
+                    t.claim[0] != '\0' ? t.run + 18 : "");
 }
 
 /* a runbook and its case may name the same lock */
@@ -70,16 +72,15 @@ static int ours (const rb_Run *r, int fd) {
 }
 
 /* says in the file who holds it, and keeps it */
-static int keep (rb_Run *r, int fd) {
-  char line[300], host[64] = "";
-  gethostname(host, sizeof host - 1);
-  int n = snprintf(line, sizeof line, "run %s by %.60s on %s (process %ld) since %s\n",
-                   r->report.run, r->who, host, (long)getpid(), r->report.started);
+static int keep (rb_Run *r, int fd, const char *name, const char *path, int shared) {
   int *list = realloc(r->locks, ((size_t)r->nlocks + 1) * sizeof *list);
   if (list == NULL) return -1;
   r->locks = list;
-  if (ftruncate(fd, 0) != 0 || write(fd, line, (size_t)n) != n) return -1;
+  r->sharedlocks |= shared;
+  if (rb_lock_write(r, fd) != 0) return -1;
   r->locks[r->nlocks++] = fd;
+  rb_record(r->vm, "lock", NULL, json_pack("{s:o,s:o}", "name",
+            rb_jsontext(name, strlen(name)), "file", rb_jsontext(path, strlen(path))));
   return 0;
 }
 
@@ -105,7 +106,7 @@ static int take (int fd, int shared) {
   }
 }
 
-int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
+static int lock (rb_Run *r, const char *name, rb_Problem *p) {
   char dir[4096] = "", file[256], path[4400];
   int shared;
   if (!folder(r, dir, sizeof dir, &shared))
@@ -123,14 +124,25 @@ int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
     close(fd);
     return p->exit;
   }
+  if (!mine && rb_lock_claimed(r, fd, name, shared, p) != 0) {
+    close(fd);
+    return p->exit;
+  }
   if (mine || dry) {
     close(fd);
     return 0;
   }
-  if (keep(r, fd) != 0) {
+  if (keep(r, fd, name, path, shared) != 0) {
     close(fd);
     return rb_problem(p, RB_USAGE, "lock", "cannot write the lock %s: %s", path,
                       strerror(errno));
   }
   return 0;
+}
+
+int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
+  char said[sizeof p->message];
+  if (lock(r, name, p) != RB_LOCKED || !r->vm->dryrun) return p->exit;
+  memcpy(said, p->message, sizeof said);
+  return rb_problem(p, RB_LOCKED, "lock", "would be refused: %.1000s", said);
 }

@@ -13,7 +13,7 @@ const char *rb_reread_word (const json_t *o, const char *key) {
   static const char *const words[] = {
     "run", "dry-run", "apply", "undo", "replay", "drill", "repl", "done", "planned",
     "unchanged", "refused", "deferred", "failed", "stopped", "interrupted", "in-doubt",
-    "skipped", "unselected", "manual", "warned", "passed", "probe", "remedy", "notice",
+    "abandoned", "skipped", "unselected", "manual", "warned", "passed", "probe", "remedy", "notice",
     "would do", "nothing to do", "would refuse", "cannot predict", "replayed",
     "predicted", "real", "as of now", "ok", "warn", "bad", NULL
   };

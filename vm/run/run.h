@@ -27,6 +27,8 @@ struct rb_Run {
   int failed, warned, refused, undecided, planned;  /* steps so far */
   int started;           /* a deed was begun */
   int *locks, nlocks;    /* descriptors of those that are held */
+  int sharedlocks;       /* others read them, who cannot read our tape */
+  int pledged;           /* and they say that this run has changed something */
   int stop;              /* exit code that ends the run; 0: goes on */
   int production;        /* confirmed, or not asked for */
 };
@@ -119,6 +121,22 @@ int rb_undo (rb_Run *r, rb_Problem *p);
 
 /* 0 and the lock is held until the process ends, or RB_LOCKED and who holds it. */
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p);
+
+/* -- claim.c: what a lock's file says, also when nobody holds it ------------------------ */
+
+typedef struct rb_LockText {
+  char who[300];         /* "run R by kim on host (process 12) since T" */
+  char run[RB_RUNID];    /* the run that holds or held it */
+  char claim[RB_RUNID];  /* the run that is to be settled: an undo's is the one it undoes */
+  int changed;           /* it had changed something */
+} rb_LockText;
+
+void rb_lock_read (int fd, rb_LockText *t);
+int rb_lock_write (rb_Run *r, int fd);  /* 0, or -1 and errno */
+/* Nobody holds the lock; does an unfinished run claim it? 0, or RB_LOCKED and what to do. */
+int rb_lock_claimed (rb_Run *r, int fd, const char *name, int shared, rb_Problem *p);
+/* The run has ended: what it locked is free again, unless something is left to settle. */
+void rb_lock_end (rb_Run *r);
 
 /* -- given.c: what the operator gave; 0, or the exit code of the problem ----------------- */
 

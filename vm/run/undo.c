@@ -341,6 +341,7 @@ int rb_undo (rb_Run *r, rb_Problem *p) {
     if (rb_taped_undo(r, u.replay->run.id, p) == 0) {
       undo(&u);
       rb_tape_end(vm->tape, r->report.status, r->report.exit, p);
+      rb_lock_end(r);
       rb_show_finish(vm->show, &r->report);
     }
   }

@@ -175,7 +175,8 @@ static const rb_StepRow *failedstep (const rb_Report *r) {
 static void headline (rb_Show *s, const rb_Report *r, const rb_StepRow *at) {
   static const struct { const char *status, *word; Style style; } words[] = {
     {"failed", "Failed", BOLDRED}, {"stopped", "Stopped", BOLDYELLOW},
-    {"interrupted", "Interrupted", BOLDYELLOW}, {"in-doubt", "In doubt", BOLDRED}
+    {"interrupted", "Interrupted", BOLDYELLOW}, {"in-doubt", "In doubt", BOLDRED},
+    {"abandoned", "Abandoned", BOLDYELLOW}
   };
   const char *word = r->status == NULL ? "Unfinished" : "Failed";
   Style style = r->status == NULL ? BOLDYELLOW : BOLDRED;

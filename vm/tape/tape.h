@@ -38,7 +38,8 @@ typedef struct rb_TapeRun {
 /* kinds: "start" (script, identities, outline), "step" (one begins, or a case was
 ** taken), "intent", "outcome", "waited", "note", "finding", "evidence", "failures"
 ** (of a run:each), "answer", "approval", "secret" (found by an effect), "stepped" (one
-** has ended), "result" (what the steps left), "end" */
+** has ended), "lock" (held by this run), "abandon" (by whom), "result" (what the steps
+** left), "end" */
 typedef struct rb_TapeEvent {
   const char *kind;
   const char *path;    /* of the effect or step; NULL if none */
@@ -124,6 +125,24 @@ int rb_tape_run (rb_Tape *t, const char *id, int (*row) (void *ud, const rb_Tape
 /* The whole name from a unique ending, in either case; exit 2 names what fits. */
 int rb_tape_find (rb_Tape *t, const char *ending, char id[RB_RUNID],
                   rb_Problem *p);
+
+/* What a run has left behind (claim.c). */
+typedef struct rb_TapeClaim {
+  char run[RB_RUNID];
+  int known;             /* it is on this tape */
+  int ended;             /* 0: it runs, or was ended from outside */
+  int unfinished;        /* neither done, nor taken back, nor abandoned */
+  int changed;           /* a remedy of it was done, or may have been */
+  int open;              /* both: it keeps what it locked */
+  int undone;            /* all that could be was taken back */
+  char undo[RB_RUNID];   /* the last undo of it that took something back, or "" */
+  int exit;              /* -1: it has not ended */
+  int64_t started;
+  char who[64], host[64], mode[16], status[16], runbook[128];
+} rb_TapeClaim;
+
+/* Of that run (its whole id); *c says so where it is not on this tape. 0, or exit 2. */
+int rb_tape_claim (rb_Tape *t, const char *run, rb_TapeClaim *c, rb_Problem *p);
 
 /* All events of a run (a ULID or its unique ending), in order. */
 int rb_tape_events (rb_Tape *t, const char *run,

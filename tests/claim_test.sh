@@ -64,6 +64,12 @@ go; is "it is free" "$rc" 0
 rb resume "$run"; is "what was taken back cannot go on" "$rc" 2
 has "and it says why" "$err" "was taken back"
 
+# without a name: the last run that changed something, even if all of it was taken back
+go; first=$(j .run); go; last=$(j .run); go bad=true quiet=true
+rb undo --json; has "undo passes over what changed nothing" "$err" "takes back what run $last changed"
+rb undo --json; has "and does not go on to the run before" "$rc $err" "0 nothing of run $last is left"
+is "whose change is there" "$(cat "$work/a")" "$first"
+
 # an undo that stops half-way is to be settled, too, even of a run that was done
 book u <<LUA
 return runbook { title = "U", lock = "thing",
@@ -123,7 +129,7 @@ return runbook { title = "L", lock = "thing", step "A" {
 LUA
 "$runbook" run "$tmp/live.lua" >"$tmp/live.out" 2>&1 & pid=$!
 for _ in $(seq 200); do grep -q "process $pid" "$XDG_STATE_HOME/runbook/locks/thing" && break; sleep 0.05; done
-rb history --json; live=$(j '.[0].run')
+for _ in $(seq 200); do rb history --json; live=$(j '.[0].run'); [ "$(j '.[0].runbook')" = live ] && break; sleep 0.05; done
 rb abandon "$live" --yes; is "a run that is under way" "$rc" 5; has "it says so" "$err" "still under way"
 go; claimed "its lock is held"; has "by a process" "$(j .error.message)" "(process $pid)"
 touch "$work/go"; wait $pid; is "it was not disturbed" "$?" 0; rm "$work/go"

@@ -192,6 +192,7 @@ has "it says what to do" "$(j .error.message)" "--force"
 rb undo --json --force; is "--force takes it back all the same" "$rc $(cat "$work/old")" "0 old"
 rb verify; is "the tape fits after all that" "$rc" 0
 
+fresh
 t <<LUA
 return runbook { title = "T", step "Look" { probe = function (run) run:note("looked") end } }
 LUA

@@ -25,8 +25,7 @@ static const rb_Option options[] = {
 
 static const char about[] =
   "RUN is a run's name, or an ending of it that no other run has (runbook history\n"
-  "lists them); without one it is your last real run that has something to be taken\n"
-  "back.\n"
+  "lists them); without one it is your last real run that changed something.\n"
   "\n"
   "Each change that the run made is taken back by its own inverse, from what the tape\n"
   "keeps of the state before it; a step's `undo` takes back what has none. What was\n"
@@ -57,12 +56,22 @@ static int check (const rb_Replay *r, rb_Problem *p) {
   return 0;
 }
 
-/* the run that is meant where none is named: it has something left to take back */
+/* The run that is meant where none is named changed something. If all of that was taken
+** back it is still the one: to say "undo" twice must not take back the run before it. */
 static int something (rb_Tape *t, const rb_TapeRun *run) {
   rb_TapeClaim c;
   rb_Problem p = {0};
-  return rb_again_isrun(t, run) && rb_tape_claim(t, run->id, &c, &p) == 0 && c.changed
-         && !c.undone;
+  return rb_again_isrun(t, run) && rb_tape_claim(t, run->id, &c, &p) == 0 && c.changed;
+}
+
+/* where no run has, the last one, of which that is said then */
+static rb_Replay *load (const char *name, rb_Problem *p) {
+  rb_Problem q = {0};
+  rb_Replay *r = rb_again_load(name, 0, something, &q);
+  if (r != NULL) return r;
+  if (name == NULL) return rb_again_load(NULL, 0, rb_again_isrun, p);
+  *p = q;
+  return NULL;
 }
 
 int rb_cmd_undo (int argc, char **argv) {
@@ -71,7 +80,7 @@ int rb_cmd_undo (int argc, char **argv) {
   rb_Problem p = {0};
   int status = rb_options_read(&rb_command_undo, argc, argv, &o, &a);
   if (status != 0) return status;
-  rb_Replay *r = rb_again_load(a.n > 0 ? a.words[0] : NULL, 0, something, &p);
+  rb_Replay *r = load(a.n > 0 ? a.words[0] : NULL, &p);
   if (r != NULL && check(r, &p) == 0) {
     r->offline = o.undo = 1;
     status = rb_again_run(&o, r, NULL, &p);

@@ -201,7 +201,7 @@ static int checkonce (rb_Run *r, rb_Problem *p) {
 static int only (rb_Run *r, rb_Problem *p) {
   char name[60];
   snprintf(name, sizeof name, "plan:%.40s", of(r->o->apply, "run"));
-  return rb_lock(r, name, p);
+  return rb_lock_alone(r, name, p);
 }
 
 int rb_apply_begin (rb_Run *r, rb_Problem *p) {

@@ -106,7 +106,7 @@ static int take (int fd, int shared) {
   }
 }
 
-static int lock (rb_Run *r, const char *name, rb_Problem *p) {
+static int lock (rb_Run *r, const char *name, int claims, rb_Problem *p) {
   char dir[4096] = "", file[256], path[4400];
   int shared;
   if (!folder(r, dir, sizeof dir, &shared))
@@ -124,7 +124,7 @@ static int lock (rb_Run *r, const char *name, rb_Problem *p) {
     close(fd);
     return p->exit;
   }
-  if (!mine && rb_lock_claimed(r, fd, name, shared, p) != 0) {
+  if (claims && !mine && rb_lock_claimed(r, fd, name, shared, p) != 0) {
     close(fd);
     return p->exit;
   }
@@ -142,7 +142,11 @@ static int lock (rb_Run *r, const char *name, rb_Problem *p) {
 
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
   char said[sizeof p->message];
-  if (lock(r, name, p) != RB_LOCKED || !r->vm->dryrun) return p->exit;
+  if (lock(r, name, 1, p) != RB_LOCKED || !r->vm->dryrun) return p->exit;
   memcpy(said, p->message, sizeof said);
   return rb_problem(p, RB_LOCKED, "lock", "would be refused: %.1000s", said);
+}
+
+int rb_lock_alone (rb_Run *r, const char *name, rb_Problem *p) {
+  return lock(r, name, 0, p);
 }

@@ -121,6 +121,8 @@ int rb_undo (rb_Run *r, rb_Problem *p);
 
 /* 0 and the lock is held until the process ends, or RB_LOCKED and who holds it. */
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p);
+/* The same, for what is settled in another way: only who holds it now is looked at. */
+int rb_lock_alone (rb_Run *r, const char *name, rb_Problem *p);
 
 /* -- claim.c: what a lock's file says, also when nobody holds it ------------------------ */
 

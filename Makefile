@@ -13,7 +13,7 @@ ALLFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) -fPIC -fvisibility=hidden \
 Q        := $(if $(V),,@)
 pkg       = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
 
-VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp
+VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp zlib
 VM       := $(filter-out vm/run/embed.c,$(wildcard vm/*.c vm/*/*.c))
 VMOBJ    := $(VM:%.c=$(BUILD)/%.o)
 

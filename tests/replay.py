@@ -9,7 +9,7 @@
 # which saw anything else asks for another effect and exits 4. Every script is run and
 # replayed. Then half of them are killed at a random time, resumed (and often killed
 # then, too) and replayed; the others fail in their middle, are resumed when the cause is
-# mended, and replayed. Each of its deeds counts itself, on Redis or in a file.
+# mended, and replayed; of every third an export replays, too. Each of its deeds counts itself, on Redis or in a file.
 import json, os, random, re, signal, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -180,6 +180,12 @@ class Case:
         else: self.killed(took)
         self.once()
         self.want("replay of what was resumed", self.say("replay"), 0)
+        if self.n % 3 == 0:   # so does an export of it, without the tape and its keys
+            file = self.dir + "/x.tape"
+            self.want("export", self.say("tape", "export", "-o", file), 0)
+            os.rename(self.dir + "/state", self.dir + "/away")
+            self.want("replay of the export", self.say("replay", file), 0)
+            os.rename(self.dir + "/away", self.dir + "/state")
         self.want("verify", self.say("verify"), 0)
 
     def failed(self):

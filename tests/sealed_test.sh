@@ -44,6 +44,35 @@ printf 'API_TOKEN=another-value-now\n' > "$work/.env"; touch "$work/on"
 say resume; is "goes on without looking" "$rc" 0
 has "and says what it found, without its text" "$err" "it is [redacted API_TOKEN]"
 say report; say replay; is "... and replays" "$rc" 0
+# an export holds none of them, in whatever form, and replays without the tape and its keys
+first=$(jq -r '.[] | select(.runbook == "t" and .mode == "run") | .run' <<<"$("$runbook" history --json)")
+say tape export "$first" -o "$tmp/one.tape"; is "a run with secrets is exported" "$rc" 0
+say tape export -o "$tmp/two.tape"; is "so is the last one" "$rc" 0
+"$runbook" tape export "$first" -o - 2>/dev/null | zcat > "$pages/one.json"; zcat "$tmp/two.tape" > "$pages/two.json"
+is "-o - writes to standard output" "$(wc -l < "$pages/one.json")" "$(zcat "$tmp/one.tape" | wc -l)"
+ok "what is no secret is in it" grep -q API_TOKEN "$pages/one.json"
+refuses "nor is what was there before" grep -q '"before"' "$pages/one.json"
+elsewhere() { XDG_STATE_HOME=$tmp/elsewhere WORD=another-configuration rb "$@"; }
+elsewhere replay "$tmp/one.tape" --json; is "it replays elsewhere" "$rc/$(jq -c .error <<<"$out")" 0/null
+elsewhere replay "$tmp/two.tape"; is "so does the other" "$rc" 0
+ok "and no tape is made there" test ! -e "$tmp/elsewhere"
+sed "s|$work/token|$work/tokens|" t.lua > edited.lua
+elsewhere replay "$tmp/one.tape" --with edited.lua
+has "an edited script is shown where it differs" "$rc $out" "here it asks for file.write"
+sed '3s/"done"/"gone"/; 4s/API_TOKEN/API_TOKEX/' "$pages/one.json" > "$tmp/bad.tape"
+elsewhere replay "$tmp/bad.tape"
+has "an edited export is refused, naming the line" "$rc $err" "2 runbook: $tmp/bad.tape:4: this line does not fit"
+head -n 5 "$pages/one.json" > "$tmp/bad.tape"; elsewhere replay "$tmp/bad.tape"
+has "one that was cut short, too" "$rc $err" "2 runbook: $tmp/bad.tape:6: its end is missing"
+sed 3d "$pages/one.json" > "$tmp/bad.tape"; elsewhere replay "$tmp/bad.tape"
+has "and one with a line less" "$rc $err" "bad.tape:3: this line does not fit"
+head -c 600 "$tmp/one.tape" > "$tmp/bad.tape"; elsewhere replay "$tmp/bad.tape"
+has "half a file" "$rc $err" "the file is damaged or cut short"
+elsewhere replay "$tmp/t.lua"; has "another file" "$rc $err" "this is no exported run"
+rb tape export "$first"; has "without -o" "$rc $err" "2 runbook: tape export takes -o FILE"
+rb tape export "$first" -o "$tmp/nowhere/x"; has "into no folder" "$rc $err" "2 runbook: cannot write $tmp/nowhere/x"
+rb tape verify -o x; has "an option of another verb" "$rc $err" "--output belongs to tape export"
+
 for word in found-by-a-look-81c parameter-77af3 "$WORD" before-image-5e20 "$hex"; do
   ok "a secret of ${#word} letters" test ${#word} -ge 12
   refuses "... is on no tape and no page" \

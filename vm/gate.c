@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "vm/base.h"
+#include "vm/exported.h"
 #include "vm/gate.h"
 #include "vm/redact.h"
 #include "vm/replay.h"
@@ -52,6 +53,16 @@ static void describe (lua_State *L, rb_Call *c, int n) {
   rb_buffer_puts(&c->summary, "");
 }
 
+/* An export is written (what is compared stays), or replayed: nothing is performed then,
+** so that a placeholder among the arguments does no harm. */
+static void exported (lua_State *L, rb_Task *t, int method, int n) {
+  char mark[65];
+  json_t *marks = t->vm->exported->marks;
+  rb_exported_mark(L, t, 1 + method, n, mark);
+  if (marks != NULL) json_object_set_new(marks, t->call.path.s, json_string(mark));
+  else memcpy(t->call.fingerprint, mark, sizeof mark);
+}
+
 /* A keyed hash of the arguments. A placeholder of ours among them is a secret that
 ** came back as text: it must never reach a deed. */
 static void fingerprint (lua_State *L, rb_Task *t, int n) {
@@ -65,7 +76,8 @@ static void fingerprint (lua_State *L, rb_Task *t, int n) {
       rb_buffer_puts(b, "?");
   if (t->vm->tape != NULL)
     rb_tape_fingerprint(t->vm->tape, b->s, b->n, t->call.fingerprint);
-  if (t->call.effect == RB_PROBE) return;
+  if (t->vm->exported != NULL) exported(L, t, method, n);
+  if (t->call.effect == RB_PROBE || t->vm->tape == NULL) return;
   if (rb_redact_placeholder(b->s, b->n))
     rb_stop(L, RB_BROKEN, "an argument of %s.%s holds the text \"[redacted ...]\" "
             "in place of a secret", t->call.module->name, t->call.reg->name);

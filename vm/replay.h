@@ -54,11 +54,22 @@ typedef struct rb_Replay {
   char *livefrom;      /* path of the first live effect; NULL while there is none */
   rb_Task *waiting;    /* for the tape, or for it to be over; linked by tapenext */
   rb_TapeRun run;      /* texts belong to the replay */
+  struct rb_Exported *exported;  /* it comes from an export; else NULL */
 } rb_Replay;
 
 /* Reads a run of the tape (its whole id). 'again': what ended it is done again. */
 rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int again, rb_Problem *p);
+/* The same from an exported run; replayfile.c. Exit 2 where it was edited. */
+rb_Replay *rb_replay_file (const char *file, rb_Problem *p);
 void rb_replay_free (rb_Replay *r);
+
+/* Where a run comes from: calls rb_replay_setrun with its row, and 'event' with each of its
+** events in order; 0, or an exit code and *p. */
+typedef int (*rb_ReplaySource) (void *ud, rb_Replay *r,
+                                int (*event) (void *ud, const rb_TapeRow *row),
+                                void *events, rb_Problem *p);
+rb_Replay *rb_replay_make (rb_ReplaySource source, void *ud, int again, rb_Problem *p);
+int rb_replay_setrun (void *r, const rb_TapeRun *run);  /* copies its texts */
 
 /* [-0, +?, vy]  What does the tape say of the effect or wait at the path of the task's
 ** call? Goes on in 'taped' when it is its turn; else in 'live', once nobody waits for

@@ -12,6 +12,7 @@
 
 #include <sodium.h>
 
+#include "vm/exported.h"
 #include "vm/redact.h"
 #include "vm/replay.h"
 
@@ -272,7 +273,7 @@ static int addevent (rb_Replay *r, Event *e) {
   return 1;
 }
 
-static int row (void *ud, const rb_TapeRun *run) {
+int rb_replay_setrun (void *ud, const rb_TapeRun *run) {
   rb_Replay *r = ud;
   r->run = *run;
   r->run.runbook = copy(run->runbook);
@@ -296,9 +297,9 @@ static void count (rb_Replay *r) {
 }
 
 /* A part of a run is worse than nothing: what is missing would be done twice. */
-static int load (rb_Replay *r, rb_Tape *tape, Events *all, int redo, rb_Problem *p) {
-  if (rb_tape_run(tape, r->run.id, row, r, p) != 0
-      || rb_tape_events(tape, r->run.id, collect, all, p) != 0) return p->exit;
+static int load (rb_Replay *r, rb_ReplaySource source, void *ud, Events *all, int redo,
+                 rb_Problem *p) {
+  if (source(ud, r, collect, all, p) != 0) return p->exit;
   for (int i = 0; i < all->n && !all->partial; i++)
     if (is(&all->list[i], "resume"))
       dropped(r, all, json_object_get(all->list[i].text, "again"));
@@ -313,7 +314,7 @@ static int load (rb_Replay *r, rb_Tape *tape, Events *all, int redo, rb_Problem 
   return 0;
 }
 
-rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int redo, rb_Problem *p) {
+rb_Replay *rb_replay_make (rb_ReplaySource source, void *ud, int redo, rb_Problem *p) {
   Events all = {0};
   rb_Replay *r = calloc(1, sizeof *r);
   if (r == NULL) {
@@ -324,12 +325,26 @@ rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int redo, rb_Problem 
                    .answers = json_object(), .approvals = json_object(),
                    .dropped = json_array(), .reopened = json_object(),
                    .policy = "ask"};
-  snprintf(r->run.id, sizeof r->run.id, "%s", run);
-  int bad = load(r, tape, &all, redo, p);
+  int bad = load(r, source, ud, &all, redo, p);
   forget(&all);
   if (!bad) return r;
   rb_replay_free(r);
   return NULL;
+}
+
+/* the tape, and which of its runs */
+typedef struct Which { rb_Tape *tape; const char *run; } Which;
+
+static int fromtape (void *ud, rb_Replay *r, int (*event) (void *ud, const rb_TapeRow *row),
+                     void *events, rb_Problem *p) {
+  const Which *w = ud;
+  return rb_tape_run(w->tape, w->run, rb_replay_setrun, r, p) != 0
+         || rb_tape_events(w->tape, w->run, event, events, p) != 0 ? p->exit : 0;
+}
+
+rb_Replay *rb_replay_load (rb_Tape *tape, const char *run, int redo, rb_Problem *p) {
+  Which w = {tape, run};
+  return rb_replay_make(fromtape, &w, redo, p);
 }
 
 void rb_replay_free (rb_Replay *r) {
@@ -351,6 +366,8 @@ void rb_replay_free (rb_Replay *r) {
   json_decref(r->how);
   json_decref(r->dropped);
   json_decref(r->reopened);
+  if (r->exported != NULL) json_decref(r->exported->drawn);
+  free(r->exported);
   free(r->livefrom);
   free(r);
 }

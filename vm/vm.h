@@ -191,6 +191,7 @@ typedef struct rb_VM {
   struct rb_Warm *warm;  /* modules being loaded; NULL: none */
   rb_Ahead *aheads;      /* connections begun ahead */
   struct rb_Run *run;  /* NULL outside a run */
+  struct rb_Exported *exported;  /* a run is exported, or replayed from an export; or NULL */
   struct rb_Replay *replay;  /* NULL: nothing is resumed or replayed */
   json_t *files;       /* path -> text: the script as the tape has it; NULL */
   struct rb_Apply *apply;  /* the plan that is applied; NULL: none */

@@ -39,6 +39,13 @@ rb_Replay *rb_again_load (const char *name, int again, rb_Applies applies,
   return NULL;
 }
 
+rb_Replay *rb_again_file (const char *file, rb_Problem *p) {
+  rb_Replay *r = rb_replay_file(file, p);
+  if (r == NULL || check(r, p) == 0) return r;
+  rb_replay_free(r);
+  return NULL;
+}
+
 static const char **listof (const rb_Replay *r, const char *key) {
   json_t *list = json_object_get(r->how, key);
   const char **words = calloc(json_array_size(list) + 1, sizeof *words);

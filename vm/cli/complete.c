@@ -318,10 +318,11 @@ static void limits (Line *l) {
 
 static void statuses (Line *l) { offerall(l, rb_history_statuses, ""); }
 static void filesof (Line *l) { files(l); }
+static void runsandfiles (Line *l) { runs(l); files(l); }
 
 static const struct { const char *word; void (*offer) (Line *l); } kinds[] = {
   {"FILE|NAME", books}, {"FILE|NAME|PLAN", books}, {"PLAN", filesof}, {"NAME", books},
-  {"FILE", filesof}, {"RUN", runs},
+  {"FILE", filesof}, {"RUN", runs}, {"RUN|FILE", runsandfiles},
   {"COMMAND|TOPIC", topics}, {"TARGET", targets}, {"STEP", steps}, {"CASE", cases},
   {"ROLE=WHO:NOTE", roles}, {"NAME=VALUE", params}, {"NAME=N", limits},
   {"STATUS", statuses}

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vm/cli/cli.h"
 #include "vm/replay.h"
@@ -27,16 +28,25 @@ static const rb_Option options[] = {
 };
 
 const rb_Command rb_command_replay = {
-  .name = "replay", .takes = "[RUN]",
+  .name = "replay", .takes = "[RUN|FILE]",
   .summary = "run a script again from the tape alone, without touching anything",
   .about = "RUN is a run's name, or an ending of it that no other run has (runbook\n"
            "history lists them); without one it is your last real run. Every effect gets\n"
            "the outcome that the tape has; nothing is connected and nothing recorded. Exit\n"
            "0 where the script asks for the same effects, to where the tape ends; 4 at the\n"
-           "first one that differs, which is shown.",
-  .example = "runbook replay\nrunbook replay 0A822503 --with edited.lua",
+           "first one that differs, which is shown.\n"
+           "FILE is a run that 'runbook tape export' wrote: a name with a slash, or one that\n"
+           "ends in .tape. The configuration has to know its target and systems; their URLs\n"
+           "are not used.",
+  .example = "runbook replay\nrunbook replay 0A822503 --with edited.lua\n"
+             "runbook replay incident.tape --with edited.lua",
   .options = options, .max = 1, .main = rb_cmd_replay
 };
+
+static int isfile (const char *name) {
+  size_t n = strlen(name);
+  return strchr(name, '/') != NULL || (n > 5 && strcmp(name + n - 5, ".tape") == 0);
+}
 
 int rb_cmd_replay (int argc, char **argv) {
   char path[PATH_MAX];
@@ -45,8 +55,9 @@ int rb_cmd_replay (int argc, char **argv) {
   rb_Problem p = {0};
   int status = rb_options_read(&rb_command_replay, argc, argv, &o, &a);
   if (status != 0) return status;
-  rb_Replay *r = rb_again_load(a.n > 0 ? a.words[0] : NULL, 0, rb_again_isrun,
-                               &p);
+  const char *name = a.n > 0 ? a.words[0] : NULL;
+  rb_Replay *r = name != NULL && isfile(name) ? rb_again_file(name, &p)
+                 : rb_again_load(name, 0, rb_again_isrun, &p);
   if (r != NULL && o.with != NULL) {
     if (realpath(o.with, path) == NULL)
       rb_problem(&p, RB_USAGE, "usage", "--with: there is no file %s", o.with);

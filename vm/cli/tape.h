@@ -10,4 +10,7 @@
 /* 'run' NULL: all of them; 'anchor' NULL: against no file */
 int rb_verify (const char *run, const char *anchor, int json);
 
+/* the run (NULL: the last real one) to that file; "-": standard output */
+int rb_tape_export (const char *run, const char *file, const char *config, int json);
+
 #endif

@@ -198,7 +198,7 @@ static int lastwords (rb_VM *vm) {
                 : rep->exit == RB_INTERRUPTED ? "interrupted" : "failed";
   rb_problem(&rep->error, rep->exit, "runaway", "the script did not stop: one of Lua's "
              "own functions (a pattern, perhaps) ran on and on; the process was ended");
-  rb_tape_rescue(vm->tape, rep->status, rep->exit);
+  if (vm->tape != NULL) rb_tape_rescue(vm->tape, rep->status, rep->exit);
   rb_show_finish(vm->show, rep);
   return rep->exit;
 }
@@ -289,12 +289,13 @@ static void execute (rb_Run *r) {
   rb_show_finish(vm->show, rep);
 }
 
-static void takeback (rb_Run *r, rb_Problem *p) {
+/* to be replayed without a word, and then taken back or exported */
+static void again (rb_Run *r, int (*what) (rb_Run *r, rb_Problem *p), rb_Problem *p) {
   r->vm->burst = BURST;
   r->vm->lastwords = lastwords;
   rb_stop_open(r->vm);
   setnames(r);
-  rb_undo(r, p);
+  what(r, p);
 }
 
 /* lua_CFunction: all of it, protected, so that memory that runs out is an error */
@@ -305,7 +306,8 @@ static int pmain (lua_State *L) {
   luaL_checkstack(L, 100, NULL);
   rb_words_open(L);
   if (prepare(r, p) != 0) return 0;
-  if (r->o->undo) takeback(r, p);
+  if (r->o->undo) again(r, rb_undo, p);
+  else if (r->o->export != NULL) again(r, rb_export, p);
   else execute(r);
   return 0;
 }
@@ -348,7 +350,8 @@ int rb_run (const rb_RunOptions *o) {
   r.vm->mute = o->resume != NULL && o->resume->offline;
   r.vm->replay = o->resume;
   if (o->resume != NULL) r.vm->files = json_object_get(o->resume->how, "files");
-  r.vm->show = rb_show_open(&show);
+  if (o->resume != NULL && o->resume->offline) r.vm->exported = o->resume->exported;
+  if (o->export == NULL) r.vm->show = rb_show_open(&show);
   lua_pushcfunction(r.L, pmain);
   lua_pushlightuserdata(r.L, &r);
   lua_pushlightuserdata(r.L, &p);

@@ -25,6 +25,7 @@ typedef struct rb_RunOptions {
   int drill;                     /* sandboxes only */
   int crash, crashfd;            /* a drill: see rb_VM */
   int undo, force;               /* take the run of 'resume' back */
+  const char *export;            /* write the run of 'resume' to this file; or NULL */
   const char *plan;              /* a dry run: the file that keeps its plan */
   const json_t *apply;           /* the document of the plan that is applied, or NULL */
   int allow_deferred;            /* apply: what the plan could not know is done unasked */

@@ -117,6 +117,10 @@ char *rb_join (const char *const *words);  /* "a, b"; NULL for none */
 /* The replay of the VM is of the run that is taken back. */
 int rb_undo (rb_Run *r, rb_Problem *p);
 
+/* export.c: writes the run of the options' 'resume' to the file of 'export', redacted. 0, or
+** the exit code. */
+int rb_export (rb_Run *r, rb_Problem *p);
+
 /* -- lock.c ---------------------------------------------------------------------------- */
 
 /* 0 and the lock is held until the process ends, or RB_LOCKED and who holds it. */

@@ -227,6 +227,14 @@ dry "sorted sets" 'r:zadd("z", 3, "three") r:zrem("z", "one")' '[.[].after.value
 dry "the wrong type" 'r:incr "l"' '.[0] | [.verdict, .reason]' '["would refuse","s.redis: l holds a list, and INCR wants a string"]'
 dry "not a number" 'r:incr "s"' '.[0].reason' '"s.redis: s holds \"hello\", which is not an integer"'
 dry "a command of which only the keys are known" 'r:command("LPOP", "l")' '.[0] | [.verdict, .before.value, .after.type, .guarded, .undo]' '["would do",["a","b","c"],"unknown",true,"automatic"]'
+dry "a command that does not take what is there" 'r:command("LPOP", "s")' '.[0] | [.verdict, .reason]' '["would refuse","s.redis: s holds a string, and LPOP wants a list"]'
+dry "nor one with several kinds" 'r:command("SORT", "s", "STORE", "x")' '.[0] | [.verdict, .reason]' '["would refuse","s.redis: s holds a string, and SORT wants a list or a set or a zset"]'
+dry "nor in its second key" 'r:command("RPOPLPUSH", "l", "s")' '.[0].reason' '"s.redis: s holds a string, and RPOPLPUSH wants a list"'
+dry "which nobody looks at where the first is not there" 'r:command("SMOVE", "none", "s", "x")' '.[0] | [.verdict, .reason]' '["would do","whether the server takes what is there for this command is not known"]'
+dry "what is planned counts" 'r:set("n", "1") r:command("XADD", "n", "*", "a", "b")' '.[1] | [.verdict, .reason]' '["would refuse","s.redis: n holds a string, and XADD wants a stream"]'
+dry "a key that is written whatever it holds" 'r:command("SETEX", "l", 10, "x") r:command("SINTERSTORE", "h", "set")' '[.[] | .verdict, .reason]' '["would do",null,"would do",null]'
+dry "a union takes sets, too" 'r:command("ZUNIONSTORE", "x", 1, "set")' '.[0].verdict' '"would do"'
+dry "a command for any value" 'r:command("COPY", "l", "l2")' '.[0] | [.verdict, .reason]' '["would do",null]'
 dry "a script" 'r:command("EVAL", "return 1", 0)' '.[0] | [.verdict, .guarded, .undo]' '["would do",false,"irreversible: what it changes is not known beforehand"]'
 dry "how much FLUSHDB removes" 'r:command "FLUSHDB"' '.[0].summary' '"FLUSHDB removes 7 keys"'
 dry "characters are not cut in two" 'r:set("s", ("ä"):rep(100))' '.[0].summary | contains("ä...")' true
@@ -250,6 +258,91 @@ dry "after what is not foreseen" 'r:command("SETRANGE", "s", 0, "J") r:append("s
 book remedy 'if r:command("SETRANGE", "s", 0, "J") == 5 then r:del "s" end'
 rb run "$tmp/t.lua" --dry-run --json
 is "a result that cannot be known defers" "$rc $(j '.steps[0].status')" "7 deferred"
+
+# whatever a key holds, "would refuse" is what the server says, too; K is the key
+wrong=$tmp/wrong
+for type in string list set hash zset stream; do
+  while read -r call; do echo "$type $call"; done <<'END'
+GETDEL K
+GETEX K
+GETSET K x
+SETRANGE K 0 x
+INCRBYFLOAT K 1
+SETEX K 9 x
+PSETEX K 9000 x
+SETNX K x
+MSET K x
+SETBIT K 0 1
+BITFIELD K SET u8 0 1
+BITOP NOT K none
+BITOP NOT dest K
+PFADD K x
+PFMERGE K none
+LPOP K
+RPOP K
+LSET K 0 x
+LTRIM K 0 0
+LINSERT K BEFORE a x
+LPUSHX K x
+LMOVE K dest LEFT LEFT
+LMOVE none K LEFT LEFT
+RPOPLPUSH K K
+LMPOP 1 K LEFT
+SPOP K
+SMOVE K dest x
+SMOVE none K x
+SINTERSTORE K none
+SINTERSTORE dest K
+SUNIONSTORE dest K
+SDIFFSTORE dest K none
+HSETNX K f x
+HINCRBY K n 1
+HINCRBYFLOAT K n 1
+ZINCRBY K 1 x
+ZPOPMIN K
+ZREMRANGEBYRANK K 0 0
+ZREMRANGEBYSCORE K 0 0
+ZUNIONSTORE K 1 none
+ZUNIONSTORE dest 1 K
+ZINTERSTORE dest 1 K
+ZRANGESTORE K none 0 0
+ZRANGESTORE dest K 0 0
+ZMPOP 1 K MIN
+GEOADD K 1 2 x
+GEOSEARCHSTORE K none FROMLONLAT 1 2 BYRADIUS 1 m
+GEORADIUS K 1 2 1 m STORE dest
+SORT K BY nosort
+XADD K * a b
+XDEL K 1-1
+XTRIM K MAXLEN 9
+XACK K g 1-1
+PERSIST K
+TOUCH K
+END
+done | awk '{ print NR, $0 }' >"$wrong"
+while read -r n type call; do
+  k=kind:$n
+  case $type in
+    string) echo "SET $k 5";; list) echo "RPUSH $k a b";; set) echo "SADD $k a b";; hash) echo "HSET $k f 1";;
+    zset) echo "ZADD $k 1 a";; stream) echo "XADD $k 1-1 a b";;
+  esac
+done <"$wrong" | admin >/dev/null
+{ echo 'local r = system "s".redis return runbook { title = "t", system = "s",'
+  awk '{ printf "step \"s%d\" { on_failure = \"continue\", remedy = function (run) r:command(", $1
+         for (i = 3; i <= NF; i++) { w = $i == "K" ? "kind:" $1 : $i == "dest" ? "dest:" $1 : $i; printf "%s\"%s\"", (i > 3 ? ", " : ""), w }
+         print ") end }," }' "$wrong"; echo '}'; } >"$tmp/t.lua"
+rb run "$tmp/t.lua" --dry-run --json
+j '.steps[].effects[0] | [.verdict, .reason // ""] | @tsv' >"$tmp/said"
+mapfile -t calls < <(while read -r n type call; do sed "s/\bK\b/kind:$n/g; s/dest/dest:$n/" <<<"$call"; done <"$wrong")
+admin eval 'local out = {} for i, line in ipairs(ARGV) do local w = {} for x in line:gmatch("%S+") do w[#w + 1] = x end
+  local r = redis.pcall(unpack(w)) out[i] = type(r) == "table" and r.err and r.err:find("WRONGTYPE") and "wrong" or "fine" end return out' \
+  0 "${calls[@]}" >"$tmp/answers"
+paste "$tmp/answers" "$tmp/said" "$wrong" | awk -F'\t' '
+  ($1 == "wrong") != ($2 == "would refuse") && !($1 == "wrong" && $3 ~ /is not known/) { print }' >"$tmp/differ"
+is "$(wc -l <"$wrong") commands on keys of every type: what is refused is what the server refuses" "$(head -20 "$tmp/differ")" ""
+ok "of $(grep -c wrong "$tmp/answers") with the wrong type $(paste "$tmp/answers" "$tmp/said" | grep -c '^wrong.*would refuse') are known beforehand" \
+  [ "$(paste "$tmp/answers" "$tmp/said" | grep -c '^wrong.*would refuse')" -gt 190 ]
+admin eval 'for _, k in ipairs(redis.call("KEYS", "kind:*")) do redis.call("DEL", k) end for _, k in ipairs(redis.call("KEYS", "dest:*")) do redis.call("DEL", k) end' 0 >/dev/null
 
 # -- durations and other misuse -------------------------------------------------------------
 for call in 'r:set("s", "x", { ex = 3600 })|redis set: a duration has a unit: "3600s" for 3600 seconds' \

@@ -243,6 +243,7 @@ int rb_plan_unforeseen (lua_State *L, rb_RedisCall *c) {
   }
   if (n > 0 && !every(L, c, "unknown", 0))
     setreason(L, "cannot predict", "what is there by then is not known");
+  else setreason(L, NULL, c->reason);
   if (n > 0 && !beyond) setwrites(L, c, 0);
   else if (!rb_redis_outward(L)) {
     lua_pushliteral(L, "resource");

@@ -113,6 +113,7 @@ static int seen (lua_State *L, int status, lua_KContext ctx) {
     return rb_redis_await(L, c, told);
   rb_RedisForesight f = c->verb != NULL ? c->verb->after(L, c) : RB_REDISUNKNOWN;
   rb_redis_summary(L, c->n);
+  if (f == RB_REDISUNKNOWN) rb_kind_check(L, c);
   if (f == RB_REDISUNKNOWN) rb_plan_unforeseen(L, c);
   else rb_plan_foreseen(L, c, f);
   return rb_plan_unchecked(L, c);
@@ -125,6 +126,7 @@ static int asked (lua_State *L, int status, lua_KContext ctx) {
   if (c->verb != NULL) knownkeys(L, c);
   else {
     checkknown(L, c, c->reply[1]);
+    rb_kind_learn(L, c, c->reply[1], c->reply[3]);
     foundkeys(L, c, c->reply[2]);
   }
   c->dumps = 1;
@@ -142,6 +144,7 @@ static int connected (lua_State *L, int status, lua_KContext ctx) {
     rb_redis_text(L, c, lua_tostring(L, 2));
     rb_redis_end(L, c);
     askabout(L, c, "COMMAND", "GETKEYS", NULL);
+    askabout(L, c, "COMMAND", "GETKEYSANDFLAGS", NULL);
   }
   return rb_redis_await(L, c, asked);
 }

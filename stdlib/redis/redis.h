@@ -92,6 +92,8 @@ typedef struct rb_RedisCall {
   /* the work's own */
   int n;                       /* the words of the command stand at 2..n */
   int keys, states;            /* stack indexes of lists */
+  int access;                  /* and of a table: key -> "RW"; 0: nobody has asked */
+  unsigned takes;              /* the types that the command works on, bits of kind.c */
   int dumps;                   /* look at DUMPs, too */
   int partial;                 /* an error does not mean that nothing was done */
   int guarded;                 /* inside WATCH and EXEC */

@@ -255,6 +255,8 @@ dry "all keys are as of now" 'r:set("n", "1") find(run, #r:scan "*")' '.[1] | [.
 dry "what is not foreseen is as of now" 'r:command("SETRANGE", "s", 0, "J") find(run, r:get "s")' '.[1] | [.read, .assumes]' '["as of now",[1]]'
 dry "but other keys are real" 'r:command("SETRANGE", "s", 0, "J") find(run, r:get "e")' '.[1].read' '"real"'
 dry "after what is not foreseen" 'r:command("SETRANGE", "s", 0, "J") r:append("s", "!")' '.[1] | [.verdict, .before.type]' '["cannot predict","unknown"]'
+dry "what is made of a value that a script may change rests on it" 'r:set("n", "1") r:command("EVAL", "return 1", 0) r:incr "n" find(run, r:get "n")' \
+  '.[3] | [.read, .assumes]' '["as of now",[2]]'
 book remedy 'if r:command("SETRANGE", "s", 0, "J") == 5 then r:del "s" end'
 rb run "$tmp/t.lua" --dry-run --json
 is "a result that cannot be known defers" "$rc $(j '.steps[0].status')" "7 deferred"

@@ -42,10 +42,16 @@ TAKES_csv := stdlib/common/pattern.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
 SHARED   := $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)
+# what runbooks require: stdlib/NAME.lua
+SCRIPTS  := $(patsubst stdlib/%,$(BUILD)/lib/%,$(wildcard stdlib/*.lua))
 # all of them, and whether their functions are globals of every script
 LISTED    = $(foreach m,$(MODULES),{"$(m)"$(comma) $(if $(shell grep -l '^  .*\.functions = ' \
               $(wildcard stdlib/$(m).c stdlib/$(m)/*.c)),1,0)}$(comma))
 comma    := ,
+
+$(BUILD)/lib/%.lua: stdlib/%.lua
+	@mkdir -p $(@D)
+	$(Q)install -m 644 $< $@
 
 ERPPKG   := libmicrohttpd libpq hiredis jansson
 ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
@@ -53,7 +59,7 @@ POLARIS  := $(wildcard examples/sandbox/polaris.c examples/sandbox/polaris/*.c) 
             $(patsubst %,examples/sandbox/erp/%.c,serve database cache dotenv journal)
 
 .PHONY: all help deps docs test demo bench install uninstall clean
-all: $(BUILD)/runbook $(SHARED) $(BUILD)/school-erp-server $(BUILD)/polaris-server
+all: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(BUILD)/school-erp-server $(BUILD)/polaris-server
 
 help:
 	@printf '%s\n' \
@@ -130,7 +136,7 @@ demo: deps
 bench: all
 	@tests/bench/run
 
-install: $(BUILD)/runbook $(SHARED)
+install: $(BUILD)/runbook $(SHARED) $(SCRIPTS)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD='$(BUILD)' ./install
 
 uninstall:

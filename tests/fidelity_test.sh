@@ -56,7 +56,8 @@ try() {  # FILE VARIANT ARGS
   else fail "$name" "$said" "$err"; fi
 }
 while IFS='|' read -r file reset args; do
-  case $file in *handover*) printf '{ "open-incidents": "yes", "watch": "the import", "pager": "yes" }' >"$tmp/answers.json";; esac
+  case $file in *handover*) printf '{ "open-incidents": "yes", "watch": "the import", "pager": "yes" }' >"$tmp/answers.json";;
+    *magic_link*) printf '{ "verify-the-address": "done", "find-the-cause": "done", "the-cause-is-known-and-mended": "done" }' >"$tmp/answers.json";; esac
   try "$file" "$reset" "$args"
 done <<<"$table"
 for file in "$top"/runbooks/*/*.lua "$top"/examples/*.lua; do

@@ -32,8 +32,8 @@ static int trusted (const char *path) {
          && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* the path of NAME.so in the one folder that there is; 0: it is not there */
-static int findobject (const char *name, char *path, size_t size) {
+/* the path of NAME with that suffix in the one folder that there is; 0: it is not there */
+static int findinstalled (const char *name, const char *suffix, char *path, size_t size) {
   static const char *const folders[] = {"lib", "../lib/runbook", "../lib", NULL};
   char exe[2048];
   ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -41,9 +41,18 @@ static int findobject (const char *name, char *path, size_t size) {
   exe[n] = '\0';
   *strrchr(exe, '/') = '\0';
   for (const char *const *f = folders; *f != NULL; f++)
-    if ((size_t)snprintf(path, size, "%s/%s/%s.so", exe, *f, name) < size
+    if ((size_t)snprintf(path, size, "%s/%s/%s%s", exe, *f, name, suffix) < size
         && access(path, F_OK) == 0) return 1;
   return 0;
+}
+
+static int findobject (const char *name, char *path, size_t size) {
+  return findinstalled(name, ".so", path, size);
+}
+
+int rb_module_script (const char *name, char *path, size_t size) {
+  if (!findinstalled(name, ".lua", path, size)) return 0;
+  return trusted(path) ? 1 : -1;
 }
 
 int rb_module_path (const char *name, char *path, size_t size) {

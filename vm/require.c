@@ -65,13 +65,19 @@ static int readfile (lua_State *L, const char *path) {
 /* [-0, +2 path, text]  or raises, naming where it looked */
 static void findfile (lua_State *L, const char *name) {
   rb_VM *vm = rb_vm(L);
+  char installed[4096];
   if (vm->folder != NULL) {
     const char *path = lua_pushfstring(L, "%s/%s.lua", vm->folder, name);
     if (readfile(L, path)) return;
     lua_pop(L, 1);
   }
-  luaL_error(L, "no module '%s': there is no %s.lua in %s", name, name,
-             vm->folder != NULL ? vm->folder : "the runbook's folder");
+  int found = rb_module_script(name, installed, sizeof installed);
+  if (found < 0)
+    luaL_error(L, "%s is not used: it must belong to root or to you and be writable "
+               "by nobody else", installed);
+  if (found && readfile(L, lua_pushstring(L, installed))) return;
+  luaL_error(L, "no module '%s': there is no %s.lua in %s, nor in the standard library",
+             name, name, vm->folder != NULL ? vm->folder : "the runbook's folder");
 }
 
 void rb_state_remember (lua_State *L, const char *path, const char *text,

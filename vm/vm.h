@@ -303,6 +303,8 @@ void rb_settype_named (lua_State *L, const char *name);
 void rb_modules_close (rb_VM *vm);
 /* The file of a module that may be loaded; 0: there is none. */
 int rb_module_path (const char *name, char *path, size_t size);
+/* the stdlib's NAME.lua: 1 found, 0 there is none, -1 others may write it */
+int rb_module_script (const char *name, char *path, size_t size);
 
 /* -- thread.c -------------------------------------------------------------- */
 

@@ -21,6 +21,7 @@ static const Route routes[] = {
   {"GET", {"health"}, polaris_health},
   {"GET", {"provider", "status"}, polaris_provider},
   {"GET", {"features"}, polaris_features},
+  {"GET", {"features", "*"}, polaris_feature_get},
   {"PUT", {"features", "*"}, polaris_feature_put},
   {"POST", {"magic-link", "request"}, polaris_link_request},
   {"GET", {"magic-link", "*", "check"}, polaris_link_check},

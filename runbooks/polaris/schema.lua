@@ -35,6 +35,9 @@ return {
   opened        = "magic_link_opened",        -- detail: email, token (a fingerprint), teacher_id shown
   regenerated   = "magic_link_regenerated",
   revoked       = "magic_link_revoked",
+  corrected     = "roster_corrected",         -- detail: teacher_id, from, to (addresses)
+  added         = "roster_added",
+  odd_pattern   = [['|--|;|\m(union|select|drop)\M]],   -- in what a form sent: somebody tries
 
   -- the five syncs, in the order of the page; older than `limit` is stale ---------------
 
@@ -85,7 +88,7 @@ return {
   },
 
   -- those of them that are runbooks already: the others are still followed by hand
-  here = {},
+  here = { magic_link = true },
 
   -- the names of the settings these runbooks need from the configuration ------------------
 

@@ -41,8 +41,10 @@ static int endswith (const char *s, const char *end) {
   return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+/* schema.lua and NAME_parts.lua are what runbooks require */
 static int isrunbook (const char *file) {
   return endswith(file, ".lua") && !endswith(file, "_test.lua")
+         && !endswith(file, "_parts.lua")
          && strcmp(file, "schema.lua") != 0 && *file != '.';
 }
 

@@ -62,6 +62,13 @@ int rb_given_params (rb_Run *r, rb_Problem *p) {
   return 0;
 }
 
+/* several cases may have the same parameter: it is one word */
+static int isagain (const rb_Run *r, int i) {
+  for (int k = 0; k < i; k++)
+    if (strcmp(r->outline.params[k].name, r->outline.params[i].name) == 0) return 1;
+  return 0;
+}
+
 const char **rb_given_words (rb_Run *r) {
   const char **words = calloc((size_t)r->outline.nparams + 1, sizeof *words);
   int n = 0;
@@ -69,7 +76,7 @@ const char **rb_given_words (rb_Run *r) {
   int fields = lua_gettop(r->L);
   for (int i = 0; words != NULL && i < r->outline.nparams; i++) {
     const rb_Param *q = &r->outline.params[i];
-    if (lua_getfield(r->L, fields, q->name) != LUA_TNIL) {
+    if (!isagain(r, i) && lua_getfield(r->L, fields, q->name) != LUA_TNIL) {
       const char *text = q->type == RB_SECRET ? rb_text(r->L, -1, NULL)
                          : luaL_tolstring(r->L, -1, NULL);
       if (asprintf((char **)&words[n], "%s=%s", q->name, text) >= 0) n++;

@@ -72,6 +72,14 @@ Reply polaris_features (App *app, const Request *r) {
   return erp_reply(200, all);
 }
 
+Reply polaris_feature_get (App *app, const Request *r) {
+  const char *name = r->segment[1];
+  if (!isfeature(name))
+    return erp_error(404, "unknown_feature", "There is no such feature.");
+  return erp_reply(200, json_pack("{s:s, s:b}", "feature", name, "enabled",
+                                  polaris_feature(app, name)));
+}
+
 /* PUT /features/NAME { "enabled": true } */
 Reply polaris_feature_put (App *app, const Request *r) {
   int enabled = 0;

@@ -12,6 +12,7 @@
 ** cannot be asked, it is off. */
 int polaris_feature (const App *app, const char *name);
 Reply polaris_features (App *app, const Request *r);
+Reply polaris_feature_get (App *app, const Request *r);
 Reply polaris_feature_put (App *app, const Request *r);
 Reply polaris_health (App *app, const Request *r);
 Reply polaris_provider (App *app, const Request *r);

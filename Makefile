@@ -30,12 +30,14 @@ PKG_csv := libpcre2-8
 PKG_service := jansson
 PKG_token := libsodium
 PKG_slack := libcurl jansson
+PKG_mail := libcurl jansson
 PKG_net_tls := libssl libcrypto
 PKG_redis_tls := libssl libcrypto
 WITHLIB  := stdlib/common/json.c stdlib/common/curl.c stdlib/common/notice.c
 COMMON   := $(filter-out $(WITHLIB) stdlib/common/pattern.c,$(wildcard stdlib/common/*.c))
 # of what is common, that which needs a library is taken by name
 TAKES_slack := $(WITHLIB)
+TAKES_mail := $(WITHLIB)
 TAKES_http := stdlib/common/json.c
 TAKES_json := stdlib/common/json.c
 TAKES_csv := stdlib/common/pattern.c

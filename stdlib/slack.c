@@ -89,20 +89,13 @@ static void addtexts (lua_State *L, int idx, int list, int depth) {
 /* [-1 (the message), +1, m]  its text, else what can be read of its blocks */
 static void pushrendered (lua_State *L) {
   int message = lua_gettop(L);
-  luaL_Buffer b;
   lua_newtable(L);
   if (lua_getfield(L, message, "text") == LUA_TSTRING) lua_rawseti(L, message + 1, 1);
   else lua_pop(L, 1);
   if (lua_getfield(L, message, "blocks") == LUA_TTABLE)
     addtexts(L, lua_gettop(L), message + 1, 0);
   lua_pop(L, 1);
-  luaL_buffinit(L, &b);
-  for (lua_Integer i = 1; lua_rawgeti(L, message + 1, i) != LUA_TNIL; i++) {
-    if (i > 1) luaL_addchar(&b, '\n');
-    luaL_addvalue(&b);
-  }
-  lua_pop(L, 1);
-  luaL_pushresult(&b);
+  rb_notice_join(L, message + 1, "\n");
   lua_replace(L, message);
   lua_settop(L, message);
 }

@@ -121,6 +121,19 @@ const char *rb_notice_json (lua_State *L, int idx, int secrets, size_t *n) {
   return lua_tolstring(L, -1, n);
 }
 
+const char *rb_notice_join (lua_State *L, int idx, const char *between) {
+  luaL_Buffer b;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
+  luaL_buffinit(L, &b);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, idx, i);
+    luaL_addvalue(&b);
+    if (i < n) luaL_addstring(&b, between);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
 /* -- preview ---------------------------------------------------------------------------- */
 
 /* [-0, +1, m]  "#ops: Voucher previews unavailable ..." */

@@ -38,6 +38,9 @@ void rb_notice_known (lua_State *L, int idx, const char *const *fields);
 ** 'secrets'. */
 const char *rb_notice_json (lua_State *L, int idx, int secrets, size_t *n);
 
+/* [-0, +1, m]  The texts of the list at idx, with 'between' between them. */
+const char *rb_notice_join (lua_State *L, int idx, const char *between);
+
 /* -- preview ------------------------------------------------------------------------- */
 
 /* [-1 (the rendered text), +1 (the plan), m]  'to' is whom it tells ("#ops"); its result

@@ -23,7 +23,8 @@ typedef enum Kind {
   DURATION,
   LIST,      /* of different STRINGs */
   TEXTS,     /* a list of TEXTs */
-  LIMIT, TARGETKIND,
+  LIMIT,
+  WORD,      /* one of the words of 'of' */
   ANY,       /* a table whose content is the scripts' business */
   KEYS,      /* a table with the keys of 'of' */
   MAP,       /* a table of names, each value like the one row of 'of' */
@@ -106,10 +107,13 @@ static const Row limits[] = {
   {"files", LIMIT, NULL}, {"commands", LIMIT, NULL}, {"notices", LIMIT, NULL},
   {NULL, TEXT, NULL}
 };
+static const char *const kinds[] = {"sandbox", "staging", "production", NULL};
+static const char *const starttls[] = {"required", "offered", "never", NULL};
 static const Row channel[] = {{"", URL, httpurl}, {NULL, TEXT, NULL}};
 static const Row mail[] = {
   {"smtp", URL, smtpurl}, {"from", TEXT, NULL}, {"user", TEXT, NULL},
   {"password", TEXT, NULL}, {"reply_to", TEXT, NULL}, {"ca", TEXT, NULL},
+  {"starttls", WORD, starttls},
   {NULL, TEXT, NULL}
 };
 static const Row pagerduty[] = {
@@ -121,7 +125,7 @@ static const Row notify[] = {
 };
 static const Row anytable[] = {{"", ANY, NULL}, {NULL, TEXT, NULL}};
 static const Row targetkeys[] = {
-  {"kind", TARGETKIND, NULL}, {"systems", MAP, asystem}, {"allow", KEYS, allow},
+  {"kind", WORD, kinds}, {"systems", MAP, asystem}, {"allow", KEYS, allow},
   {"limits", KEYS, limits}, {"notify", KEYS, notify}, {"defaults", MAP, anytable},
   {NULL, TEXT, NULL}
 };
@@ -245,11 +249,16 @@ static int checkduration (Walk *w, const rb_Item *item) {
   return expected(w, "a duration such as \"10s\"", item);
 }
 
-static int checkkind (Walk *w, const rb_Item *item) {
-  static const char *const kinds[] = {"sandbox", "staging", "production"};
-  for (size_t i = 0; i < 3 && item->type == RB_ITEMTEXT; i++)
-    if (strcmp(item->text, kinds[i]) == 0) return 0;
-  return expected(w, "\"sandbox\", \"staging\" or \"production\"", item);
+/* "a", "b" or "c" */
+static int checkword (Walk *w, const char *const *words, const rb_Item *item) {
+  char all[200] = "";
+  size_t n = 0;
+  for (size_t i = 0; words[i] != NULL; i++) {
+    if (item->type == RB_ITEMTEXT && strcmp(item->text, words[i]) == 0) return 0;
+    n += (size_t)snprintf(all + n, sizeof all - n, "%s\"%s\"", i == 0 ? ""
+                          : words[i + 1] == NULL ? " or " : ", ", words[i]);
+  }
+  return expected(w, all, item);
 }
 
 static int checklimit (Walk *w, const rb_Item *item) {
@@ -330,7 +339,7 @@ static int check (Walk *w, const Row *row, const rb_Item *item) {
     case LIST: return checklist(w, item, 1);
     case TEXTS: return checklist(w, item, 0);
     case LIMIT: return checklimit(w, item);
-    case TARGETKIND: return checkkind(w, item);
+    case WORD: return checkword(w, row->of, item);
     case KEYS: return checkkeys(w, row->of, item);
     case MAP: return checkmap(w, row->of, item);
     case RESOURCE: return checkresource(w, row->of, item);

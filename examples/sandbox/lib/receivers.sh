@@ -57,6 +57,7 @@ receivers_notify () {
       notify   = {
         slack   = { ["#ops"]        = $(q "$SANDBOX_RECEIVERS_URL/slack/ops/$SANDBOX_TOKEN"),
                     ["#ops-status"] = $(q "$SANDBOX_RECEIVERS_URL/slack/ops-status/$SANDBOX_TOKEN") },
+        mail    = { smtp = "smtp://127.0.0.1:${SANDBOX_SMTP_PORT:-1}", from = "On call <oncall@school-erp.example>" },
       },
 END
 }

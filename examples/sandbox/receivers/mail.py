@@ -42,7 +42,7 @@ class Handler:
                       headers={k.lower(): str(v) for k, v in message.items()}, parts=parts, raw=text)
         if how == "drop":
             server.transport.abort()
-            return None
+            return "250 never heard"
         if status != 250:
             return "%d 5.7.1 Refused after all" % status
         return "250 OK: taken"

@@ -43,7 +43,8 @@ TAKES_json := stdlib/common/json.c
 TAKES_csv := stdlib/common/pattern.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
-SHARED   := $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)
+EDIT     := $(BUILD)/lib/repl-edit.so
+SHARED   := $(EDIT) $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)
 # what runbooks require: stdlib/NAME.lua
 SCRIPTS  := $(patsubst stdlib/%,$(BUILD)/lib/%,$(wildcard stdlib/*.lua))
 # all of them, and whether their functions are globals of every script
@@ -119,6 +120,13 @@ $(BUILD)/lib/$(subst /,-,$(1)).so: $(wildcard stdlib/$(1)/*.c stdlib/$(1)/*.h st
 	  $(wildcard stdlib/$(1)/*.c) $(call pkg,$(PKG_$(subst /,_,$(1))),--libs)
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$(p))))
+
+# the editor of lines, loaded by `runbook repl` on a terminal
+$(EDIT): $(wildcard vm/repl/edit/*.c) vm/repl/edit.h
+	@mkdir -p $(@D)
+	@echo '  part    repl/edit'
+	$(Q)$(CC) $(ALLFLAGS) $(call pkg,libedit,--cflags) -shared -o $@ $(wildcard vm/repl/edit/*.c) \
+	  $(call pkg,libedit,--libs)
 
 $(BUILD)/school-erp-server: $(ERP)
 $(BUILD)/polaris-server: $(POLARIS)

@@ -30,7 +30,7 @@ touch "a file.lua" answers.json
 
 # -- what is asked -----------------------------------------------------------------------
 values() { runbook __complete "$@" | cut -f1 | sort | xargs; }
-is "commands" "$(values r)" "replay report resume run"
+is "commands" "$(values r)" "repl replay report resume run"
 is "a command of ours alone" "$(values '' | grep -c __complete)" 0
 is "runbooks, the broken one, too" "$(values run '')" "broken measure mend_it"
 has "a runbook's title" "$(runbook __complete run mend)" "Mend: the 'thing'"

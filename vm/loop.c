@@ -481,6 +481,7 @@ static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
     for (rb_Task *t = vm->waiting, *after; t != NULL; t = after) {
       after = t->after;
       if (!t->calling) rb_wake(t);
+      else if (vm->impatient && !t->call.pledged) t->wake = t->call.deadline = rb_now();
     }
   }
 }

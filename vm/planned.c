@@ -280,6 +280,13 @@ void rb_planned_join (rb_VM *vm, int world, int from) {
     vm->deeds[i].aside = vm->deeds[i].bounded = 0;
 }
 
+void rb_planned_forget (rb_VM *vm) {
+  rb_planned_free(vm);
+  luaL_unref(vm->L, LUA_REGISTRYINDEX, vm->overlay);
+  vm->overlay = LUA_NOREF;
+  rb_buffer_clear(&vm->plan);
+}
+
 void rb_planned_free (rb_VM *vm) {
   for (int i = 0; i < vm->ndeeds; i++) {
     free(vm->deeds[i].resource);
@@ -291,5 +298,5 @@ void rb_planned_free (rb_VM *vm) {
   free(vm->provided.n);
   vm->provided = (rb_Assumes){0};
   vm->deeds = NULL;
-  vm->ndeeds = 0;
+  vm->ndeeds = vm->sizedeeds = 0;
 }

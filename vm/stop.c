@@ -164,7 +164,7 @@ static void onsignal (int sig) {
   if (vm == NULL) return;
   if (sig != SIGUSR2) vm->interrupts++;
   if (vm->slice != 0) sethook(vm);
-  if (sig != SIGUSR2 && vm->interrupts == 1 && !rb_asking
+  if (sig != SIGUSR2 && vm->interrupts == 1 && !rb_asking && !vm->impatient
       && isatty(STDERR_FILENO)) {
     static const char said[] = "\nstopping after what is under way "
                                "(Ctrl-C again: at once)\n";

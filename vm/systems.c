@@ -110,6 +110,10 @@ static int hasresource (rb_VM *vm, const char *system, const char *kind) {
   return have != NULL && among(kind, have);
 }
 
+int rb_system_has (lua_State *L, int idx, const char *kind) {
+  return hasresource(rb_vm(L), *(const char **)lua_touserdata(L, idx), kind);
+}
+
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
                                   const char *kind) {
   rb_VM *vm = rb_vm(L);

@@ -224,6 +224,7 @@ typedef struct rb_VM {
   long long used[16], limit[16];
 
   /* stopping */
+  int impatient;       /* a prompt: Ctrl-C ends a look that is under way, too */
   volatile sig_atomic_t interrupts;
   lua_State *volatile hooked;    /* what runs now, for the signal handler */
   _Atomic double slice;          /* when it began to run; 0: waiting */
@@ -353,6 +354,8 @@ void rb_systems_open (lua_State *L);
 /* The box of that name, made where there is none yet; NULL: out of memory. */
 rb_ResourceBox *rb_box (rb_VM *vm, const char *name, const char *system,
                         const char *kind);
+/* Has the system at idx that resource on this target? */
+int rb_system_has (lua_State *L, int idx, const char *kind);
 /* [-0, +1, v] Pushes a resource of the target. */
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
                                   const char *kind);
@@ -452,6 +455,8 @@ const char *rb_assume_words (rb_VM *vm, const rb_Assumes *a, char *out, size_t s
 int rb_planned_fork (rb_VM *vm);
 void rb_planned_aside (rb_VM *vm, int world, int from);
 void rb_planned_join (rb_VM *vm, int world, int from);
+/* [-0, +0]  Nothing is planned any more. */
+void rb_planned_forget (rb_VM *vm);
 void rb_planned_free (rb_VM *vm);
 
 /* -- limits.c -------------------------------------------------------------------- */

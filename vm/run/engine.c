@@ -20,7 +20,7 @@ static int nested;  /* a dry run that a real run shows first */
 
 /* -- before: the file, the target, the parameters --------------------------------- */
 
-static const char *operator_ (void) {
+const char *rb_operator (void) {
   struct passwd *pw = getpwuid(getuid());
   return pw != NULL ? pw->pw_name : "unknown";
 }
@@ -132,7 +132,7 @@ static void deferanswers (lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-static void setnames (rb_Run *r) {
+void rb_run_names (rb_Run *r) {
   lua_State *L = r->L;
   r->vm->lastdelivered = (double)r->report.startedms / 1000;
   rb_passing_add(r->vm, "<run>", r->report.run, strlen(r->report.run));
@@ -263,7 +263,7 @@ static void execute (rb_Run *r) {
   vm->burst = BURST;
   vm->lastwords = lastwords;
   rb_stop_open(vm);
-  setnames(r);
+  rb_run_names(r);
   showplan(r);
   rb_show_start(vm->show, rep);
   if (r->stop == 0) r->stop = applies(r);
@@ -294,7 +294,7 @@ static void again (rb_Run *r, int (*what) (rb_Run *r, rb_Problem *p), rb_Problem
   r->vm->burst = BURST;
   r->vm->lastwords = lastwords;
   rb_stop_open(r->vm);
-  setnames(r);
+  rb_run_names(r);
   what(r, p);
 }
 
@@ -334,7 +334,7 @@ static void cleanup (rb_Run *r) {
 
 int rb_run (const rb_RunOptions *o) {
   rb_Problem p = {0};
-  rb_Run r = {.o = o, .who = operator_()};
+  rb_Run r = {.o = o, .who = rb_operator()};
   rb_ShowOptions show = {.json = o->json, .nocolor = o->nocolor};
   r.L = rb_state_new();
   if (r.L == NULL) {

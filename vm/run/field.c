@@ -109,7 +109,8 @@ static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
                    .every = spec->every, .timeout = spec->timeout,
                    .deadline = rb_replaying(vm) ? 0 : deadlineof(spec)};
   memset(end, 0, sizeof *end);
-  if (vm->dryrun && !rb_remembered_before(r, spec->fn, end)) return;
+  int follows = vm->dryrun && !r->session;
+  if (follows && !rb_remembered_before(r, spec->fn, end)) return;
   lua_rawgeti(r->L, LUA_REGISTRYINDEX, spec->fn);
   lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->object);
   rb_Task *t = rb_task_new(r->L, NULL, &f, path, 1);
@@ -122,7 +123,7 @@ static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
   else if (t->status != LUA_OK) readerror(t->L, end);
   else readresults(t->L, end);
   rb_task_freeall(&f);
-  if (vm->dryrun) rb_remembered_after(r, spec->fn, end);
+  if (follows) rb_remembered_after(r, spec->fn, end);
 }
 
 /* 0: the run has no time left for that */

@@ -171,9 +171,25 @@ static void retext (char **at, const json_t *o, const char *key) {
   *at = rb_reread_copy(o, key);
 }
 
+/* the steps of a session at the prompt come one by one */
+static rb_StepRow *another (rb_Report *rep, const json_t *o) {
+  if (rep->mode == NULL || strcmp(rep->mode, "repl") != 0 || rep->steps == NULL
+      || rb_reread_intof(o, "n", 0) != rep->nsteps + 1) return NULL;
+  rb_StepRow *rows = realloc(rep->steps, ((size_t)rep->nsteps + 2) * sizeof *rows);
+  if (rows == NULL) return NULL;
+  rep->steps = rows;
+  rb_StepRow *row = &rows[rep->nsteps++];
+  *row = (rb_StepRow){.n = rep->nsteps};
+  char id[16];
+  snprintf(id, sizeof id, "%d", row->n);
+  row->id = strdup(id);
+  return row;
+}
+
 static void begin (Reading *r, const json_t *o) {
   const char *id = rb_reread_textof(o, "case");
   rb_StepRow *row = numbered(r->rep, o);
+  if (row == NULL) row = another(r->rep, o);
   for (int i = 0; id != NULL && i < r->rep->ncases; i++)
     if (strcmp(r->rep->cases[i].id, id) == 0) {
       r->rep->cases[i].taken = 1;

@@ -31,6 +31,7 @@ struct rb_Run {
   int pledged;           /* and they say that this run has changed something */
   int stop;              /* exit code that ends the run; 0: goes on */
   int production;        /* confirmed, or not asked for */
+  int session;           /* a prompt, whose variables a dry run does not follow */
 };
 
 /* how a field (or a case's `when`) ended */
@@ -52,6 +53,13 @@ typedef struct rb_FieldEnd {
 } rb_FieldEnd;
 
 static inline rb_Run *rb_runof (rb_VM *vm) { return vm->run; }
+
+/* -- engine.c -------------------------------------------------------------------- */
+
+/* The operating-system user. */
+const char *rb_operator (void);
+/* [-0, +0, m]  run.id, run.operator, ... */
+void rb_run_names (rb_Run *r);
 
 /* -- field.c: one function of a step, to its end -------------------------------- */
 
@@ -116,6 +124,10 @@ char *rb_join (const char *const *words);  /* "a, b"; NULL for none */
 
 /* The replay of the VM is of the run that is taken back. */
 int rb_undo (rb_Run *r, rb_Problem *p);
+/* [-0, +1, m]  A function of run that takes this deed back by its inverse, where it has
+** one; 'force': also where the world has moved on. */
+void rb_undo_push (lua_State *L, const struct rb_Taped *e, int force);
+int rb_undo_hasinverse (lua_State *L, const struct rb_Taped *e);
 
 /* export.c: writes the run of the options' 'resume' to the file of 'export', redacted. 0, or
 ** the exit code. */

@@ -127,7 +127,13 @@ static int takeback (lua_State *L) {
   return back(L, LUA_OK, 0);
 }
 
-static int hasinverse (lua_State *L, const rb_Taped *e) {
+void rb_undo_push (lua_State *L, const rb_Taped *e, int force) {
+  lua_pushlightuserdata(L, (void *)e);
+  lua_pushboolean(L, force);
+  lua_pushcclosure(L, takeback, 2);
+}
+
+int rb_undo_hasinverse (lua_State *L, const rb_Taped *e) {
   int top = lua_gettop(L);
   rb_replay_intent(L, e);
   int has = lua_istable(L, -1) && lua_getfield(L, -1, "inverse") == LUA_TTABLE;
@@ -150,7 +156,7 @@ static void setdone (Undo *u, const char *id) {
   lua_newtable(L);
   for (int i = u->n - 1; i >= 0; i--) {
     const rb_Taped *e = u->deeds[i];
-    if (!ofstep(e, id) || e->notice || hasinverse(L, e)) continue;
+    if (!ofstep(e, id) || e->notice || rb_undo_hasinverse(L, e)) continue;
     lua_createtable(L, 0, 4);
     lua_pushstring(L, e->verb);
     lua_setfield(L, -2, "verb");
@@ -208,9 +214,7 @@ static void leave (Undo *u, const rb_Step *s, rb_StepRow *row, const rb_Taped *e
 /* by the inverse of each; 0: one failed */
 static int automatic (Undo *u, rb_StepRow *row, const rb_Taped *e, int k) {
   lua_State *L = u->r->L;
-  lua_pushlightuserdata(L, (void *)e);
-  lua_pushboolean(L, u->r->o->force);
-  lua_pushcclosure(L, takeback, 2);
+  rb_undo_push(L, e, u->r->o->force);
   int fn = luaL_ref(L, LUA_REGISTRYINDEX);
   int fine = field(u, row, fn, k);
   luaL_unref(L, LUA_REGISTRYINDEX, fn);
@@ -224,7 +228,7 @@ static int byhand (Undo *u, const rb_Step *s, rb_StepRow *row, int k) {
   setdone(u, s->id);
   if (!field(u, row, s->fn[RB_UNDO], k)) return 0;
   for (int i = 0; i < u->n; i++)
-    if (ofstep(u->deeds[i], s->id) && !u->deeds[i]->notice && !hasinverse(L, u->deeds[i]))
+    if (ofstep(u->deeds[i], s->id) && !u->deeds[i]->notice && !rb_undo_hasinverse(L, u->deeds[i]))
       tapeundone(u, u->deeds[i]);
   return 1;
 }
@@ -247,7 +251,7 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
     const rb_Taped *e = u->deeds[i];
     if (!ofstep(e, s->id)) continue;
     if (e->notice) leave(u, s, row, e);
-    else if (hasinverse(r->L, e)) did = fine = automatic(u, row, e, ++k);
+    else if (rb_undo_hasinverse(r->L, e)) did = fine = automatic(u, row, e, ++k);
     else if (s->fn[RB_UNDO] == RB_NOREF) leave(u, s, row, e);
     else if (!own) own = did = fine = byhand(u, s, row, ++k);
   }

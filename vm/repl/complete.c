@@ -1,0 +1,195 @@
+/*
+** complete.c - what may stand at the cursor: names of the session, of modules, of the
+** systems of the target and of what they offer
+**
+** Nothing is called for it: a name is looked up in tables, and a resource's methods are
+** the rows of its module.
+*/
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm/repl/repl.h"
+
+/* words that begin with what is typed */
+typedef struct Found {
+  const char *begin;
+  size_t n;
+  char **words;
+  size_t count, size;
+} Found;
+
+static void offer (Found *f, const char *word, const char *after) {
+  if (strncmp(word, f->begin, f->n) != 0) return;
+  for (size_t i = 0; i < f->count; i++)
+    if (strncmp(f->words[i], word, strlen(word)) == 0
+        && strcmp(f->words[i] + strlen(word), after) == 0) return;
+  if (f->count + 2 > f->size) {
+    size_t size = f->size == 0 ? 32 : 2 * f->size;
+    char **more = realloc(f->words, size * sizeof *more);
+    if (more == NULL) return;
+    f->words = more;
+    f->size = size;
+  }
+  char *copy = NULL;
+  if (asprintf(&copy, "%s%s", word, after) < 0) return;
+  f->words[f->count++] = copy;
+  f->words[f->count] = NULL;
+}
+
+static int byname (const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int iswordchar (char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+/* -- a path of names ------------------------------------------------------- */
+
+/* [-0, +1]  the value of "erp.redis" without calling anything; nil where that cannot be */
+static void pushpath (rb_Repl *s, const char *path, size_t n) {
+  lua_State *L = s->r.L;
+  char name[128];
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
+  for (size_t i = 0; i < n; ) {
+    size_t len = 0;
+    while (i + len < n && iswordchar(path[i + len])) len++;
+    snprintf(name, sizeof name, "%.*s", (int)len, path + i);
+    int first = i == 0;
+    i += len + 1;
+    if (lua_istable(L, -1)) {
+      lua_pushstring(L, name);
+      if (lua_rawget(L, -2) == LUA_TNIL && first) {
+        lua_pop(L, 1);
+        lua_pushglobaltable(L);
+        lua_pushstring(L, name);
+        lua_rawget(L, -2);
+        lua_remove(L, -2);
+      }
+    } else if (luaL_testudata(L, -1, "rb.system") != NULL
+               && rb_system_has(L, -1, name)) lua_getfield(L, -1, name);
+    else lua_pushnil(L);
+    lua_remove(L, -2);
+  }
+}
+
+/* -- what is in it --------------------------------------------------------- */
+
+static void offerrows (Found *f, const rb_Reg *r) {
+  for (; r != NULL && r->name != NULL; r++) offer(f, r->name, "(");
+}
+
+/* [-0, +0]  the string keys of the table at the top */
+static void offerkeys (lua_State *L, Found *f) {
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    if (lua_type(L, -2) == LUA_TSTRING && lua_tostring(L, -2)[0] != '\0')
+      offer(f, lua_tostring(L, -2), lua_isfunction(L, -1) ? "(" : "");
+    lua_pop(L, 1);
+  }
+}
+
+static void offersystem (rb_Repl *s, Found *f) {
+  const char *name = *(const char **)lua_touserdata(s->r.L, -1);
+  const char *const *kind = rb_target_resources(s->r.vm->target, name);
+  for (; kind != NULL && *kind != NULL; kind++) offer(f, *kind, "");
+  offer(f, "settings", "");
+  offer(f, "schema", "");
+}
+
+/* the name of a module of the stdlib, or NULL */
+static const char *modulename (const char *path, size_t n) {
+  for (int i = 0; rb_module_name(i) != NULL; i++)
+    if (strlen(rb_module_name(i)) == n && strncmp(rb_module_name(i), path, n) == 0)
+      return rb_module_name(i);
+  return NULL;
+}
+
+static int loadmodule (lua_State *L) {
+  lua_pushlightuserdata(L, (void *)rb_module_load(L, lua_tostring(L, 1)));
+  return 1;
+}
+
+/* the module's rows, or NULL where it cannot be loaded */
+static const rb_Module *module (lua_State *L, const char *name) {
+  lua_pushcfunction(L, loadmodule);
+  lua_pushstring(L, name);
+  const rb_Module *m = lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_touserdata(L, -1) : NULL;
+  lua_pop(L, 1);
+  return m;
+}
+
+static void offermembers (rb_Repl *s, const char *path, size_t n, Found *f) {
+  lua_State *L = s->r.L;
+  int top = lua_gettop(L);
+  const char *name = modulename(path, n);
+  pushpath(s, path, n);
+  if (luaL_testudata(L, -1, "rb.system") != NULL) offersystem(s, f);
+  else if (luaL_testudata(L, -1, "rb.resource") != NULL) {
+    const rb_ResourceBox *box = *(rb_ResourceBox **)lua_touserdata(L, -1);
+    const rb_Module *m = module(L, box->r.kind);
+    if (m != NULL) offerrows(f, m->methods);
+  } else if (luaL_testudata(L, -1, RB_RUNTYPE) != NULL) {
+    lua_getmetatable(L, -1);
+    lua_getfield(L, -1, "__methods");
+    offerkeys(L, f);
+  } else if (name != NULL && lua_istable(L, -1) && module(L, name) != NULL)
+    offerrows(f, module(L, name)->functions);
+  else if (lua_istable(L, -1)) offerkeys(L, f);
+  lua_settop(L, top);
+}
+
+static void offerglobals (rb_Repl *s, Found *f) {
+  static const char *const reserved[] = {
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in",
+    "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while", NULL
+  };
+  lua_State *L = s->r.L;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
+  offerkeys(L, f);
+  lua_pop(L, 1);
+  lua_pushglobaltable(L);
+  offerkeys(L, f);
+  lua_pop(L, 1);
+  for (const char *const *w = reserved; *w != NULL; w++) offer(f, *w, "");
+}
+
+/* -- the cursor ------------------------------------------------------------ */
+
+/* inside system "...: the systems */
+static int insystem (const char *line, size_t from) {
+  while (from > 0 && (line[from - 1] == '"' || line[from - 1] == '\'' || line[from - 1] == '('
+                      || line[from - 1] == ' ')) from--;
+  return from >= 6 && strncmp(line + from - 6, "system", 6) == 0;
+}
+
+static int isquoted (const char *line, size_t n) {
+  int quoted = 0;
+  for (size_t i = 0; i < n; i++) if (line[i] == '"') quoted = !quoted;
+  return quoted;
+}
+
+char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *from) {
+  Found f = {0};
+  size_t at = cursor;
+  int quoted = isquoted(line, cursor);
+  while (at > 0 && (iswordchar(line[at - 1]) || (quoted && line[at - 1] == '-'))) at--;
+  f.begin = line + at;
+  f.n = cursor - at;
+  *from = at;
+  if (line[0] == ':' && at == 1) {
+    *from = 0;
+    f.begin = line;
+    f.n = cursor;
+    for (const char *const *w = rb_repl_words; *w != NULL; w++) offer(&f, *w, " ");
+  } else if (quoted) {
+    const char *const *name = rb_target_systems(s->r.vm->target);
+    for (; insystem(line, at) && name != NULL && *name != NULL; name++) offer(&f, *name, "\"");
+  } else if (at > 0 && (line[at - 1] == '.' || line[at - 1] == ':')) {
+    size_t end = at - 1, begin = end;
+    while (begin > 0 && (iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
+    offermembers(s, line + begin, end - begin, &f);
+  } else offerglobals(s, &f);
+  if (f.count > 1) qsort(f.words, f.count, sizeof *f.words, byname);
+  return f.words;
+}

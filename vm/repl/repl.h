@@ -1,0 +1,80 @@
+/*
+** repl.h - an investigation at a prompt (private to vm/repl)
+**
+** A session is a run whose steps are what was typed: each statement passes the gate
+** like a field of a step, and is on the tape.
+*/
+
+#ifndef rb_repl_h
+#define rb_repl_h
+
+#include "vm/repl/edit.h"
+#include "vm/repl/open.h"
+#include "vm/run/run.h"
+
+typedef struct rb_Repl {
+  rb_Run r;
+  rb_RunOptions o;
+  const rb_ReplOptions *asked;
+  int env;               /* registry: the globals of the session */
+  int wrap;              /* registry: (f, keep) -> a function that shows what f returns */
+  double until;          /* armed up to then (CLOCK_MONOTONIC); 0: read-only */
+  int terminal;          /* a person types */
+  int quit;
+  int steps;             /* room in the report */
+  json_t *done;          /* paths of what was changed, and not taken back by :undo */
+  const rb_Edit *edit;   /* NULL: plain lines */
+} rb_Repl;
+
+/* -- session.c ------------------------------------------------------------- */
+
+/* Opens configuration, target and tape, and ends the run on the tape. */
+int rb_repl_begin (rb_Repl *s, rb_Problem *p);
+void rb_repl_end (rb_Repl *s, int exit);
+
+/* how a statement ended */
+typedef enum rb_Evaluated {
+  RB_EVALDONE, RB_EVALMORE,  /* it goes on in the next line */
+  RB_EVALFAILED              /* said; see the exit code */
+} rb_Evaluated;
+
+/* [-0, +0, m]  Runs one statement or expression, and shows what it returned and what it
+** changed or would change. */
+rb_Evaluated rb_repl_eval (rb_Repl *s, const char *text, int *exit);
+/* [-0, +0, m]  Runs the function of that registry reference (then forgotten), named so. */
+rb_Evaluated rb_repl_call (rb_Repl *s, int fn, const char *title, int *exit);
+/* Read-only again, if its time is over: says so. */
+void rb_repl_expire (rb_Repl *s);
+void rb_repl_disarm (rb_Repl *s, const char *why);
+
+/* -- value.c --------------------------------------------------------------- */
+
+/* [-0, +0, m]  Lines for the value at idx, into the show's output. */
+void rb_repl_value (lua_State *L, int idx, rb_Show *show);
+
+/* -- words.c: what begins with a colon ------------------------------------- */
+
+/* Does what ":live 10m" says: 0, or an exit code (said). */
+int rb_repl_word (rb_Repl *s, const char *line);
+/* The names, for completion; NULL-terminated. */
+extern const char *const rb_repl_words[];
+
+/* -- back.c ---------------------------------------------------------------- */
+
+/* Takes back the last change of the session: 0, or an exit code (said). */
+int rb_repl_undo (rb_Repl *s);
+
+/* -- complete.c ------------------------------------------------------------ */
+
+/* [-0, +0, m]  What may stand at the cursor: a list of malloc'ed words that begin with
+** the part of 'line' from *from on; NULL: none. */
+char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *from);
+
+/* -- say.c ----------------------------------------------------------------- */
+
+/* A line of ours to standard output (or, for what went wrong, to standard error). */
+void rb_repl_say (rb_Repl *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void rb_repl_complain (rb_Repl *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -72,7 +72,7 @@ is "bounced: a person looks at the address" "$(j '[.steps[] | select(.status == 
 before=$(world)
 real
 is "bounced: without an answer it stops there, with nothing changed" "$rc $(j .status) $(world)" "3 stopped $before"
-rb abandon
+rb abandon --yes
 echo '{ "verify-the-address": "done: the district says it is right" }' > answers.json
 real --answers answers.json
 is "bounced: with the answer it goes on" "$rc $(did) $(live)" "0 pg.transaction 1"
@@ -162,12 +162,14 @@ hasnot "no token is printed" "$out$err" "$victim"
 has "what is left is for a person" "$err$(j '.steps[] | select(.status == "manual") | .id')" find-the-cause
 stopped=$(j .run)
 rb run magic_link --case reopen --yes --json
-is "it is not turned on before a person says that the cause is mended" "$rc $(code "$victim")" "3 503"
-rb abandon
+is "nobody opens it while that run is not finished" "$rc $(code "$victim")" "5 503"
 echo '{ "find-the-cause": "done: teacher_id came from the request", "the-cause-is-known-and-mended": "done: release 2.1" }' > answers.json
 rb resume "$stopped" --answers answers.json --json
 is "wrong-data: finished" "$rc $(j .status)" "0 done"
 is "the route stays off" "$(code "$victim")" 503
+rb run magic_link --case reopen --yes --json
+is "... nor before a person says that the cause is mended" "$rc $(code "$victim")" "3 503"
+rb abandon --yes
 sql "update magic_link set revoked_at = null where token = '$victim'"
 rb run magic_link --case reopen --yes --answers answers.json --json
 has "not while a link would show another's data" "$rc $(j .error.message)" "1 1 links would show another teacher's data"
@@ -182,6 +184,8 @@ variant polaris-wrong-data
 sed 's#evidence         = .*#evidence         = "/nowhere",#' runbook.config.lua > other.lua; chmod 600 other.lua
 rb run magic_link --case wrong_data --yes --json --config other.lua
 is "evidence cannot be kept: it fails, and the route is off" "$rc $(code none)" "1 503"
+rb abandon "$(j .run)" --yes
+is "... (and given up)" "$rc" 0
 
 # the other two kinds of switch do the same
 for kind in 'dotenv = "MAGIC_LINK"' 'http = "/features/magic_link", field = "enabled", on = true, off = false'; do

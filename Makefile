@@ -24,6 +24,7 @@ PKG_http := libcurl jansson
 PKG_pg   := libpq jansson
 LIB_pg   := -lpg_query
 PKG_redis := hiredis
+PKG_backup := libpq
 PKG_json := jansson
 PKG_file := libsodium
 PKG_csv := libpcre2-8

@@ -129,6 +129,11 @@ const char *rb_idempotency (lua_State *L) {
   return lua_pushstring(L, text);
 }
 
+const char *rb_runid (lua_State *L) {
+  const rb_Report *r = rb_vm(L)->report;
+  return r != NULL ? r->run : "";
+}
+
 void rb_unclaim (lua_State *L, const char *layer) {
   rb_Report *r = rb_vm(L)->report;
   if (r == NULL || strcmp(layer, "kernel") != 0) return;

@@ -180,6 +180,9 @@ RB_API const char *rb_nearest (const char *word, const char *const *words);
 ** against the step's `retry`, whose `every` it gives in seconds. */
 RB_API int rb_retry (lua_State *L, double *every);
 
+/* [-0, +0, -]  The name of this run (a ULID); "" where there is none. */
+RB_API const char *rb_runid (lua_State *L);
+
 /* [-0, +1, m]  Pushes a key derived from the run and the path of the running
 ** effect, the same again after a resume, and returns it. */
 RB_API const char *rb_idempotency (lua_State *L);

@@ -72,7 +72,8 @@ static void pushaddress (lua_State *L, const char *field, const char *s, size_t 
   for (size_t i = 0; i < n; i++) text[i] = (char)tolower((unsigned char)at[i]);
   text[n] = '\0';
   const char *sign = strchr(text, '@');
-  if (sign == NULL || !islocal(text, (size_t)(sign - text)) || !isdomain(sign + 1, strlen(sign + 1)))
+  if (sign == NULL || !islocal(text, (size_t)(sign - text))
+      || !isdomain(sign + 1, strlen(sign + 1)))
     wrong(L, field, s, "is no address such as kim@example.org");
   lua_createtable(L, 0, 2);
   lua_pushstring(L, text);

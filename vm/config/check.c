@@ -89,10 +89,14 @@ static const Row service[] = {
 };
 static const Row path[] = {{"path", TEXT, NULL}, {NULL, TEXT, NULL}};
 
+static const Row backup[] = {
+  {"path", TEXT, NULL}, {"pg", URL, pgurl}, {"bin", TEXT, NULL}, {NULL, TEXT, NULL}
+};
+
 static const Row systemkeys[] = {
   {"http", RESOURCE, http}, {"pg", RESOURCE, pg}, {"redis", RESOURCE, redis},
   {"dotenv", RESOURCE, path}, {"service", RESOURCE, service},
-  {"log", RESOURCE, path}, {"backup", RESOURCE, path},
+  {"log", RESOURCE, path}, {"backup", RESOURCE, backup},
   {"settings", ANY, NULL}, {"schema", ANY, NULL}, {NULL, TEXT, NULL}
 };
 static const Row asystem[] = {{"", KEYS, systemkeys}, {NULL, TEXT, NULL}};

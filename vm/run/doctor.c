@@ -89,7 +89,7 @@ static int pmain (lua_State *L) {
     const char *const *k = rb_target_resources(v->target, *s);
     static const char *const none[] = {NULL};
     for (k = k != NULL ? k : none; *k != NULL && !v->stop; k++) {
-      if (strcmp(*k, "log") == 0 || strcmp(*k, "backup") == 0) continue;
+      if (strcmp(*k, "log") == 0) continue;
       visit(v, L, *s, *k);
     }
   }

@@ -86,7 +86,7 @@ $(BUILD)/runbook: $(VMOBJ)
 	@echo '  link    $@'
 	$(Q)$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
 
-$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/modules.h
+$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/world.h $(BUILD)/modules.h
 	@mkdir -p $(@D)
 	@echo '  cc      $<'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,$(VMPKG),--cflags) -MMD -c -o $@ $<
@@ -97,6 +97,11 @@ $(BUILD)/words.h: vm/run/words.lua vm/run/embed.c
 	@echo '  embed   $<'
 	$(Q)$(CC) -O1 $(call pkg,lua5.4,--cflags) -o $(BUILD)/embed vm/run/embed.c $(call pkg,lua5.4,--libs)
 	$(Q)$(BUILD)/embed vm/run/words.lua words > $@
+
+# world.lua as it is: a drill runs it
+$(BUILD)/world.h: vm/cli/world.lua $(BUILD)/words.h
+	@echo '  embed   $<'
+	$(Q)$(BUILD)/embed vm/cli/world.lua world text > $@
 
 # written again only when a module came or went
 $(BUILD)/modules.h: $(wildcard stdlib/*.c stdlib/*/*.c) stdlib

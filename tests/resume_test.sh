@@ -118,6 +118,21 @@ rb resume; is "a run that is under way is not resumed" "$rc" 5
 kill -INT $live; wait $live; is "Ctrl-C" "$?" 130
 rb resume --json; is "and then it is" "$rc $(cat "$work/b")" "0 2"
 
+# -- a tape without one outcome: neither undo nor replay does anything -----------------------
+fresh
+t <<LUA
+return runbook { title = "E",
+  step "A" { remedy = function (run) run:sleep("3s") file.write("$work/a", "1") end } }
+LUA
+"$runbook" run "$tmp/t.lua" >/dev/null 2>&1 & live=$!
+for _ in $(seq 200); do rb history --json; [ "$(j length)" = 1 ] && break; sleep 0.05; done
+kill -9 $live; wait $live 2>/dev/null
+sed -i 's/run:sleep("3s") //' "$tmp/t.lua"
+rb replay --with "$tmp/t.lua" --json; is "replay ends where the tape does" "$rc" 0
+refuses "and performs nothing" test -e "$work/a"
+rb undo --json; is "undo has nothing to take back" "$rc $(j .status)" "0 done"
+refuses "and does nothing meanwhile" test -e "$work/a"
+
 # -- questions, approvals -----------------------------------------------------------------
 fresh
 t <<LUA

@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vm/base.h"
+#include "vm/drill.h"
 #include "vm/exported.h"
 #include "vm/gate.h"
 #include "vm/redact.h"
@@ -109,13 +109,6 @@ static void pushintent (lua_State *L, int facts) {
   lua_pop(L, 1);
 }
 
-void rb_crashpoint (rb_Task *t, const char *when) {
-  rb_VM *vm = t->vm;
-  if (vm->crash == 0 || --vm->crash > 0) return;
-  dprintf(vm->crashfd, "%s\t%s\t%s\n", t->call.path.s, when, t->call.summary.s);
-  kill(getpid(), SIGKILL);
-}
-
 int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   rb_Task *t = rb_taskof(L);
   rb_Buffer *secret = &t->vm->value;
@@ -127,9 +120,10 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   const char *bad = rb_value_encode(L, -1, secret);
   lua_pop(L, 2);
   if (bad != NULL) return luaL_error(L, "an intent cannot hold %s", bad);
-  rb_crashpoint(t, "before the intent");
+  rb_drill_point(t, RB_POINT_INTENT);
   if (t->call.effect == RB_REMEDY && !rb_lock_pledge(t->vm))
-    return rb_stop(L, RB_BROKEN, "the lock cannot say that this run changes something");
+    return rb_stop(L, RB_UNTAPED, "the file of the run's lock cannot be written, so nothing "
+                   "was done: is its disk full?");
   rb_record_event(t, NULL, "intent", "", secret);
   t->call.pledged = 1;
   t->field->deeds++;
@@ -139,7 +133,8 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
 static int performed (lua_State *L, int status, lua_KContext n) {
   rb_Task *t = rb_taskof(L);
   int failed = status != LUA_OK && status != LUA_YIELD;
-  if (!failed) rb_crashpoint(t, "after the deed");
+  rb_drill_point(t, RB_POINT_OVER);
+  if (!failed) rb_drill_point(t, RB_POINT_DONE);
   if (!failed && !t->call.pledged) {
     rb_gate_clear(L, t);
     return rb_stop(L, RB_BROKEN, "%s.%s acted without a pledge: this is a bug "
@@ -152,6 +147,7 @@ int rb_gate_deed (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   t->call.previewing = 0;
   t->call.deadline = 0;
+  rb_drill_point(t, RB_POINT_BEGIN);
   rb_gate_pushcall(L, t->call.reg->fn, n);
   return performed(L, lua_pcallk(L, n, 1, 0, n, performed), n);
 }
@@ -159,6 +155,7 @@ int rb_gate_deed (lua_State *L, int n) {
 /* -- probes ----------------------------------------------------------------- */
 
 static int probed (lua_State *L, int status, lua_KContext n) {
+  rb_drill_point(rb_taskof(L), RB_POINT_OVER);
   return rb_gate_outcome(L, status != LUA_OK && status != LUA_YIELD, (int)n);
 }
 
@@ -183,13 +180,21 @@ static int probe (lua_State *L, int n) {
     if (predicted(L, t, n)) return rb_gate_outcome(L, 0, n);
     t->call.read = rb_planned_read(t);
   }
+  rb_drill_point(t, RB_POINT_BEGIN);
   rb_gate_pushcall(L, t->call.reg->fn, n);
   return probed(L, lua_pcallk(L, n, 1, 0, n, probed), n);
+}
+
+/* Where the tape alone answers, an effect that would be performed is our mistake. */
+static int offline (lua_State *L, rb_Task *t) {
+  rb_gate_clear(L, t);
+  return rb_stop(L, RB_TAPEEND, "the tape ends before %s", t->call.path.s);
 }
 
 int rb_gate_perform (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   t->call.started = rb_now();
+  if (t->vm->mute) return offline(L, t);
   if (t->undoing != NULL && t->call.effect != RB_PROBE) return rb_undo_settle(L, n);
   return rb_gate_go(L, n);
 }

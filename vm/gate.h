@@ -25,8 +25,6 @@ int rb_gate_perform (lua_State *L, int n);
 int rb_gate_go (lua_State *L, int n);
 /* The deed itself: its preview was taken. */
 int rb_gate_deed (lua_State *L, int n);
-/* A drill may end the process here, as a power cut would: 'when' is "after the deed". */
-void rb_crashpoint (rb_Task *t, const char *when);
 
 /* -- preview.c: what it would do --------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vm/drill.h"
 #include "vm/replay.h"
 #include "vm/gate.h"
 
@@ -420,7 +421,7 @@ static void broken (rb_VM *vm, rb_FieldRun *field, const char *why) {
   if (field->stop == RB_GO || doubt)
     snprintf(field->why, sizeof field->why, "%s%.900s", doubt ? "something was done "
              "whose outcome is not on the tape: " : "", why);
-  field->stop = doubt ? RB_DOUBT : RB_BROKEN;
+  field->stop = doubt ? RB_DOUBT : RB_UNTAPED;
 }
 
 /* everything queued becomes durable; 0: it did not */
@@ -441,6 +442,12 @@ static int awaited (const rb_VM *vm) {
   return 0;
 }
 
+/* Its intent is not on the tape, so it will not be done: nothing is in doubt. */
+static void unpledge (rb_Task *t) {
+  t->call.pledged = 0;
+  t->field->deeds--;
+}
+
 /* Those who are in the queue go on one after the other, in the order of the tape,
 ** and all Lua that can run runs in between: so will a replay. Who waits
 ** for what is not durable does not go on, whatever else ended the field. */
@@ -448,13 +455,14 @@ static void deliver (rb_VM *vm, rb_FieldRun *field, int durable) {
   int n = vm->ndeliver;
   for (int i = 0; i < n; i++) {
     rb_Task *t = vm->deliver[i];
-    if (!durable || field->stop == RB_BROKEN) {
+    if (!durable || field->stop == RB_BROKEN || field->stop == RB_UNTAPED) {
+      if (!durable && t->state == RB_COMMIT) unpledge(t);
       over(t, RB_GONE);
       continue;
     }
     if (t->state == RB_DELIVER) vm->lastdelivered = t->call.at;
-    if (t->state == RB_COMMIT) rb_crashpoint(t, "after the intent");
-    else if (t->call.effect != RB_PROBE) rb_crashpoint(t, "after the outcome");
+    if (t->state == RB_COMMIT) rb_drill_point(t, RB_POINT_INTENDED);
+    else rb_drill_point(t, RB_POINT_OUTCOME);
     rb_task_ready(t);
     do runready(vm);  /* what the tape has is older than what is new */
     while (vm->replay != NULL && rb_replay_turn(vm));

@@ -29,7 +29,8 @@ typedef enum rb_Stop {
   RB_UNPLANNED,  /* apply: not what the plan says */
   RB_DIVERGED,   /* a resume: not the script that the tape is of */
   RB_TAPEEND,    /* an offline replay: the tape ends */
-  RB_BROKEN,     /* the tape, or a bug of ours */
+  RB_BROKEN,     /* a bug of ours */
+  RB_UNTAPED,    /* the tape cannot be written */
   RB_INTERRUPT
 } rb_Stop;
 
@@ -178,8 +179,7 @@ typedef struct rb_VM {
   int dryrun;
   int hushed;          /* below the gate: doctor, identity; nothing is recorded */
   int mute;            /* an offline replay: nothing is recorded */
-  int crash, crashfd;  /* a drill: the crash point at which it dies (0: none), and
-                       ** where it says which one that was */
+  struct rb_Drill *drill;  /* NULL: this is none */
 
   rb_Config *config;
   rb_Target *target;

@@ -322,7 +322,7 @@ static void runsandfiles (Line *l) { runs(l); files(l); }
 
 static const struct { const char *word; void (*offer) (Line *l); } kinds[] = {
   {"FILE|NAME", books}, {"FILE|NAME|PLAN", books}, {"PLAN", filesof}, {"NAME", books},
-  {"FILE", filesof}, {"RUN", runs}, {"RUN|FILE", runsandfiles},
+  {"FILE", filesof}, {"FOLDER", filesof}, {"RUN", runs}, {"RUN|FILE", runsandfiles},
   {"COMMAND|TOPIC", topics}, {"TARGET", targets}, {"STEP", steps}, {"CASE", cases},
   {"ROLE=WHO:NOTE", roles}, {"NAME=VALUE", params}, {"NAME=N", limits},
   {"STATUS", statuses}

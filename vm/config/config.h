@@ -72,6 +72,11 @@ void rb_target_system (const rb_Target *t, lua_State *L, const char *system,
 void rb_target_part (const rb_Target *t, lua_State *L, const char *part,
                      rb_PushSecret push);
 
+/* From now on that setting of a resource ("url", where it is only a URL) is this text. 0:
+** out of memory. */
+int rb_target_reroute (rb_Target *t, const char *system, const char *kind, const char *key,
+                       const char *url);
+
 /* The target's allow-list: is 'value' in it? ("files": 'value' is below one of
 ** the folders; "programs": equal, or equal to the last part of the path when
 ** the list has no slash; "hosts": equal.) A system's own resources are

@@ -271,6 +271,20 @@ void rb_target_resource (const rb_Target *t, lua_State *L, const char *system,
   free(path);
 }
 
+int rb_target_reroute (rb_Target *t, const char *system, const char *kind, const char *key,
+                       const char *url) {
+  const rb_Item *item = rb_item_get(getsystem(t, system), kind);
+  if (item != NULL && item->type == RB_ITEMTABLE) item = rb_item_get(item, key);
+  if (item == NULL) return 1;
+  char **text = item->type == RB_ITEMTEXT ? &((rb_Item *)item)->text
+                                          : &((rb_Item *)item)->value;
+  char *copy = strdup(url);
+  if (copy == NULL) return 0;
+  free(*text);
+  *text = copy;
+  return 1;
+}
+
 void rb_target_system (const rb_Target *t, lua_State *L, const char *system,
                        const char *part, rb_PushSecret push) {
   rb_item_push(L, rb_item_get(getsystem(t, system), part), push);

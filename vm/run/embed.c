@@ -1,6 +1,6 @@
 /*
-** embed.c - build tool: compiles a Lua file, without its line numbers, and
-** prints it as a C array
+** embed.c - build tool: prints a Lua file as a C array, compiled and without its line
+** numbers (or, with a third argument, as it is)
 */
 
 #include <stdio.h>
@@ -18,8 +18,21 @@ static int writer (lua_State *L, const void *p, size_t n, void *ud) {
   return 0;
 }
 
+static int astext (const char *file, const char *name) {
+  size_t at = 0;
+  FILE *f = fopen(file, "r");
+  if (f == NULL) return EXIT_FAILURE;
+  printf("static const char rb_%s[] = {\n", name);
+  for (int c; (c = fgetc(f)) != EOF; )
+    if (printf("%d,%s", c, ++at % 20 ? "" : "\n") < 0) return EXIT_FAILURE;
+  printf("0\n};\n");
+  fclose(f);
+  return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main (int argc, char **argv) {
   size_t at = 0;
+  if (argc == 4) return astext(argv[1], argv[2]);
   lua_State *L = luaL_newstate();
   if (argc != 3 || L == NULL) return EXIT_FAILURE;
   if (luaL_loadfile(L, argv[1]) != LUA_OK) {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vm/drill.h"
 #include "vm/redact.h"
 #include "vm/replay.h"
 #include "vm/run/plan.h"
@@ -25,12 +26,23 @@ const char *rb_operator (void) {
   return pw != NULL ? pw->pw_name : "unknown";
 }
 
+/* a drill puts itself between the run and its servers */
+static int reroute (const rb_Run *r, rb_Problem *p) {
+  const rb_Drill *d = r->o->drill;
+  for (int i = 0; d != NULL && i < d->nroutes; i++) {
+    const rb_Route *w = &d->routes[i];
+    if (!rb_target_reroute(r->vm->target, w->system, w->kind, w->key, w->url))
+      return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  }
+  return 0;
+}
+
 static int openconfig (rb_Run *r, rb_Problem *p) {
   rb_VM *vm = r->vm;
   vm->config = rb_config_load(r->o->config, p);
   if (vm->config == NULL) return p->exit;
   vm->target = rb_config_open(vm->config, r->o->target, p);
-  return vm->target != NULL ? 0 : p->exit;
+  return vm->target != NULL ? reroute(r, p) : p->exit;
 }
 
 static int loadfile (rb_Run *r, rb_Problem *p) {
@@ -47,7 +59,7 @@ static int loadfile (rb_Run *r, rb_Problem *p) {
 static int checkkind (rb_Run *r, rb_Problem *p) {
   const char *kind = rb_target_kind(r->vm->target);
   const char *const *k = r->outline.targets;
-  if (r->o->drill && strcmp(kind, "sandbox") != 0)
+  if (r->o->drill != NULL && strcmp(kind, "sandbox") != 0)
     return rb_problem(p, RB_USAGE, "target", "a drill kills runs in the middle, so it is "
                       "for sandbox targets only, and %s is %s",
                       rb_target_name(r->vm->target), kind);
@@ -345,10 +357,10 @@ int rb_run (const rb_RunOptions *o) {
   r.vm = rb_vm(r.L);
   r.vm->run = &r;
   r.vm->dryrun = o->dry_run && !o->undo;
-  r.vm->crash = o->crash;
-  r.vm->crashfd = o->crashfd;
+  r.vm->drill = o->drill;
   r.vm->mute = o->resume != NULL && o->resume->offline;
   r.vm->replay = o->resume;
+  if (r.vm->mute) o->resume->over = 0;  /* also where nothing is on the tape */
   if (o->resume != NULL) r.vm->files = json_object_get(o->resume->how, "files");
   if (o->resume != NULL && o->resume->offline) r.vm->exported = o->resume->exported;
   if (o->export == NULL) r.vm->show = rb_show_open(&show);

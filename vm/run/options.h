@@ -22,8 +22,7 @@ typedef struct rb_RunOptions {
   const char *config;
   char *id;                      /* room for the run's name (RB_RUNID), once it is on
                                  ** the tape; NULL: not wanted */
-  int drill;                     /* sandboxes only */
-  int crash, crashfd;            /* a drill: see rb_VM */
+  struct rb_Drill *drill;        /* sandboxes only; NULL: none */
   int undo, force;               /* take the run of 'resume' back */
   const char *export;            /* write the run of 'resume' to this file; or NULL */
   const char *plan;              /* a dry run: the file that keeps its plan */

@@ -44,16 +44,19 @@ function each.redis (run, r, name)
   end
 end
 
+-- A schema that a restore put aside under the name of its run (greenwood_high__before_01m8...)
+-- is kept on purpose, also by its undo: it is no part of what is compared.
 function each.pg (run, p, name)
   look(run, name .. " (columns)", function ()
     return p:value [[SELECT md5(coalesce(string_agg(format('%s %s %s %s', attrelid::regclass, attname,
       format_type(atttypid, atttypmod), attnotnull), ',' ORDER BY attrelid::regclass::text, attnum), ''))
       FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
       WHERE attnum > 0 AND c.relkind IN ('r', 'p', 'v', 'm') AND c.relnamespace::regnamespace::text
-      !~ '^(pg_|information_schema)']]
+      !~ '^"?(pg_|information_schema)|__(before|after)_[0-9a-z]{26}"?$']]
   end)
   for _, t in ipairs(p:query [[SELECT schemaname AS s, tablename AS t FROM pg_tables
-      WHERE schemaname !~ '^pg_' AND schemaname <> 'information_schema' ORDER BY 1, 2]]) do
+      WHERE schemaname !~ '^pg_|^information_schema$|__(before|after)_[0-9a-z]{26}$'
+      ORDER BY 1, 2]]) do
     look(run, name .. " " .. t.s .. "." .. t.t, function ()
       return p:value([[SELECT count(*) || ' rows ' || md5(coalesce(string_agg(md5(drill_row::text), ''
         ORDER BY md5(drill_row::text)), '')) FROM :"s".:"t" AS drill_row]], t)

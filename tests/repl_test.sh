@@ -88,6 +88,7 @@ repl ':system' "\"$secret\"" "{ { a = \"$secret\" } }"
 hasnot "a secret is not shown" "$out$err" "$secret"
 has "its name is" "$out" "[redacted"
 
+redis-cli -u "$PROBE" --no-auth-warning SET "repl:what is it?" x >/dev/null
 # -- on a terminal ----------------------------------------------------------------------------------
 "$python" "$top/tests/repl.py" "$runbook" > "$tmp/tty.out" 2>&1
 while read -r line; do

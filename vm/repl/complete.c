@@ -10,17 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vm/repl/repl.h"
+#include "vm/repl/complete.h"
 
-/* words that begin with what is typed */
-typedef struct Found {
-  const char *begin;
-  size_t n;
-  char **words;
-  size_t count, size;
-} Found;
-
-static void offer (Found *f, const char *word, const char *after) {
+void rb_repl_offer (rb_Found *f, const char *word, const char *after) {
   if (strncmp(word, f->begin, f->n) != 0) return;
   for (size_t i = 0; i < f->count; i++)
     if (strncmp(f->words[i], word, strlen(word)) == 0
@@ -75,26 +67,26 @@ static void pushpath (rb_Repl *s, const char *path, size_t n) {
 
 /* -- what is in it --------------------------------------------------------- */
 
-static void offerrows (Found *f, const rb_Reg *r) {
-  for (; r != NULL && r->name != NULL; r++) offer(f, r->name, "(");
+static void offerrows (rb_Found *f, const rb_Reg *r) {
+  for (; r != NULL && r->name != NULL; r++) rb_repl_offer(f, r->name, "(");
 }
 
 /* [-0, +0]  the string keys of the table at the top */
-static void offerkeys (lua_State *L, Found *f) {
+static void offerkeys (lua_State *L, rb_Found *f) {
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
     if (lua_type(L, -2) == LUA_TSTRING && lua_tostring(L, -2)[0] != '\0')
-      offer(f, lua_tostring(L, -2), lua_isfunction(L, -1) ? "(" : "");
+      rb_repl_offer(f, lua_tostring(L, -2), lua_isfunction(L, -1) ? "(" : "");
     lua_pop(L, 1);
   }
 }
 
-static void offersystem (rb_Repl *s, Found *f) {
+static void offersystem (rb_Repl *s, rb_Found *f) {
   const char *name = *(const char **)lua_touserdata(s->r.L, -1);
   const char *const *kind = rb_target_resources(s->r.vm->target, name);
-  for (; kind != NULL && *kind != NULL; kind++) offer(f, *kind, "");
-  offer(f, "settings", "");
-  offer(f, "schema", "");
+  for (; kind != NULL && *kind != NULL; kind++) rb_repl_offer(f, *kind, "");
+  rb_repl_offer(f, "settings", "");
+  rb_repl_offer(f, "schema", "");
 }
 
 /* the name of a module of the stdlib, or NULL */
@@ -119,7 +111,7 @@ static const rb_Module *module (lua_State *L, const char *name) {
   return m;
 }
 
-static void offermembers (rb_Repl *s, const char *path, size_t n, Found *f) {
+static void offermembers (rb_Repl *s, const char *path, size_t n, rb_Found *f) {
   lua_State *L = s->r.L;
   int top = lua_gettop(L);
   const char *name = modulename(path, n);
@@ -139,7 +131,7 @@ static void offermembers (rb_Repl *s, const char *path, size_t n, Found *f) {
   lua_settop(L, top);
 }
 
-static void offerglobals (rb_Repl *s, Found *f) {
+static void offerglobals (rb_Repl *s, rb_Found *f) {
   static const char *const reserved[] = {
     "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in",
     "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while", NULL
@@ -151,7 +143,41 @@ static void offerglobals (rb_Repl *s, Found *f) {
   lua_pushglobaltable(L);
   offerkeys(L, f);
   lua_pop(L, 1);
-  for (const char *const *w = reserved; *w != NULL; w++) offer(f, *w, "");
+  for (const char *const *w = reserved; *w != NULL; w++) rb_repl_offer(f, *w, "");
+}
+
+/* -- inside a text -------------------------------------------------------------- */
+
+/* The resource whose method the text at 'open' (its quote) is an argument of, on the top;
+** 0: there is none. `erp.redis:get "`, `erp.pg:query([[`. */
+static int pushcaller (rb_Repl *s, const char *line, size_t open) {
+  size_t end = open;
+  while (end > 0 && strchr(" (\"'[", line[end - 1]) != NULL) end--;
+  while (end > 0 && iswordchar(line[end - 1])) end--;
+  if (end < 2 || line[end - 1] != ':') return 0;
+  size_t begin = --end;
+  while (begin > 0 && (iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
+  pushpath(s, line + begin, end - begin);
+  if (luaL_testudata(s->r.L, -1, "rb.resource") != NULL) return 1;
+  lua_pop(s->r.L, 1);
+  return 0;
+}
+
+/* a key of Redis is the whole text; of a statement it is the name at the cursor */
+static void offertext (rb_Repl *s, const char *line, size_t open, size_t cursor,
+                       size_t *from, rb_Found *f) {
+  if (!pushcaller(s, line, open)) return;
+  const rb_ResourceBox *box = *(rb_ResourceBox **)lua_touserdata(s->r.L, -1);
+  size_t at = cursor;
+  int redis = strcmp(box->r.kind, "redis") == 0;
+  if (!redis && strcmp(box->r.kind, "pg") != 0) { lua_pop(s->r.L, 1); return; }
+  if (redis) at = open + 1;
+  else while (at > open + 1 && (iswordchar(line[at - 1]) || line[at - 1] == '.')) at--;
+  *from = at;
+  f->begin = line + at;
+  f->n = cursor - at;
+  if (redis) rb_repl_askkeys(s, f);
+  else rb_repl_asknames(s, f, line + open + 1, at - open - 1);
 }
 
 /* -- the cursor ------------------------------------------------------------ */
@@ -163,17 +189,24 @@ static int insystem (const char *line, size_t from) {
   return from >= 6 && strncmp(line + from - 6, "system", 6) == 0;
 }
 
-static int isquoted (const char *line, size_t n) {
-  int quoted = 0;
-  for (size_t i = 0; i < n; i++) if (line[i] == '"') quoted = !quoted;
-  return quoted;
+/* where the text begins that the cursor is in: its quote; -1: it is in none */
+static long quoteat (const char *line, size_t n) {
+  long open = -1;
+  for (size_t i = 0; i < n; i++) {
+    if (open >= 0 && line[i] == line[open] && line[i] != '[') open = -1;
+    else if (open < 0 && (line[i] == '"' || line[i] == '\'')) open = (long)i;
+    else if (open < 0 && line[i] == '[' && i + 1 < n && line[i + 1] == '[') open = (long)++i;
+    else if (open >= 0 && line[open] == '[' && line[i] == ']' && i + 1 < n
+             && line[i + 1] == ']') open = -1;
+  }
+  return open;
 }
 
 char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *from) {
-  Found f = {0};
+  rb_Found f = {0};
   size_t at = cursor;
-  int quoted = isquoted(line, cursor);
-  while (at > 0 && (iswordchar(line[at - 1]) || (quoted && line[at - 1] == '-'))) at--;
+  long open = quoteat(line, cursor);
+  while (at > 0 && (iswordchar(line[at - 1]) || (open >= 0 && line[at - 1] == '-'))) at--;
   f.begin = line + at;
   f.n = cursor - at;
   *from = at;
@@ -181,10 +214,12 @@ char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *fr
     *from = 0;
     f.begin = line;
     f.n = cursor;
-    for (const char *const *w = rb_repl_words; *w != NULL; w++) offer(&f, *w, " ");
-  } else if (quoted) {
+    for (const char *const *w = rb_repl_words; *w != NULL; w++) rb_repl_offer(&f, *w, " ");
+  } else if (open >= 0) {
     const char *const *name = rb_target_systems(s->r.vm->target);
-    for (; insystem(line, at) && name != NULL && *name != NULL; name++) offer(&f, *name, "\"");
+    int system = insystem(line, at);
+    for (; system && name != NULL && *name != NULL; name++) rb_repl_offer(&f, *name, "\"");
+    if (!system) offertext(s, line, (size_t)open, cursor, from, &f);
   } else if (at > 0 && (line[at - 1] == '.' || line[at - 1] == ':')) {
     size_t end = at - 1, begin = end;
     while (begin > 0 && (iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;

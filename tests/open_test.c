@@ -35,10 +35,10 @@ static void test_damaged (void **state) {
   refused("is damaged");
   unlink(file);
   rb_tape_close(open_tape());
-  patch(60, "\0\0\0\3", 4);
-  refused("has format 3, and this version of runbook reads 2: use the newer");
+  patch(60, "\0\0\0\4", 4);
+  refused("has format 4, and this version of runbook reads 3: use the newer");
   patch(60, "\0\0\0\1", 4);
-  refused("has format 1, and this version of runbook reads 2: use the older");
+  refused("has format 1, and this version of runbook reads 3: use the older");
   patch(68, "\1\2\3\4", 4);
   refused("another program");
   unlink(file);

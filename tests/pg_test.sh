@@ -353,7 +353,7 @@ has "  and what to do is said" "$(finding many)" "reduce it in SQL"
 sleep 0.4
 remedy 'p:exec("UPDATE t.items SET v = v WHERE n = 1", nil, { timeout = "400ms" })'
 wait
-has "a lock is named as what is waited for" "$(j .error.message)" "somebody else holds the lock"
+has "a lock is named as what is waited for" "$(j .error.message)" "holds it (user school_erp, since "
 
 other() { with "$1" "${2:-}"; probe 'run:finding("v", p:value("SELECT 5", nil, { timeout = "1s" }))'; }
 fault() { other "$2"; is "$1" "$rc $(j .error.kind)" "1 $3"; has "  and what to check" "$(j .error.message)" "$4"

@@ -72,16 +72,24 @@ is "both find the key as it is" "$(j '[.steps[].effects[] | select(.kind == "rem
 # -- two systems on one server ------------------------------------------------------------
 cat > "$tmp/two.config.lua" <<LUA
 return { target = "local", targets = { ["local"] = { kind = "sandbox", systems = {
-  a = { redis = "$SANDBOX_REDIS_URL", pg = { url = "$SANDBOX_PG_URL", probe = "$SANDBOX_PG_PROBE_URL" } },
-  b = { redis = "$SANDBOX_REDIS_URL", pg = "$SANDBOX_PG_PROBE_URL" },
+  a = { dotenv = "$SANDBOX_DOTENV", redis = "$SANDBOX_REDIS_URL", pg = { url = "$SANDBOX_PG_URL", probe = "$SANDBOX_PG_PROBE_URL" } },
+  b = { dotenv = "$SANDBOX_DOTENV", redis = "$SANDBOX_REDIS_URL", pg = "$SANDBOX_PG_PROBE_URL" },
+  d = { redis = "${SANDBOX_REDIS_URL/127.0.0.1/localhost}" }, e = { redis = "${SANDBOX_REDIS_URL%/0}/1" },
   c = { redis = "$SANDBOX_REDIS_ADMIN_URL", pg = "${SANDBOX_PG_URL%/*}/postgres" } } } } }
 LUA
 export RUNBOOK_CONFIG=$tmp/two.config.lua
-reads() { t 'local a, b, c = system "a", system "b", system "c"
+reads() { t 'local a, b, c, d, e = system "a", system "b", system "c", system "d", system "e"
 return runbook { title = "t", step "Change" { remedy = function () '"$1"' end },
   step "Look" { probe = function () '"$2"' end } }'; j '[.steps[1].effects[].read] | join(" ")'; }
-is "a key planned by one system is not real for another on that server" \
-  "$(reads 'a.redis:set("two", "1")' 'b.redis:get "two" c.redis:exists "two"')" "as of now as of now"
+is "a key planned by one system is predicted for another on that server" \
+  "$(reads 'a.redis:set("two", "1")' 'b.redis:get "two" c.redis:exists "two" d.redis:get "two"')" "predicted predicted predicted"
+is "but not in another database of it, and another key is real" \
+  "$(reads 'a.redis:set("two", "1")' 'e.redis:get "two" b.redis:get "three"')" "as of now real"
+reads 'a.redis:set("two", "1") b.redis:incr "two" c.redis:del "two"' 'b.redis:get "two"' >/dev/null
+is "a remedy through another system finds what is planned" \
+  "$(j '[.steps[0].effects[] | .before.value, .after.value] | map(. // "-") | join(" ")')" "- 1 1 2 2 -"
+reads 'a.dotenv:set("TWO", "1")' 'b.dotenv:get "TWO"' >/dev/null
+is "a file is one by its path" "$(j '.steps[1].effects[0].read')" predicted
 update='a.pg:exec("UPDATE greenwood_high.user_sessions SET is_active = is_active WHERE id > 0")'
 is "nor are rows, whoever the user is; another database is" \
   "$(reads "$update" 'b.pg:value "SELECT count(*) FROM greenwood_high.user_sessions" c.pg:value "SELECT 1"')" "as of now real"

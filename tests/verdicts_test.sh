@@ -41,14 +41,22 @@ v 's.pg:exec("UPDATE greenwood_high.no_such SET x = 1")'
 refused "pg: no such table" "no_such"
 v 's.pg:exec("UPDATE greenwood_high.user_sessions SET no_such = 1")'
 refused "pg: no such column" "no_such"
-psql -qtAX "$SANDBOX_PG_URL" -c "BEGIN; LOCK TABLE greenwood_high.user_sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4)" >"$tmp/holder" 2>&1 &
+psql -qtAX "$SANDBOX_PG_URL" -c "BEGIN; LOCK TABLE greenwood_high.user_sessions IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)" >"$tmp/holder" 2>&1 &
 holder=$!
-until [ "$(psql -qtAX "$SANDBOX_PG_URL" -c "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'greenwood_high.user_sessions'::regclass")" = 1 ]; do
+locks="FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'greenwood_high.user_sessions'::regclass"
+until [ "$(psql -qtAX "$SANDBOX_PG_URL" -c "SELECT count(*) $locks")" = 1 ]; do
   kill -0 "$holder" 2>/dev/null || { cat "$tmp/holder"; break; }
   sleep 0.1
 done
+pid=$(psql -qtAX "$SANDBOX_PG_URL" -c "SELECT pid $locks")
+held="AccessExclusiveLock on greenwood_high.user_sessions"
 v 's.pg:exec("UPDATE greenwood_high.user_sessions SET is_active = false")'
-refused "pg: a lock that another session holds" "lock"
+refused "pg: a lock that another session holds" "pid $pid holds it (user school_erp, since "
+has "pg: which it is, and what took it" "$reason" "$held, last: BEGIN; LOCK TABLE greenwood_high.user_sessions IN ACCESS EXCLUSIVE MODE;)"
+v 'low.pg:value("SELECT count(*) FROM greenwood_high.user_sessions")'
+is "pg: a probe does not wait for it, either" "$rc $(j '.steps[0].status')" "1 failed"
+has "pg: nor without saying whose it is" "$(j .error.message)" "pid $pid holds it (user school_erp, since "
+psql -qtAX "$SANDBOX_PG_URL" -c "SELECT pg_terminate_backend($pid)" >/dev/null
 wait "$holder"
 
 mkdir "$tmp/shut"; echo x > "$tmp/shut/file"

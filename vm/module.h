@@ -253,9 +253,13 @@ RB_API void rb_plan (lua_State *L);
 
 /* [-0, +1, m]  In a preview or a 'predict' of a dry run: pushes the value that an
 ** earlier planned remedy wrote under 'key' (false: removed) and returns 1,
-** or pushes nil and returns 0. Keys are global: "redis:NAME:key",
-** "file:/path". A predict function that returns no value has not predicted. */
+** or pushes nil and returns 0. Keys are global: "redis:WHERE:key",
+** "file:/path"; WHERE is rb_where's. A predict function that returns no value has not predicted. */
 RB_API int rb_planned (lua_State *L, const char *key);
+
+/* [-0, +1, m]  Where the resource is, the same for two systems that name the same
+** server and database: "127.0.0.1:6379/0"; its own name where it has no URL. */
+RB_API const char *rb_where (lua_State *L, const rb_Resource *r);
 
 /* [-1, +?, y]  In a deed, just before its point of no return: makes the
 ** intent durable together with the facts (table on the top of the stack)

@@ -121,42 +121,26 @@ static int isinward (const char *kind) {
   return 0;
 }
 
-/* [-0, +1, m]  Where a resource is: its URL without the user, and of redis without
-** the database too, for some commands reach into all. nil: it has no URL. */
-static void pushplace (rb_VM *vm, const char *system, const char *kind) {
-  lua_State *L = vm->L;
-  rb_target_resource(vm->target, L, system, kind, "url", rb_push_secret);
-  if (luaL_testudata(L, -1, RB_SECRETTYPE) != NULL) {
-    rb_text(L, -1, NULL);
-    lua_remove(L, -2);
-  }
-  const char *url = lua_tostring(L, -1);
-  const char *host = url != NULL ? strstr(url, "://") : NULL;
-  if (host == NULL) return;                           /* nil, or words of libpq's own */
-  host += 3;
-  size_t n = strcspn(host, "/?#");
-  for (size_t i = n; i > 0; i--)
-    if (host[i - 1] == '@') {
-      host += i;
-      n -= i;
-      break;
-    }
-  if (strcmp(kind, "pg") == 0) n += strcspn(host + n, "?#");
-  lua_pushlstring(L, host, n);
-  lua_remove(L, -2);
-}
-
-/* Is the deed's database that of another system, too? */
-static int shared (rb_VM *vm, const rb_Deed *d, const char *system) {
+/* Is the deed's database that of another system, too? 'whole': the same database of
+** that server; else some commands of Redis reach into all of them. */
+static int shared (rb_VM *vm, const rb_Deed *d, const char *system, int whole) {
   const char *kind = strrchr(d->resource, '.');
-  if (vm->target == NULL || kind == NULL) return 0;
+  if (vm->target == NULL || kind == NULL || d->system == NULL || system == NULL) return 0;
   kind++;
   if (strcmp(kind, "redis") != 0 && strcmp(kind, "pg") != 0) return 0;
-  pushplace(vm, d->system, kind);
-  pushplace(vm, system, kind);
+  whole |= strcmp(kind, "pg") == 0;
+  rb_where_push(vm->L, d->system, kind, whole);
+  rb_where_push(vm->L, system, kind, whole);
   int same = lua_isstring(vm->L, -1) && lua_rawequal(vm->L, -1, -2);
   lua_pop(vm->L, 2);
   return same;
+}
+
+/* the deed's own resource, by whichever system's name */
+static int isresource (rb_VM *vm, const rb_Deed *d, const rb_Resource *r) {
+  const char *kind = strrchr(d->resource, '.');
+  return strcmp(d->resource, r->name) == 0
+         || (kind != NULL && strcmp(kind + 1, r->kind) == 0 && shared(vm, d, r->system, 1));
 }
 
 /* Could this deed, once done, change what the call under way sees? A probe that
@@ -165,13 +149,12 @@ static int shared (rb_VM *vm, const rb_Deed *d, const char *system) {
 static int touches (rb_VM *vm, const rb_Deed *d, const rb_Call *c) {
   const rb_Resource *r = &c->box->r;
   if (d->aside) return 0;
-  int same = strcmp(d->resource, r->name) == 0;
-  if (same) return !(d->bounded && c->keyed == 1);
+  if (isresource(vm, d, r)) return !(d->bounded && c->keyed == 1);
   if (!isinward(r->kind) && r->system == NULL) return 1;  /* a command looks anywhere */
   if (d->system == NULL || r->system == NULL)  /* a file, or any command */
     return !d->bounded && !d->inside;
   if (strcmp(d->system, r->system) != 0) {
-    if (!shared(vm, d, r->system)) return 0;
+    if (!shared(vm, d, r->system, 0)) return 0;
     if (strcmp(strrchr(d->resource, '.') + 1, r->kind) == 0) return 1;
   }
   if (!isinward(r->kind)) return 1;

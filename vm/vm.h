@@ -412,6 +412,12 @@ void rb_apply_reached (rb_Task *t);
 ** verdict is 'said', the one that was planned? RB_GO, or why the run stops. */
 rb_Stop rb_apply_check (lua_State *L, const char *said, char *why, size_t size);
 
+/* -- where.c --------------------------------------------------------------- */
+
+/* [-0, +1, m]  "host:port", or with the database ('whole'), of a system's resource; nil
+** where it has no URL. */
+void rb_where_push (lua_State *L, const char *system, const char *kind, int whole);
+
 /* -- record.c: the report's rows and the tape's events ------------------------ */
 
 /* A row for the call under way, appended to its step; NULL when the step keeps

@@ -63,6 +63,8 @@ static int call_close (lua_State *L) {
   rb_pg_forget(c);
   PQclear(c->current);
   c->current = NULL;
+  PQclear(c->locked);
+  c->locked = NULL;
   json_decref(c->json);
   c->json = NULL;
   rb_pg_placefree(&c->place);

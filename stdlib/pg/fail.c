@@ -34,7 +34,7 @@ static const struct { const char *state, *kind, *advice; } states[] = {
 };
 
 static int lookup (const char *state) {
-  for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+  for (size_t i = 0; state != NULL && i < sizeof states / sizeof states[0]; i++)
     if (strncmp(state, states[i].state, strlen(states[i].state)) == 0)
       return (int)i;
   return -1;
@@ -108,9 +108,9 @@ static const char *diag (const PGresult *r, int field) {
 }
 
 /* [-0, +1, m]  "message (detail; hint; advice; SQLSTATE 42P01)" */
-static const char *pushwords (lua_State *L, const PGresult *r) {
+static const char *pushwords (lua_State *L, const PGresult *r, const char *advice) {
   const char *extra[] = {diag(r, PG_DIAG_MESSAGE_DETAIL),
-    diag(r, PG_DIAG_MESSAGE_HINT), adviceof(diag(r, PG_DIAG_SQLSTATE))};
+    diag(r, PG_DIAG_MESSAGE_HINT), advice};
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   luaL_addstring(&b, diag(r, PG_DIAG_MESSAGE_PRIMARY));
@@ -131,14 +131,19 @@ static int refusal (const rb_PgCall *c, const char *kind) {
   return c->preview && strcmp(kind, "io") != 0 && strcmp(kind, "timeout") != 0;
 }
 
-static void fail (lua_State *L, rb_PgCall *c, const PGresult *r,
-                  const rb_PgStatement *st) {
+static int fail (lua_State *L, rb_PgCall *c, const PGresult *r,
+                 const rb_PgStatement *st, const char *advice) {
   const char *kind = kindof(diag(r, PG_DIAG_SQLSTATE));
   int at = atoi(diag(r, PG_DIAG_STATEMENT_POSITION)) - c->shift;
-  const char *words = rb_pg_pointed(L, st, pushwords(L, r), at);
+  const char *words = rb_pg_pointed(L, st, pushwords(L, r, advice), at);
   if (refusal(c, kind)) rb_refuse(L, "%s: %s", c->resource->name, words);
-  rb_fail(L, kind, c->partial ? RB_UNKNOWN : RB_NOTDONE, "%s: %s",
-          c->resource->name, words);
+  return rb_fail(L, kind, c->partial ? RB_UNKNOWN : RB_NOTDONE, "%s: %s",
+                 c->resource->name, words);
+}
+
+int rb_pg_fail (lua_State *L, rb_PgCall *c, const PGresult *r, const char *advice) {
+  return fail(L, c, r, NULL, *advice != '\0' ? advice
+              : adviceof(diag(r, PG_DIAG_SQLSTATE)));
 }
 
 /* libpq calls a result that is not there fatal, too */
@@ -149,7 +154,8 @@ static int iserror (const PGresult *r) {
 void rb_pg_check (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
   for (int i = 0; i < c->sent; i++)
     if (iserror(c->answers[i]))
-      fail(L, c, c->answers[i], i == c->at ? st : NULL);
+      fail(L, c, c->answers[i], i == c->at ? st : NULL,
+           adviceof(PQresultErrorField(c->answers[i], PG_DIAG_SQLSTATE)));
 }
 
 /* -- what the network said ------------------------------------------------ */

@@ -82,6 +82,7 @@ typedef struct rb_PgCall {
                            ** characters of ours stand before its text */
   int partial;             /* a "no" of the server may come half-way */
   int over;                /* the transaction has ended */
+  int stated;              /* there is a statement at STATEMENT */
   /* the conversation */
   int sent, got, syncs;
   int collect, single;     /* the statement whose rows go to a table */
@@ -90,6 +91,7 @@ typedef struct rb_PgCall {
   size_t bytes;
   PGresult *answers[RB_PGSENT];
   PGresult *current;       /* parked: what a Lua error must not leak */
+  PGresult *locked;        /* the answer that a lock was not let go of; NULL: none */
   json_t *json;
   rb_PgPlace place;
   lua_KFunction k, connected, then;
@@ -158,11 +160,20 @@ void rb_pg_begin (lua_State *L, rb_PgCall *c, const char *begin);
 const char *rb_pg_field (const rb_PgCall *c, int i, int row, int column);
 int rb_pg_true (const rb_PgCall *c, int i, int row, int column);
 
+/* -- holder.c: whose lock it was --------------------------------------------- */
+
+/* Which answer says that a lock was not let go of, of those who ask who has it; -1. */
+int rb_pg_islocked (const rb_PgCall *c);
+/* [-0, +?, vy]  Asks, and raises that answer with who it is. */
+int rb_pg_askholder (lua_State *L, rb_PgCall *c, int i);
+
 /* -- fail.c: failures in words -------------------------------------------- */
 
 /* [-0, +0, v]  Raises when one of the answers is an error; st (or NULL) is the
 ** statement that number c->at was. */
 void rb_pg_check (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
+/* [-0, +0, v]  Raises the server's no, with that advice ("": its own). */
+int rb_pg_fail (lua_State *L, rb_PgCall *c, const PGresult *r, const char *advice);
 int rb_pg_lost (lua_State *L, rb_PgCall *c);
 int rb_pg_late (lua_State *L, rb_PgCall *c);
 int rb_pg_unreachable (lua_State *L, rb_PgCall *c, const char *why);

@@ -387,5 +387,6 @@ rb_PgStatement *rb_pg_statement (lua_State *L, rb_PgCall *c) {
   *b.out = '\0';
   lua_pop(L, 2);
   parse(L, c, st);
+  c->stated = 1;
   return st;
 }

@@ -69,7 +69,7 @@ void rb_pg_limits (lua_State *L, rb_PgCall *c, int local) {
   char statement[32], lock[32];
   if (ms > 2e9) ms = 2e9;  /* it is a 32-bit number there */
   double patience = ms * 0.9 + 1;
-  if (c->preview && rb_dryrun(L) && patience > RB_PGGLANCE) patience = RB_PGGLANCE;
+  if (rb_dryrun(L) && patience > RB_PGGLANCE) patience = RB_PGGLANCE;
   const char *values[] = {statement, lock, local ? "t" : "f"};
   snprintf(statement, sizeof statement, "%.0f", ms + 1);
   snprintf(lock, sizeof lock, "%.0f", patience);
@@ -171,6 +171,8 @@ static int takeall (lua_State *L, rb_PgCall *c) {
                      (lua_KContext)c, turn);
     take(L, c);
   }
+  int locked = rb_pg_islocked(c);
+  if (locked >= 0) return rb_pg_askholder(L, c, locked);
   return c->k(L, LUA_OK, (lua_KContext)c);
 }
 

@@ -207,7 +207,10 @@ const char *rb_redis_planname (lua_State *L, const rb_Resource *r, int key) {
     lua_pushnil(L);
     return NULL;
   }
-  return lua_pushfstring(L, "redis:%s:%s", r->name, s);
+  const char *where = rb_where(L, r);
+  lua_pushfstring(L, "redis:%s:%s", where, s);
+  lua_remove(L, -2);
+  return lua_tostring(L, -1);
 }
 
 /* [-1, +0 or +1]  the key at the top: its state, if this dry run planned it */

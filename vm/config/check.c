@@ -123,9 +123,14 @@ static const Row mail[] = {
 static const Row pagerduty[] = {
   {"key", TEXT, NULL}, {"url", URL, httpurl}, {NULL, TEXT, NULL}
 };
+static const Row webhookkeys[] = {
+  {"url", URL, httpurl}, {"secret", TEXT, NULL}, {"idempotency", STRING, NULL},
+  {NULL, TEXT, NULL}
+};
+static const Row webhook[] = {{"", RESOURCE, webhookkeys}, {NULL, TEXT, NULL}};
 static const Row notify[] = {
   {"slack", MAP, channel}, {"teams", MAP, channel}, {"mail", KEYS, mail},
-  {"pagerduty", RESOURCE, pagerduty}, {"webhook", MAP, channel}, {NULL, TEXT, NULL}
+  {"pagerduty", RESOURCE, pagerduty}, {"webhook", MAP, webhook}, {NULL, TEXT, NULL}
 };
 static const Row anytable[] = {{"", ANY, NULL}, {NULL, TEXT, NULL}};
 static const Row targetkeys[] = {

@@ -57,6 +57,10 @@ receivers_notify () {
       notify   = {
         slack   = { ["#ops"]        = $(q "$SANDBOX_RECEIVERS_URL/slack/ops/$SANDBOX_TOKEN"),
                     ["#ops-status"] = $(q "$SANDBOX_RECEIVERS_URL/slack/ops-status/$SANDBOX_TOKEN") },
+        teams   = { Operations = $(q "$SANDBOX_RECEIVERS_URL/teams/operations/$SANDBOX_TOKEN") },
+        pagerduty = { key = $(q "$SANDBOX_PAGERDUTY_KEY"), url = "$SANDBOX_RECEIVERS_URL/pagerduty/v2/enqueue" },
+        webhook = { tickets = { url = $(q "$SANDBOX_RECEIVERS_URL/webhook/tickets/$SANDBOX_TOKEN"),
+                                secret = $(q "$SANDBOX_WEBHOOK_SECRET"), idempotency = "Idempotency-Key" } },
         mail    = { smtp = "smtp://127.0.0.1:${SANDBOX_SMTP_PORT:-1}", from = "On call <oncall@school-erp.example>" },
       },
 END

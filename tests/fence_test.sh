@@ -140,3 +140,40 @@ git init -q repo && git -C repo -c user.name=x -c user.email=x@y commit -q --all
 book 'run:finding("x", exec.probe{ "git", "log", "--oneline", cwd = "'"$tmp"'/repo" }.stdout)'
 rb run f.lua --json
 has "git log" "$(finding x)" "one"
+
+# -- a kernel without Landlock ---------------------------------------------------------
+${CC:-cc} -O1 -o without "$top/tests/fence/without.c" || fail "without.c compiles"
+older() { out=$(./without "$runbook" "$@" 2>"$tmp/stderr" </dev/null); rc=$?; err=$(cat "$tmp/stderr"); }
+book 'run:finding("code", exec.probe{ "'"$attack"'", "chmod", "'"$folder"'", "1", "1" }.code)'
+fresh; older run f.lua --dry-run --json
+is "without Landlock the layer is not claimed" "$(jq .enforced.kernel <<<"$out")" false
+is "what seccomp holds still holds" "$(finding code)" 1
+older run f.lua --dry-run
+has "and the banner says what is missing" "$out$err" "kernel: this kernel has no Landlock"
+older run f.lua --dry-run --json --require-layers
+is "--require-layers refuses to go on" "$rc $(jq -r .error.kind <<<"$out")" "2 layers"
+has "and says why" "$(jq -r .error.message <<<"$out")" "this kernel has no Landlock"
+
+# -- a program that would have its owner's rights ------------------------------------------
+cat > setuid.c <<'END'
+#include <stdio.h>
+#include <unistd.h>
+int main (void) { printf("%d\n", (int)geteuid()); return 0; }
+END
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && ${CC:-cc} -o setuid setuid.c && chmod 4755 setuid; then
+  mkdir -p other && sed "s|\"sh\", \"node\"|\"sh\", \"$tmp/setuid\", \"node\"|" runbook.config.lua > other/runbook.config.lua
+  printf 'return runbook { title = "t", step "s" { probe = function (run)\n%s\nend } }\n' \
+    "run:finding('uid', exec.probe{ '$tmp/setuid' }.stdout)" > other/f.lua
+  chown -R 65534:65534 other && chmod 700 other && chmod 600 other/runbook.config.lua
+  nobody() { (cd other && XDG_STATE_HOME=$tmp/other/state RUNBOOK_CONFIG=$tmp/other/runbook.config.lua \
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$@"); }
+  if [ "$(nobody "$tmp/setuid" 2>&1)" != 0 ]; then skip "a setuid program" "without the fence it gains nothing, too"
+  elif ! nobody "$runbook" version >/dev/null 2>&1; then skip "a setuid program" "nobody may not run $runbook"
+  else
+    out=$(nobody "$runbook" run f.lua --dry-run --json 2>"$tmp/stderr" </dev/null)
+    has "a setuid program is not started by a probe" "$(jq -r .error.message <<<"$out")" "runs with the rights of another user (setuid)"
+    sed -i "s|exec.probe{ '$tmp/setuid' }|exec.probe{ 'sh', '-c', '$tmp/setuid' }|" other/f.lua
+    out=$(nobody "$runbook" run f.lua --dry-run --json 2>"$tmp/stderr" </dev/null)
+    is "and one that its program starts gains nothing" "$(finding uid)" 65534
+  fi
+else skip "a setuid program" "only root can make one here"; fi

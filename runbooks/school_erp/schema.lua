@@ -154,7 +154,7 @@ return {
   },
 
   -- those of them that are runbooks already: the others are still followed by hand
-  here = { service_restart = true, tenant_isolation = true },
+  here = { service_restart = true, tenant_isolation = true, tenant_maintenance = true },
 
   -- alerts, and the runbook that answers each -------------------------------------------
 

@@ -34,7 +34,7 @@ return {
         files    = { $(q "$dir") },
         programs = { "pm2", "git", "ls", "cat", "sh", $(q "$SANDBOX_APP/bin/preflight"),
                      $(q "$SANDBOX_APP/bin/build"), $(q "$SANDBOX_APP/bin/golive") },
-        hosts    = { "127.0.0.1" },
+        hosts    = { "127.0.0.1", "127.0.0.1:$SANDBOX_PG_PORT" },   -- the latter for bin/preflight
       },
       limits   = { pg_rows = 50000, redis_keys = 100 },
 $(receivers_notify)

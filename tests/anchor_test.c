@@ -186,6 +186,44 @@ static void test_swapped (void **state) {
   shown("written anew", one);
 }
 
+static void ignore (void *ud, const char *run, const char *kept) {
+  (void)ud; (void)run; (void)kept;
+}
+
+/* a pruned run is not missing, and its head is the one that was anchored */
+static void test_pruned (void **state) {
+  rb_Pruned gone;
+  (void)state;
+  rb_Tape *t = open_tape();
+  fine(rb_tape_prune(t, INT64_MAX, 0, "kim", ignore, NULL, &gone, &problem));
+  rb_tape_close(t);
+  assert_int_equal(gone.runs, 2);
+  fine(check());
+  assert_int_equal(sum.held, 2);
+  assert_int_equal(sum.unseen, 0);
+  fine(check());
+  change("DELETE FROM event WHERE run = '%s'; DELETE FROM run WHERE id = '%s'", one, one);
+  shown("is missing", one);
+}
+
+/* ... and of one that went on before, nothing is left to be compared */
+static void test_pruned_later (void **state) {
+  rb_Pruned gone;
+  (void)state;
+  rb_Tape *t = open_tape();
+  fine(rb_tape_continue(t, two, &problem));
+  add(t, "note", NULL);
+  fine(rb_tape_end(t, "done", 0, &problem));
+  rb_tape_close(t);  /* its session ends */
+  t = open_tape();
+  fine(rb_tape_prune(t, INT64_MAX, 0, "kim", ignore, NULL, &gone, &problem));
+  rb_tape_close(t);
+  assert_int_equal(gone.runs, 2);
+  fine(check());
+  assert_int_equal(sum.held, 2);
+  assert_int_equal(sum.unseen, 1);
+}
+
 static void test_anchor_edited (void **state) {
   char text[4096], good[4096];
   (void)state;
@@ -221,7 +259,8 @@ static void test_anchor_edited (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     test(test_holds), test(test_edited), test(test_dropped), test(test_reordered),
-    test(test_truncated), test(test_run_dropped), test(test_swapped), test(test_anchor_edited)
+    test(test_truncated), test(test_run_dropped), test(test_swapped), test(test_pruned),
+    test(test_pruned_later), test(test_anchor_edited)
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

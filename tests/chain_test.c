@@ -65,6 +65,37 @@ static void test_tampering (void **state) {
   }
 }
 
+static void ignore (void *ud, const char *run, const char *kept) {
+  (void)ud; (void)run; (void)kept;
+}
+
+/* what is left of a pruned run is held together, too */
+static void test_pruned (void **state) {
+  static const char *const change[] = {
+    "UPDATE run SET runbook = 'other'", "UPDATE run SET exit = 1", "UPDATE run SET ended = 7",
+    "UPDATE run SET pruned = pruned + 1", "UPDATE run SET head = zeroblob(32)",
+    "UPDATE run SET events = 4", "UPDATE run SET pruned = NULL", "DELETE FROM event",
+    "UPDATE event SET text = replace(text, 'kim', 'ada')", "UPDATE event SET at = at + 1"
+  };
+  char copy[160], command[600];
+  rb_Pruned sum;
+  (void)state;
+  one_run(NULL);
+  rb_Tape *t = open_tape();
+  fine(rb_tape_prune(t, INT64_MAX, 0, "kim", ignore, NULL, &sum, &problem));
+  rb_tape_close(t);
+  fine(verify());
+  snprintf(copy, sizeof copy, "%s/copy.db", dir);
+  snprintf(command, sizeof command, "cp '%s' '%s'", file, copy);
+  assert_int_equal(system(command), 0);
+  snprintf(command, sizeof command, "rm -f '%s'-*; cp '%s' '%s'", file, copy, file);
+  for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
+    assert_int_equal(system(command), 0);
+    fine(verify());
+    tampered(change[i], "does not fit");
+  }
+}
+
 static void test_swapped (void **state) {
   (void)state;
   one_run(NULL);
@@ -94,7 +125,7 @@ static void test_anchor (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    test(test_tampering), test(test_swapped), test(test_anchor)
+    test(test_tampering), test(test_pruned), test(test_swapped), test(test_anchor)
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

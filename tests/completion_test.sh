@@ -59,7 +59,7 @@ is "no such command" "$(values frobnicate '')" ""
 # every option that takes a value offers what it takes, files, or what nobody can know
 for c in $(values ''); do
   for o in $(runbook help "$c" | sed -nE 's/^  (-., |    )--([a-z-]+) ([A-Za-z|=:]+) .*/\2/p'); do
-    case $o in last|since|timeout|reset) continue;; esac
+    case $o in last|since|timeout|reset|older-than) continue;; esac
     ok "$c --$o has candidates" test -n "$(runbook __complete "$c" mend_it "--$o" '')"
   done
 done

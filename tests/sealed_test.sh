@@ -44,6 +44,28 @@ printf 'API_TOKEN=another-value-now\n' > "$work/.env"; touch "$work/on"
 say resume; is "goes on without looking" "$rc" 0
 has "and says what it found, without its text" "$err" "it is [redacted API_TOKEN]"
 say report; say replay; is "... and replays" "$rc" 0
+# -- pruning: the real thing, on a copy -------------------------------------------------
+pruned() { XDG_STATE_HOME=$tmp/old rb "$@"; }
+cp -r "$XDG_STATE_HOME" "$tmp/old"
+pruned tape prune --older-than 1h; has "nothing is that old" "$rc $out" "0 0 runs were pruned"
+sleep 2
+pruned tape prune --older-than 1s --dry-run --json; n=$(jq '.pruned | length' <<<"$out")
+is "a dry run says which" "$rc/$((n > 2))/$(jq -r '.dry_run' <<<"$out")" 0/1/true
+ok "and removes nothing" grep -raqF -- "dotenv.set" "$tmp/old/runbook/tape.db" "$tmp/old/runbook/tape.db-wal"
+pruned tape prune --older-than 1s --json; is "the same runs go" "$rc/$(jq '.pruned | length' <<<"$out")" "0/$n"
+is "with their keys" "$(find "$tmp/old/runbook/keys" -type f | wc -l)" 0
+for word in dotenv.set API_TOKEN parameter-77af3 found-by-a-look; do
+  refuses "... $word is nowhere" grep -raqF -- "$word" "$tmp/old"
+done
+pruned verify; has "verify counts them" "$rc $out" "runs were pruned"
+pruned history --json; is "history lists them" "$(jq '[.[] | select(.pruned)] | length' <<<"$out")" "$n"
+pruned report; has "report says so" "$rc $out" "what it did was pruned by"
+for verb in resume replay undo; do
+  pruned $verb "$(jq -r '[.[] | select(.runbook == "t" and .mode == "run")][0].run' <<<"$("$runbook" history --json)")"
+  has "$verb: refused" "$rc $err" "was pruned: what it did is not on the tape"
+done
+pruned tape prune; has "prune without a time" "$rc $err" "2 runbook: tape prune takes --older-than"
+
 # an export holds none of them, in whatever form, and replays without the tape and its keys
 first=$(jq -r '.[] | select(.runbook == "t" and .mode == "run") | .run' <<<"$("$runbook" history --json)")
 say tape export "$first" -o "$tmp/one.tape"; is "a run with secrets is exported" "$rc" 0

@@ -261,23 +261,122 @@ static void test_grows (void **state) {
   fine(verify());
 }
 
+/* -- pruning ------------------------------------------------------------------------ */
+
+static void why (void *ud, const char *run, const char *kept) {
+  rb_buffer_printf(ud, "%s %s;", run + 18, kept != NULL ? kept : "goes");
+}
+
+/* those that ended before that time; what is said of each is compared */
+static rb_Pruned prune (int64_t before, int dry, const char *expected) {
+  rb_Pruned sum;
+  rb_Buffer b = {0};
+  rb_Tape *t = open_tape();
+  fine(rb_tape_prune(t, before, dry, "kim", why, &b, &sum, &problem));
+  assert_string_equal(b.s != NULL ? b.s : "", expected);
+  rb_buffer_free(&b);
+  rb_tape_close(t);
+  return sum;
+}
+
+#define EVER INT64_MAX
+
+static int anywhere (const char *text) {
+  static const char *const suffix[] = {"", "-wal"};
+  char path[256];
+  for (int i = 0; i < 2; i++) {
+    snprintf(path, sizeof path, "%s%s", file, suffix[i]);
+    if (contains(path, text)) return 1;
+  }
+  return 0;
+}
+
 static void test_prune (void **state) {
-  char id[RB_RUNID], path[256];
-  int64_t n;
+  char id[RB_RUNID], live[RB_RUNID], path[256], text[120];
   (void)state;
   one_run(id);
   rb_Tape *t = open_tape();
-  begin_run(t, NULL);  /* unfinished: stays */
+  begin_run(t, live);  /* under way */
   add(t, "start", NULL);
   fine(rb_tape_commit(t, &problem));
-  fine(rb_tape_prune(t, 1700000000000, &n, &problem));
-  assert_int_equal(n, 0);
-  fine(rb_tape_prune(t, 1700000000001, &n, &problem));
-  assert_int_equal(n, 1);
-  fine(rb_tape_verify(t, NULL, &problem));
-  rb_tape_close(t);
+  assert_int_equal(prune(1700000000000, 0, "").runs, 0);
+  snprintf(text, sizeof text, "%s goes;%s under way;", id + 18, live + 18);
+  rb_Pruned sum = prune(EVER, 1, text);
+  assert_int_equal(sum.runs, 1);
+  assert_int_equal(sum.kept, 1);
+  assert_int_equal(seen(id).secrets, 1);  /* that was the dry run */
+  assert_true(anywhere("block/remedy/1"));
+  prune(EVER, 0, text);
+  fine(verify());
+  assert_int_equal(seen(live).n, 1);
   snprintf(path, sizeof path, "%s/state/keys/%s", dir, id);
   assert_int_not_equal(access(path, F_OK), 0);
+  add(t, "intent", SECRET);  /* it goes on, over all that */
+  fine(rb_tape_end(t, "done", 0, &problem));
+  rb_tape_close(t);
+  snprintf(text, sizeof text, "%s goes;", live + 18);
+  prune(EVER, 0, text);
+  prune(EVER, 0, "");
+  fine(verify());
+  assert_false(anywhere("block/remedy/1"));
+  assert_false(anywhere("redis.set"));
+  assert_true(anywhere("tenant_isolation"));  /* its row */
+}
+
+/* a change that failed half-way keeps its run, and its undo */
+static void test_prune_keeps (void **state) {
+  static const char *const deed = "{\"effect\":\"remedy\",\"outcome\":\"done\"}";
+  char id[RB_RUNID], text[120];
+  (void)state;
+  rb_Tape *t = open_tape();
+  begin_run(t, id);
+  rb_TapeEvent e = {.kind = "intent", .path = "a/remedy/1", .text = deed};
+  rb_tape_append(t, &e);
+  e.kind = "outcome";
+  rb_tape_append(t, &e);
+  fine(rb_tape_end(t, "failed", 1, &problem));
+  rb_tape_close(t);
+  snprintf(text, sizeof text, "%s not finished: resume, undo or abandon it;", id + 18);
+  assert_int_equal(prune(EVER, 0, text).kept, 1);
+  assert_int_equal(seen(id).n, 3);
+}
+
+/* room is given back, and what a prune that was killed has left is removed by the next */
+static void test_prune_room (void **state) {
+  char id[RB_RUNID], text[120], big[400];
+  (void)state;
+  rb_Tape *t = open_tape();
+  begin_run(t, id);
+  memset(big, 'y', sizeof big - 1);
+  big[sizeof big - 1] = '\0';
+  rb_TapeEvent e = {.kind = "note", .text = big};
+  for (int i = 0; i < 7000; i++) rb_tape_append(t, &e);
+  fine(rb_tape_end(t, "done", 0, &problem));
+  rb_tape_close(t);
+  snprintf(text, sizeof text, "%s goes;", id + 18);
+  rb_Pruned sum = prune(EVER, 0, text);
+  assert_int_equal(sum.events, 7001);
+  assert_true(sum.was > 3000000);
+  assert_true(sum.is < 100000);
+  assert_int_equal(edit("INSERT INTO event SELECT run, 7, at, 'note', 'left-over', NULL, text, "
+                        "NULL, hash FROM event"), 0);
+  fine(verify());
+  prune(EVER, 0, "");
+  assert_false(anywhere("left-over"));
+}
+
+/* an older tape cannot give back pages one by one */
+static void test_prune_old (void **state) {
+  char id[RB_RUNID], text[120];
+  (void)state;
+  one_run(id);
+  assert_int_equal(edit("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;"
+                        "PRAGMA journal_mode = WAL; UPDATE run SET exit = exit"), 0);
+  make_old();
+  snprintf(text, sizeof text, "%s goes;", id + 18);
+  prune(EVER, 0, text);
+  fine(verify());
+  assert_false(anywhere("block/remedy/1"));
 }
 
 /* -- while it is written ---------------------------------------------------------- */
@@ -636,7 +735,8 @@ int main (void) {
     test(test_reads_back), test(test_only_mine), test(test_sealed),
     test(test_secret_cannot_move), test(test_derived), test(test_continues),
     test(test_names), test(test_cases), test(test_cases_index), test(test_grows),
-    test(test_prune), test(test_locked), test(test_full),
+    test(test_prune), test(test_prune_keeps),
+    test(test_prune_room), test(test_prune_old), test(test_locked), test(test_full),
     test(test_flush), test(test_flush_fails), test(test_flush_rescued),
     test(test_torn_tail), test(test_killed), test(test_many_at_once),
     test(test_two_go_on), test(test_rescue), test(test_memory),

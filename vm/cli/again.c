@@ -17,6 +17,9 @@ static int check (const rb_Replay *r, rb_Problem *p) {
   if (run->mode != NULL && strcmp(run->mode, "repl") == 0)
     return rb_problem(p, RB_USAGE, "usage", "run %s is a session at the prompt: what it "
                       "changed is taken back inside it (:undo)", run->id);
+  if (run->pruned != 0)
+    return rb_problem(p, RB_USAGE, "tape", "run %s was pruned: what it did is not on the tape "
+                      "any more (runbook report %s)", run->id, run->id + 18);
   if (r->how == NULL)
     return rb_problem(p, RB_USAGE, "tape", "what run %s was asked for cannot be read (its "
                       "key is gone, or another version wrote it)", run->id);

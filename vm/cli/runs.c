@@ -78,6 +78,7 @@ void rb_runs_json (rb_Buffer *b, const rb_TapeRun *run) {
   rb_buffer_puts(b, json_is_object(params) ? run->params : "{}");
   putstamp(b, "started", run->started);
   putstamp(b, "ended", run->ended);
+  putstamp(b, "pruned", run->pruned);
   rb_buffer_puts(b, "}");
   json_decref(params);
 }
@@ -137,6 +138,7 @@ static void putcell (rb_Buffer *b, const rb_TapeRun *run, int column) {
   else if (column == PARAMS) putparams(b, run->params);
   else if (column == CASES && run->cases != NULL) eachcase(b, run->cases, puttext);
   else puttext(b, plain[column] != NULL ? plain[column] : "-");
+  if (column == STATUS && run->pruned != 0) rb_buffer_puts(b, ", pruned");
 }
 
 /* its cells one after the other, each with a NUL */

@@ -9,8 +9,8 @@
 #include "vm/show/show.h"
 
 typedef struct Options {
-  int json;
-  const char *anchor, *output, *config;
+  int json, dry;
+  const char *anchor, *output, *config, *older;
 } Options;
 
 static const rb_Option options[] = {
@@ -20,6 +20,10 @@ static const rb_Option options[] = {
    offsetof(Options, output)},
   {"config", 0, RB_VALUE, "FILE", "export: the configuration (also: RUNBOOK_CONFIG)",
    offsetof(Options, config)},
+  {"older-than", 0, RB_VALUE, "TIME", "prune: runs that ended longer ago than this: 90d",
+   offsetof(Options, older)},
+  {"dry-run", 'n', RB_SWITCH, NULL, "prune: show which runs, and change nothing",
+   offsetof(Options, dry)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output",
    offsetof(Options, json)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
@@ -30,17 +34,24 @@ static const char about[] =
   "verify --anchor FILE   ... and hold them against FILE, then bring that up to date\n"
   "export [RUN] -o FILE   write a run to a file that may leave: runbook replay FILE runs\n"
   "                       its script again from that alone\n"
+  "prune --older-than D   remove what old runs did, and their keys; their rows and the\n"
+  "                       heads of their chains stay\n"
   "\n"
   "An export is made of lines of JSON, each with a hash over the one before, compressed\n"
   "(zcat FILE | jq). Secrets, tokens and what was there before are not in it. A FILE that\n"
-  "is there is replaced, once the export is whole.";
+  "is there is replaced, once the export is whole.\n"
+  "\n"
+  "A pruned run is still listed and verified; it cannot be reported in full, resumed,\n"
+  "taken back or replayed any more. A run that is under way, and one that keeps its lock\n"
+  "because it was not finished, is left alone. --dry-run shows which would go.";
 
 const rb_Command rb_command_tape = {
-  .name = "tape", .takes = "verify|export [RUN]",
-  .summary = "verify the tape, or export a run of it",
+  .name = "tape", .takes = "verify|export|prune [RUN]",
+  .summary = "verify the tape, export a run of it, or prune old ones",
   .about = about,
   .example = "runbook tape verify --anchor /mnt/audit/kim.anchor\n"
-             "runbook tape export 0A822503 -o incident.tape",
+             "runbook tape export 0A822503 -o incident.tape\n"
+             "runbook tape prune --older-than 90d --dry-run",
   .options = options, .min = 1, .max = 2, .main = rb_cmd_tape
 };
 
@@ -48,7 +59,8 @@ const rb_Command rb_command_tape = {
 static int check (const Options *o, const char *verb, rb_Problem *p) {
   const struct { const char *verb, *option, *value; } rows[] = {
     {"verify", "anchor", o->anchor}, {"export", "output", o->output},
-    {"export", "config", o->config}
+    {"export", "config", o->config}, {"prune", "older-than", o->older},
+    {"prune", "dry-run", o->dry ? "" : NULL}
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     if (rows[i].value != NULL && strcmp(rows[i].verb, verb) != 0)
@@ -61,7 +73,13 @@ static int perform (const Options *o, const char *verb, const char *run, rb_Prob
   if (check(o, verb, p) != 0) return p->exit;
   if (strcmp(verb, "verify") == 0) return rb_verify(run, o->anchor, o->json);
   if (strcmp(verb, "export") == 0) return rb_tape_export(run, o->output, o->config, o->json);
-  return rb_problem(p, RB_USAGE, "usage", "tape takes verify or export, not '%s'", verb);
+  if (strcmp(verb, "prune") != 0)
+    return rb_problem(p, RB_USAGE, "usage", "tape takes verify, export or prune, not '%s'",
+                      verb);
+  if (run != NULL)
+    return rb_problem(p, RB_USAGE, "usage", "tape prune does not take '%s': it is about all "
+                      "runs that are old enough", run);
+  return rb_tape_prunes(o->older, o->dry, o->json);
 }
 
 int rb_cmd_tape (int argc, char **argv) {

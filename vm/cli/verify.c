@@ -43,7 +43,7 @@ const rb_Command rb_command_verify = {
 
 typedef struct Sum {
   const char *run;      /* "": all of them */
-  long long runs, events;
+  long long runs, events, pruned;
   char head[65];
   int anchored;
   rb_Anchored anchor;
@@ -53,6 +53,7 @@ static int add (void *ud, const rb_TapeRun *run) {
   Sum *s = ud;
   s->runs++;
   s->events += run->events;
+  s->pruned += run->pruned != 0;
   snprintf(s->head, sizeof s->head, "%s", run->head);
   return 0;
 }
@@ -60,14 +61,16 @@ static int add (void *ud, const rb_TapeRun *run) {
 static json_t *anchorjson (const Sum *s) {
   const rb_Anchored *a = &s->anchor;
   return !s->anchored ? json_null()
-    : json_pack("{s:I, s:I, s:I, s:s}", "held", (json_int_t)a->held, "added",
-                (json_int_t)a->added, "grown", (json_int_t)a->grown, "all", a->all);
+    : json_pack("{s:I, s:I, s:I, s:I, s:s}", "held", (json_int_t)a->held, "added",
+                (json_int_t)a->added, "grown", (json_int_t)a->grown, "unseen",
+                (json_int_t)a->unseen, "all", a->all);
 }
 
 static void printjson (const Sum *s) {
   const char *one = *s->run != '\0' ? s->run : NULL;
-  json_t *doc = json_pack("{s:i, s:I, s:I, s:s?, s:s?, s:o, s:n}", "exit", 0, "runs",
-                          (json_int_t)s->runs, "events", (json_int_t)s->events, "run", one,
+  json_t *doc = json_pack("{s:i, s:I, s:I, s:I, s:s?, s:s?, s:o, s:n}", "exit", 0, "runs",
+                          (json_int_t)s->runs, "events", (json_int_t)s->events, "pruned",
+                          (json_int_t)s->pruned, "run", one,
                           "head", one != NULL ? s->head : NULL, "anchor", anchorjson(s),
                           "error");
   json_dumpf(doc, stdout, JSON_INDENT(2));
@@ -82,11 +85,17 @@ static void print (const Sum *s, const char *file) {
   else
     printf("the tape fits: %lld run%s, %lld events\n", s->runs, s->runs == 1 ? "" : "s",
            s->events);
+  if (s->pruned > 0)
+    printf("%lld run%s pruned: of %s only the row and the head are left\n", s->pruned,
+           s->pruned == 1 ? " was" : "s were", s->pruned == 1 ? "it" : "them");
   if (!s->anchored) return;
   if (a->made) printf("anchor %s is made: %lld run%s\n", file, a->added,
                       a->added == 1 ? "" : "s");
   else printf("anchor %s holds: %lld run%s as anchored (%lld went on), %lld added\n", file,
               a->held, a->held == 1 ? "" : "s", a->grown, a->added);
+  if (a->unseen > 0)
+    printf("%lld of them went on before they were pruned: nothing is left to be compared\n",
+           a->unseen);
   printf("all of it: %s\n", a->all);
 }
 

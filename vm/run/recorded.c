@@ -279,6 +279,17 @@ static void resume (Reading *r, const rb_TapeEvent *e, json_t *o) {
   r->rep->recorded->whole = 0;
 }
 
+/* of a pruned run that is all that is left */
+static void pruned (Reading *r, const rb_TapeEvent *e, const json_t *o) {
+  const char *by = rb_reread_textof(o, "by");
+  json_t *note = json_pack("{s:o}", "text", json_sprintf("what it did was pruned by %s: %lld "
+      "events", by != NULL ? by : "somebody",
+      (long long)json_integer_value(json_object_get(o, "events"))));
+  said(r, r->rep->recorded->notes, e, note);
+  json_decref(note);
+  r->rep->recorded->whole = r->rep->recorded->pruned = 1;
+}
+
 /* of a run:each */
 static void failures (const Reading *r, const rb_TapeEvent *e, json_t *o) {
   rb_StepRow *step = within(r, e->path);
@@ -324,6 +335,7 @@ static int event (void *ud, const rb_TapeRow *row) {
   }
   else if (strcmp(e->kind, "result") == 0) result(r, o);
   else if (strcmp(e->kind, "resume") == 0) resume(r, e, o);
+  else if (strcmp(e->kind, "pruned") == 0) pruned(r, e, o);
   json_decref(o);
   return 0;
 }

@@ -87,6 +87,7 @@ typedef struct rb_Recorded {
   json_t *answers;       /* id, text */
   json_t *resumed;       /* by, host, version */
   int whole;             /* it came to its end, and wrote down what it was */
+  int pruned;            /* what it did is not on the tape any more */
 } rb_Recorded;
 
 typedef struct rb_Report {

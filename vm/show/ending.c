@@ -314,6 +314,11 @@ void rb_terminal_end (rb_Show *s, const rb_Report *r) {
   findings(s, r);
   if (r->recorded != NULL) rb_terminal_said(s, r);
   rb_buffer_puts(&s->out, "\n");
+  if (r->recorded != NULL && r->recorded->pruned) {
+    rb_style_add(&s->text, BOLDYELLOW, "Pruned");
+    rb_style_line(s);
+    return;
+  }
   int good = rb_same(r->status, "done") || rb_same(r->status, "planned");
   if (!good && (!isdry(r) || r->error.exit != 0)) failure(s, r, &t);
   if (isdry(r)) {

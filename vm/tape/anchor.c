@@ -107,14 +107,17 @@ static int writefile (Anchor *a) {
 
 /* -- what was anchored is still there --------------------------------------------- */
 
-typedef struct Run { int found; long long events; char hash[65]; } Run;
+typedef struct Run { int found; long long events; char hash[65]; Marker m; int pruned; } Run;
 
-/* how long the run is, and the hash of its event number 'seq' ("": none) */
+/* how long the run is, and the hash of its event number 'seq' ("": none); of one that was
+** pruned, what its mark says */
 static int look (Anchor *a, const char *run, long long seq, Run *r) {
   sqlite3_stmt *s;
   *r = (Run){0};
-  if (sqlite3_prepare_v2(a->t->db, "SELECT r.events, e.hash FROM run r LEFT JOIN event e "
-        "ON e.run = r.id AND e.seq = ?2 WHERE r.id = ?1", -1, &s, NULL) != SQLITE_OK)
+  if (sqlite3_prepare_v2(a->t->db, "SELECT r.events, e.hash, m.text FROM run r "
+        "LEFT JOIN event e ON e.run = r.id AND e.seq = ?2 "
+        "LEFT JOIN event m ON m.run = r.id AND m.seq = r.events AND r.pruned > 0 "
+        "WHERE r.id = ?1", -1, &s, NULL) != SQLITE_OK)
     return rb_tape_complain(a->t, a->p);
   sqlite3_bind_text(s, 1, run, -1, SQLITE_STATIC);
   sqlite3_bind_int64(s, 2, seq);
@@ -123,6 +126,9 @@ static int look (Anchor *a, const char *run, long long seq, Run *r) {
     r->events = sqlite3_column_int64(s, 0);
     if (sqlite3_column_bytes(s, 1) == HASH)
       sodium_bin2hex(r->hash, sizeof r->hash, sqlite3_column_blob(s, 1), HASH);
+    r->pruned = rb_chain_marker((const char *)sqlite3_column_text(s, 2), &r->m);
+    if (r->pruned && r->m.events == seq)
+      sodium_bin2hex(r->hash, sizeof r->hash, r->m.head, HASH);
   }
   return sqlite3_finalize(s) == SQLITE_OK ? 0 : rb_tape_complain(a->t, a->p);
 }
@@ -137,7 +143,8 @@ static int holds (Anchor *a, const Line *l) {
     return rb_problem(a->p, RB_FAILED, "anchor", "run %s is cut short: event %lld is missing, "
                       "and %.300s knows %lld events of it", l->run, r.events + 1, a->file,
                       l->events);
-  if (strcmp(r.hash, l->head) != 0)
+  if (r.pruned && l->events < r.m.events) a->sum->unseen++;  /* between, and gone */
+  else if (strcmp(r.hash, l->head) != 0)
     return rb_problem(a->p, RB_FAILED, "anchor", "run %s is not the one that was anchored: "
                       "its events 1 to %lld were written anew, or line %d of %.300s was "
                       "edited", l->run, l->events, l->at, a->file);

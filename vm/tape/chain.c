@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "vm/tape/store.h"
 
 /* -- hashing ----------------------------------------------------------------- */
@@ -70,13 +72,12 @@ void rb_chain_end (char *text, size_t size, const char *status, int exit) {
 
 /* -- verifying ---------------------------------------------------------------- */
 
-/* a run's row: id, texts, started, head, events, ended, status, exit */
-enum { STARTED = RUNTEXTS + 1, HEAD, EVENTS, ENDED, STATUS, EXIT };
+/* a run's row: id, texts, started, head, events, ended, status, exit, pruned */
+enum { STARTED = RUNTEXTS + 1, HEAD, EVENTS, ENDED, STATUS, EXIT, PRUNED };
 
 static const char runsql[] =
-  "SELECT id, runbook, target, mode, who, host, version, params, started, "
-  "head, events, ended, status, exit FROM run WHERE ?1 IS NULL OR id = ?1 "
-  "ORDER BY id";
+  "SELECT " RB_ROW ", head, events, ended, status, exit, pruned FROM run "
+  "WHERE ?1 IS NULL OR id = ?1 ORDER BY id";
 static const char eventsql[] =
   "SELECT seq, at, kind, path, verb, text, sealed, hash FROM event "
   "WHERE run = ?1 ORDER BY seq";
@@ -139,15 +140,79 @@ static int follow (rb_Tape *t, const char *run, unsigned char hash[HASH],
   return finished(t, s, rc, run, *seq, p);
 }
 
+void rb_chain_row (sqlite3_stmt *s, unsigned char hash[HASH]) {
+  const char *row[RUNTEXTS], *run = text(s, 0);
+  for (int i = 0; i < RUNTEXTS; i++) row[i] = text(s, i + 1);
+  rb_chain_start(hash, run != NULL ? run : "?", row, sqlite3_column_int64(s, STARTED));
+}
+
+static int hashof (const json_t *o, const char *key, unsigned char hash[HASH]) {
+  const char *hex = json_string_value(json_object_get(o, key));
+  size_t n = 0;
+  return hex != NULL && sodium_hex2bin(hash, HASH, hex, strlen(hex), NULL, &n, NULL) == 0
+         && n == HASH;
+}
+
+int rb_chain_marker (const char *s, Marker *m) {
+  json_t *o = s != NULL ? json_loads(s, 0, NULL) : NULL;
+  const char *status = json_string_value(json_object_get(o, "status"));
+  int good = hashof(o, "head", m->head) && hashof(o, "row", m->row);
+  m->events = json_integer_value(json_object_get(o, "events"));
+  m->ended = json_integer_value(json_object_get(o, "ended"));
+  m->exit = (int)json_integer_value(json_object_get(o, "exit"));
+  snprintf(m->status, sizeof m->status, "%s", status != NULL ? status : "");
+  json_decref(o);
+  return good;
+}
+
+/* does the one event that is left of it go on from what it says, and tell the same as the
+** row? */
+static int marked (sqlite3_stmt *s, sqlite3_stmt *last, const unsigned char row[HASH]) {
+  Marker m;
+  Fields f;
+  rb_chain_fields(last, &f);
+  if (f.s[KIND] == NULL || strcmp(f.s[KIND], "pruned") != 0
+      || !rb_chain_marker(f.s[TEXT], &m)) return 0;
+  rb_chain_next(m.head, &f);
+  const char *status = text(s, STATUS);
+  return memcmp(m.row, row, HASH) == 0 && m.events + 1 == f.seq
+         && f.seq == sqlite3_column_int64(s, EVENTS)
+         && m.ended == sqlite3_column_int64(s, ENDED) && m.exit == sqlite3_column_int(s, EXIT)
+         && strcmp(m.status, status != NULL ? status : "") == 0
+         && f.at == sqlite3_column_int64(s, PRUNED)
+         && sqlite3_column_bytes(last, FIELDS + 2) == HASH
+         && memcmp(sqlite3_column_blob(last, FIELDS + 2), m.head, HASH) == 0
+         && sqlite3_column_bytes(s, HEAD) == HASH
+         && memcmp(sqlite3_column_blob(s, HEAD), m.head, HASH) == 0;
+}
+
+/* Its content is gone; what a prune that was cut off left of it is removed by the next. */
+static int checkpruned (rb_Tape *t, sqlite3_stmt *s, const unsigned char row[HASH],
+                        rb_Problem *p) {
+  sqlite3_stmt *last;
+  const char *run = text(s, 0);
+  if (sqlite3_prepare_v2(t->db, "SELECT seq, at, kind, path, verb, text, sealed, hash FROM "
+        "event WHERE run = ?1 AND seq >= ?2", -1, &last, NULL) != SQLITE_OK)
+    return rb_tape_complain(t, p);
+  sqlite3_bind_text(last, 1, run, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(last, 2, sqlite3_column_int64(s, EVENTS));
+  int good = sqlite3_step(last) == SQLITE_ROW && marked(s, last, row)
+             && sqlite3_step(last) == SQLITE_DONE;
+  sqlite3_finalize(last);
+  if (good) return 0;
+  return rb_problem(p, RB_FAILED, "tape", "run %s does not fit: it is said to have been "
+                    "pruned, and its row or its last event has been changed",
+                    run != NULL ? run : "?");
+}
+
 /* one run: its events, and what its row remembers of them */
 static int check (rb_Tape *t, sqlite3_stmt *s, rb_Problem *p) {
   unsigned char hash[HASH];
-  const char *row[RUNTEXTS], *run = text(s, 0);
+  const char *run = text(s, 0) != NULL ? text(s, 0) : "?";
   char end[80] = "", expected[80] = "";
   int64_t seq = 0, ended = 0;
-  if (run == NULL) run = "?";
-  for (int i = 0; i < RUNTEXTS; i++) row[i] = text(s, i + 1);
-  rb_chain_start(hash, run, row, sqlite3_column_int64(s, STARTED));
+  rb_chain_row(s, hash);
+  if (sqlite3_column_int64(s, PRUNED) != 0) return checkpruned(t, s, hash, p);
   if (follow(t, run, hash, &seq, &ended, end, p) != 0) return p->exit;
   if (sqlite3_column_int64(s, EVENTS) != seq ||
       sqlite3_column_bytes(s, HEAD) != HASH ||

@@ -1,5 +1,5 @@
 /*
-** read.c - what the tape tells: runs, events, and forgetting old ones
+** read.c - what the tape tells: runs and events
 */
 
 #include <ctype.h>
@@ -50,7 +50,7 @@ static const char *text (sqlite3_stmt *s, int column) {
 /* -- runs ---------------------------------------------------------------------- */
 
 #define RUNS "SELECT id, runbook, target, mode, who, host, version, params, started, ended, " \
-  "status, exit, events, head FROM run "
+  "status, exit, events, head, pruned FROM run "
 /* the cases of the runs, read beside them and in their order */
 typedef struct Cases {
   sqlite3_stmt *s;
@@ -84,7 +84,8 @@ static void fillrun (sqlite3_stmt *s, rb_TapeRun *run) {
     .who = text(s, 4), .host = text(s, 5), .version = text(s, 6),
     .params = text(s, 7), .started = sqlite3_column_int64(s, 8),
     .ended = sqlite3_column_int64(s, 9), .status = text(s, 10),
-    .exit = sqlite3_column_int(s, 11), .events = sqlite3_column_int64(s, 12)
+    .exit = sqlite3_column_int(s, 11), .events = sqlite3_column_int64(s, 12),
+    .pruned = sqlite3_column_int64(s, 14)
   };
   snprintf(run->id, sizeof run->id, "%s", text(s, 0) != NULL ? text(s, 0) : "");
   hex(s, 13, run->head);
@@ -228,50 +229,4 @@ int rb_tape_texts (rb_Tape *t, const char *run,
                    rb_Problem *p) {
   char id[RB_RUNID];
   return rb_tape_find(t, run, id, p) != 0 ? p->exit : events(t, id, NULL, row, ud, p);
-}
-
-/* -- forgetting -------------------------------------------------------------------- */
-
-static int run1 (rb_Tape *t, const char *sql, const char *id) {
-  sqlite3_stmt *s = NULL;
-  int rc = sqlite3_prepare_v2(t->db, sql, -1, &s, NULL);
-  if (rc == SQLITE_OK && id != NULL)
-    sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
-  int done = rc == SQLITE_OK && sqlite3_step(s) == SQLITE_DONE;
-  return sqlite3_finalize(s) == SQLITE_OK && done;
-}
-
-static int forget (rb_Tape *t, const char *id, rb_Problem *p) {
-  int rc = 0;
-  pthread_mutex_lock(&t->lock);
-  if (!run1(t, "BEGIN IMMEDIATE", NULL) ||
-      !run1(t, "DELETE FROM event WHERE run = ?1", id) ||
-      !run1(t, "DELETE FROM run WHERE id = ?1", id) ||
-      !run1(t, "COMMIT", NULL)) {
-    rc = rb_tape_complain(t, p);
-    if (!sqlite3_get_autocommit(t->db)) run1(t, "ROLLBACK", NULL);
-  }
-  pthread_mutex_unlock(&t->lock);
-  return rc;
-}
-
-/* The key goes first: what a crash in between leaves can be read by nobody. */
-int rb_tape_prune (rb_Tape *t, int64_t before, int64_t *n, rb_Problem *p) {
-  int rc = SQLITE_ROW;
-  *n = 0;
-  while (rc == SQLITE_ROW) {
-    char id[RB_RUNID] = "";
-    sqlite3_stmt *s = prepare(t, "SELECT id FROM run WHERE ended > 0 AND "
-                              "started < ?1 LIMIT 1", p);
-    if (s == NULL) return p->exit;
-    sqlite3_bind_int64(s, 1, before);
-    rc = step(t, s);
-    if (rc == SQLITE_ROW) snprintf(id, sizeof id, "%s", text(s, 0));
-    if (finish(t, s, rc, p) != 0) return p->exit;
-    if (rc != SQLITE_ROW) break;
-    rb_seal_shred(t, id);
-    if (forget(t, id, p) != 0) return p->exit;
-    ++*n;
-  }
-  return 0;
 }

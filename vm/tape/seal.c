@@ -108,6 +108,15 @@ int rb_seal_claim (rb_Tape *t, rb_Problem *p) {
                     t->run);
 }
 
+int rb_seal_keepout (rb_Tape *t, const char *run) {
+  char path[PATH_MAX];
+  int fd = keypath(t, run, path) ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+  if (fd < 0) return -2;
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
 void rb_seal_shred (rb_Tape *t, const char *run) {
   char path[PATH_MAX];
   if (keypath(t, run, path)) unlink(path);

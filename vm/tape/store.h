@@ -126,6 +126,17 @@ void rb_chain_next (unsigned char hash[HASH], const Fields *f);
 void rb_chain_fields (sqlite3_stmt *s, Fields *f);
 /* One run (its whole id) or all (NULL), under the lock and in a transaction. */
 int rb_chain_verify (rb_Tape *t, const char *id, rb_Problem *p);
+/* What a "pruned" event says of the chain that it goes on from. 0: it does not. */
+typedef struct Marker {
+  int64_t events, ended;
+  unsigned char head[HASH], row[HASH];
+  char status[32];
+  int exit;
+} Marker;
+int rb_chain_marker (const char *text, Marker *m);
+/* The hash of the row of a run: columns as in rb_chain_row's statement. */
+#define RB_ROW "id, runbook, target, mode, who, host, version, params, started"
+void rb_chain_row (sqlite3_stmt *s, unsigned char hash[HASH]);
 /* The text of an "end" event. */
 void rb_chain_end (char *text, size_t size, const char *status, int exit);
 
@@ -135,6 +146,9 @@ int rb_seal_sync (rb_Tape *t, rb_Problem *p);    /* makes the key durable */
 /* Says that this process is the run's session, until it ends: 0, or RB_LOCKED where
 ** another one is. */
 int rb_seal_claim (rb_Tape *t, rb_Problem *p);
+/* Keeps other sessions away from a run that is not ours: a descriptor to close; -1: there
+** is one under way; -2: it has no key. */
+int rb_seal_keepout (rb_Tape *t, const char *run);
 void rb_seal_shred (rb_Tape *t, const char *run);
 /* 1; 0: the key is gone or not a key of ours. */
 int rb_seal_load (rb_Tape *t, const char *run, Keys *keys);

@@ -32,6 +32,7 @@ typedef struct rb_TapeRun {
   int exit;
   int64_t events;
   char head[65];         /* hash of the last one: what an anchor keeps */
+  int64_t pruned;        /* when its content was removed; 0: it is there */
   const char *cases;     /* the ids of those that it took, a line each; NULL: none */
 } rb_TapeRun;
 
@@ -163,6 +164,8 @@ typedef struct rb_Anchored {
   int made;              /* there was none */
   long long held, added; /* runs that are as they were anchored, and new ones */
   long long grown;       /* of the held ones, those that have more events now */
+  long long unseen;      /* of these, those that went on and were pruned: only their row */
+                         /* and its mark are left to be looked at */
   char all[65];          /* the hash over all of them */
 } rb_Anchored;
 
@@ -171,9 +174,22 @@ typedef struct rb_Anchored {
 ** today. Where something does not hold, exit 1, and the file stays as it is. */
 int rb_tape_anchor (rb_Tape *t, const char *file, rb_Anchored *sum, rb_Problem *p);
 
-/* Deletes finished runs that started before that time (milliseconds), with
-** their keys; *n says how many. */
-int rb_tape_prune (rb_Tape *t, int64_t before, int64_t *n, rb_Problem *p);
+/* what pruning came to */
+typedef struct rb_Pruned {
+  long long runs, events;  /* whose content is gone (or would be), and how much it was */
+  long long kept;          /* old ones that are not finished, or under way */
+  int64_t was, is;         /* bytes of the tape before and after */
+} rb_Pruned;
+
+/* Removes the content of each run whose last session ended (or, unfinished, which began)
+** before that time (milliseconds), and its key; the row stays, with the head of its chain
+** and an event "pruned". A run that is under way or keeps its locks is left alone, and so
+** is the undo of one. 'dry': only says so. 'each' is called with every old run, and why
+** it is kept, or NULL. Room is given back in steps, so that a run that writes meanwhile
+** waits for none of them long. */
+int rb_tape_prune (rb_Tape *t, int64_t before, int dry, const char *who,
+                   void (*each) (void *ud, const char *run, const char *kept), void *ud,
+                   rb_Pruned *sum, rb_Problem *p);
 
 /* A new ULID: time and random, sorted by time also within a millisecond. */
 void rb_ulid (char id[RB_RUNID]);

@@ -209,6 +209,13 @@ rb verify; is "the tape fits after all that" "$rc" 0
 
 fresh
 t <<LUA
+return runbook { title = "T", limits = { files = 1 },
+  step "A" { remedy = function () file.write("$work/one", "1") end } }
+LUA
+rb run "$tmp/t.lua" --json; rb undo --json
+is "what the run did is not charged to its undo" "$rc $(ls "$work/one" 2>/dev/null)" "0 "
+
+t <<LUA
 return runbook { title = "T", step "Look" { probe = function (run) run:note("looked") end } }
 LUA
 rb run "$tmp/t.lua"

@@ -340,6 +340,7 @@ int rb_undo (rb_Run *r, rb_Problem *p) {
   if (rebuild(r, p) == 0 && collect(&u, p) == 0) {
     vm->replay = NULL;
     vm->mute = 0;
+    memset(vm->used, 0, sizeof vm->used);  /* the limits are for what the undo does */
     vm->dryrun = r->o->dry_run;
     rb_report_again(r, vm->dryrun ? "dry-run" : "undo");
     if (rb_taped_undo(r, u.replay->run.id, p) == 0) {

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Drills of the shipped runbooks on the sandbox: killed at every point and resumed, and, with
+# CRASH_ALL=1, every entry, with faults. What was done is counted by the servers themselves.
+. "$(dirname "$0")/lib.sh"
+for need in psql redis-cli; do
+  command -v $need >/dev/null || { skip "drills" "needs $need"; exit 0; }
+done
+sandbox_up
+cd "$tmp" || exit 2
+sed -i 's|schema  = {},|schema = { settle_after = "100ms", watch_every = "50ms", alerts_every = "50ms" },|' runbook.config.lua
+all=${CRASH_ALL:-}
+sandbox=$top/examples/sandbox/sandbox
+
+# file | variant | what comes first | only with CRASH_ALL | arguments. Another table may stand beside a
+# runbook, in NAME.drill. Runbooks that change nothing are not drilled.
+table='examples/maintenance_page.lua||||page=SANDBOX/app/page.html --case up
+examples/maintenance_page.lua||examples/maintenance_page.lua page=SANDBOX/app/page.html --case up|all|page=SANDBOX/app/page.html --case down
+examples/handover.lua|||all|to=kim file=SANDBOX/app/handover.json --answers ANSWERS
+runbooks/school_erp/tenant_isolation.lua|healthy|||tenant=greenwood_high --case isolate
+runbooks/school_erp/tenant_isolation.lua|healthy|tenant_isolation tenant=greenwood_high --case isolate|all|tenant=greenwood_high --case reenable
+runbooks/school_erp/service_restart.lua|stale-cache||all|watch=1s'
+more=$(cat "$top"/runbooks/*/*.drill 2>/dev/null)
+table=$table${more:+$'\n'$more}
+printf '{ "open-incidents": "yes", "watch": "the import", "pager": "yes" }' >answers.json
+
+# Each run is followed by this: what the servers have counted since the last one goes into
+# counts, and all is put back. A trigger of the test's own counts committed UPDATEs.
+cat >"$tmp/again" <<'END'
+#!/bin/bash
+. SB/env
+q() { PGOPTIONS=-cclient_min_messages=error psql -qAt -v ON_ERROR_STOP=1 "$SANDBOX_PG_URL" "$@"; }
+admin() { redis-cli -u "$SANDBOX_REDIS_ADMIN_URL" --no-auth-warning "$@" 2>/dev/null; }
+sets=$(admin info commandstats | sed -n 's/^cmdstat_set:calls=\([0-9]*\),.*/\1/p')
+updates=$(q -c 'SELECT count(*) FROM public.drill_log' 2>/dev/null)
+echo "redis.set=${sets:-0} pg.update=${updates:-0}" >>TMP/counts
+SANDBOX VARIANT SB >/dev/null 2>&1 || exit 1
+rm -f SB/app/page.html SB/app/handover.json
+[ -z "FIRST" ] || XDG_STATE_HOME=TMP/first RUNBOOK run FIRST --yes >/dev/null 2>&1 || exit 1
+q -c 'DROP TABLE IF EXISTS public.drill_log; CREATE TABLE public.drill_log (at timestamptz DEFAULT now());
+  GRANT ALL ON public.drill_log TO PUBLIC;
+  CREATE OR REPLACE FUNCTION public.drill_count () RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO public.drill_log DEFAULT VALUES; RETURN NULL; END $$;
+  DROP TRIGGER IF EXISTS drill_count ON greenwood_high.user_sessions;
+  CREATE TRIGGER drill_count AFTER UPDATE ON greenwood_high.user_sessions EXECUTE FUNCTION public.drill_count()' \
+  >/dev/null 2>>TMP/trouble && admin config resetstat >/dev/null
+END
+
+points=0 faults=0 asked=0 looked=0 changes=0
+drill() {  # FILE VARIANT FIRST ARGS
+  local args=${4//SANDBOX/$SANDBOX_DIR} first=${3//SANDBOX/$SANDBOX_DIR} what=("--crashes") name="$1 $4"
+  case $first in */*) first=$top/$first;; esac
+  args=${args//ANSWERS/$tmp/answers.json}
+  sed "s|SANDBOX VARIANT|$sandbox ${2:+variant $2}|; s|sandbox  SB|sandbox reset SB|; s|SB|$tmp/sb|g; s|TMP|$tmp|g; s|RUNBOOK|$runbook|; s|FIRST|$first|g" \
+    "$tmp/again" >"$tmp/reset"
+  chmod +x "$tmp/reset"
+  : >"$tmp/counts"
+  [ -z "$all" ] || what=("--probes")
+  # shellcheck disable=SC2086
+  rb drill "$top/$1" $args "${what[@]}" --reset "$tmp/reset" --json
+  is "$name: all of it holds" "$rc" 0
+  [ "$rc" = 0 ] || printf '%s\n' "$err" "$(jq -r '.rows[] | select(.held | not) | "\(.path) \(.what) \(.result)"' <<<"$out")" | sed 's/^/#   /'
+  ok "$name: something was drilled" test "$(jq '[.rows[] | select(.kind == "crash")] | length' <<<"$out")" -ge 4
+  points=$((points + $(jq .counts.points_held <<<"$out"))) faults=$((faults + $(jq .counts.faults_held <<<"$out")))
+  asked=$((asked + $(jq .counts.asked <<<"$out"))) looked=$((looked + $(jq .counts.looked_at <<<"$out")))
+  changes=$((changes + $(jq '[.rows[] | select(.kind == "crash") | .path] | unique | length' <<<"$out")))
+  [ -z "${DRILL_TABLES:-}" ] || printf '%s\n' "$out" >"$DRILL_TABLES/$(basename "$1" .lua)-$changes.json"
+}
+while IFS='|' read -r file variant first only args; do
+  [ -z "$only" ] || [ -n "$all" ] || continue
+  drill "$file" "$variant" "$first" "$args"
+  case "$args" in *"--case isolate"*)
+    # two undisturbed runs, twelve that were killed and resumed, and the one that is not killed
+    # any more; before and after them nothing
+    is "the servers count no change twice" "$(grep -cE '=([2-9]|[0-9]{2,})' "$tmp/counts")" 0
+    ok "and each of 15 runs' once" test "$(grep -c 'redis.set=1 pg.update=1' "$tmp/counts")" -ge 15;;
+  esac
+done <<<"$table"
+echo "# $changes changes drilled: $points crashes and $faults undos and faults held; $looked in doubt told by looking, $asked asked"

@@ -201,7 +201,7 @@ int rb_gate_perform (lua_State *L, int n) {
 
 int rb_gate_go (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
-  return t->call.effect == RB_PROBE ? probe(L, n) : rb_gate_preview(L, n);
+  return t->call.effect == RB_PROBE ? probe(L, n) : rb_turn(L, n);
 }
 
 /* -- the gate --------------------------------------------------------------- */

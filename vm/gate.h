@@ -32,6 +32,13 @@ int rb_gate_preview (lua_State *L, int n);
 /* It fails with the error at the top; in a dry run it would be refused. */
 int rb_gate_failed (lua_State *L, int n);
 
+/* -- turn.c: one after the other ------------------------------------------------------- */
+
+/* rb_gate_preview, once no other branch is changing the same thing. */
+int rb_turn (lua_State *L, int n);
+/* The task's call is over: others may have their turn. */
+void rb_turn_over (rb_Task *t);
+
 /* -- outcome.c: how it ends ---------------------------------------------------------- */
 
 /* Its result or its error is at the top. */

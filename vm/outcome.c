@@ -47,6 +47,7 @@ void rb_gate_clear (lua_State *L, rb_Task *t) {
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &t->call);
   t->calling = 0;
+  rb_turn_over(t);
 }
 
 /* The outcome is on its way to the tape; the loop gives it to the script when its
@@ -176,4 +177,5 @@ void rb_call_abandon (rb_Task *t) {
   lua_pushnil(t->vm->L);
   lua_rawsetp(t->vm->L, LUA_REGISTRYINDEX, &t->call);
   t->calling = 0;
+  rb_turn_over(t);
 }

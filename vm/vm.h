@@ -78,6 +78,8 @@ typedef struct rb_Call {
   int since;           /* deeds planned up to the oldest of its keys; -1: none asked */
   int rests;           /* what it sees of the planned world assumes something */
   const char *read;    /* "predicted", "real", "as of now", or NULL */
+  uint64_t has, wants, turn;  /* turn.c: the thing that it changes, or waits for; 0:
+                       ** none; and since when, as a number */
   double started, deadline;
   double at;           /* of its last event, seconds since 1970 */
   double grace;        /* rb_grace: goes before every deadline; 0: none */

@@ -99,7 +99,11 @@ LUA
   hasnot "without a shared folder it is not seen: no lock" "$out" "held by"
   kill "$pid" "$child"; wait "$pid" 2>/dev/null
   out=$(CONFIG=$tmp/work/l.lua other run held.lua 2>&1); rc=$?
-  is "and then it is free for others" "$rc" 0
+  is "killed, it keeps what it may have half done" "$rc" 5
+  "$tmp/prefix/bin/runbook" abandon "$("$tmp/prefix/bin/runbook" history --json \
+    | jq -r ".[0].run")" --yes >"$tmp/abandon" 2>&1
+  out=$(CONFIG=$tmp/work/l.lua other run held.lua 2>&1); rc=$?
+  is "abandoned, it is free for others" "$rc" 0
   sed -i "s|$tmp/locks|/nonexistent|" work/l.lua
   out=$(CONFIG=$tmp/work/l.lua other run held.lua 2>&1); rc=$?
   is "a folder of locks that is not there: exit" "$rc" 2

@@ -28,6 +28,7 @@ PKG_backup := libpq
 PKG_json := jansson
 PKG_file := libsodium
 PKG_csv := libpcre2-8
+PKG_log := libpcre2-8 jansson
 PKG_service := jansson
 PKG_token := libsodium
 PKG_slack := libcurl jansson
@@ -48,6 +49,7 @@ TAKES_webhook := $(WITHLIB)
 TAKES_http := stdlib/common/json.c
 TAKES_json := stdlib/common/json.c
 TAKES_csv := stdlib/common/pattern.c
+TAKES_log := stdlib/common/pattern.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
 EDIT     := $(BUILD)/lib/repl-edit.so

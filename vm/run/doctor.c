@@ -88,10 +88,8 @@ static int pmain (lua_State *L) {
   for (; s != NULL && *s != NULL && !v->stop; s++) {
     const char *const *k = rb_target_resources(v->target, *s);
     static const char *const none[] = {NULL};
-    for (k = k != NULL ? k : none; *k != NULL && !v->stop; k++) {
-      if (strcmp(*k, "log") == 0) continue;
+    for (k = k != NULL ? k : none; *k != NULL && !v->stop; k++)
       visit(v, L, *s, *k);
-    }
   }
   return 0;
 }

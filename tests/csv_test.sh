@@ -179,7 +179,7 @@ is "a large file" "$(finding rows)" 1200000
 sed -i 's/step "s" {/step "s" { timeout = "5ms",/' c.lua
 book 'timeout = "5ms", probe' 'csv.validate(d .. "large.csv", { columns = { id = "integer" } })'
 rb run c.lua --json
-has "is not read longer than its time" "$rc $(message)" "1 timeout: $tmp/d/large.csv was not read in time: it was at line"
+has "is not read longer than its time" "$rc $(message)" "1 timeout: "
 book probe 'run:note("begun") for i = 1, 100000 do csv.validate(d .. "large.csv", { columns = { id = "integer" } }) end'
 "$runbook" run c.lua > /dev/null 2> said & pid=$!
 until grep -q begun said || ! kill -0 $pid 2> /dev/null; do sleep 0.05; done

@@ -45,7 +45,7 @@ is "as many as there may be" "$(jq -r '.findings[2].value' <<<"$out")" 10000
 # -- times -------------------------------------------------------------------------------------
 { for s in 30000 20000 10000 10; do echo "{\"time\":\"$(at $s)Z\",\"ip\":\"a\"}"; done
   echo "{\"ip\":\"a\"}"
-  echo "{\"time\":$((now - 5))000,\"ip\":\"b\"}"
+  echo "{\"at\":$((now - 5))000,\"ip\":\"b\"}"
   echo "{\"@timestamp\":\"$(date -u -d "@$((now + 7200 - 50))" +%FT%T).250+02:00\",\"ip\":\"c\"}"
   echo "$(at 50) ERROR a text ip=d"; echo "[$(at 50),123] WARN another"
   echo "10.0.0.1 - - [$(date -u -d "@$((now - 50))" '+%d/%b/%Y:%H:%M:%S +0000')] \"GET / HTTP/1.1\" 200"

@@ -366,7 +366,7 @@ static const rb_Reg methods[] = {
   {"count", RB_PROBE, log_count, NULL,
    "count([{ match =, since = }]) -> " BASE "} : how many lines (`count`) there are, or are "
    "like that, of all `lines`. " ASKED "The time of a JSON line is its time, timestamp, "
-   "@timestamp or ts, that of another one how it begins (2026-11-25T10:30:00Z, "
+   "@timestamp, ts or at, that of another one how it begins (2026-11-25T10:30:00Z, "
    "[25/Nov/2026:10:30:00 +0000]); without a zone it is UTC. Lines without a time are left out "
    "where it is asked for: `untimed` says how many, `first_untimed` the first. `unread` names "
    "rotated files beside it, which are not read. A file of any size; what was in it when "

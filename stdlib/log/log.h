@@ -53,7 +53,7 @@ int rb_log_plain (const Text *value, char *out, size_t n, Text *plain);
 
 /* -- when.c: the time of a line -------------------------------------------------------- */
 
-/* Seconds since 1970: of a JSON line from time, timestamp, @timestamp or ts, of any other
+/* Seconds since 1970: of a JSON line from time, timestamp, @timestamp, ts or at, of any other
 ** from how it begins. 0: it has none. 'hint' (0 at first) is where it was found last. */
 int rb_log_when (const Text *line, int *hint, double *seconds);
 /* "2026-11-25T10:30:00Z" and the like; how many bytes it takes, 0: it is none. */

@@ -83,7 +83,8 @@ static int web (const char *s, size_t n, double *seconds) {
 }
 
 static const Path names[] = {
-  {{{"time", 4}}, 1}, {{{"timestamp", 9}}, 1}, {{{"@timestamp", 10}}, 1}, {{{"ts", 2}}, 1}
+  {{{"time", 4}}, 1}, {{{"timestamp", 9}}, 1}, {{{"@timestamp", 10}}, 1}, {{{"ts", 2}}, 1},
+  {{{"at", 2}}, 1}
 };
 enum { NAMES = sizeof names / sizeof *names };
 

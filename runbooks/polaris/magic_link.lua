@@ -116,12 +116,61 @@ local function has_access (id)
   }
 end
 
+local function letter (run)
+  return text.render([[
+Hello,
+
+here is your new link to Polaris. It is for you alone, works once, and is good for {lifetime}:
+
+{link}
+
+Links that you had before do not work any more. If you did not ask for one, tell us.
+
+The Polaris team
+]], { lifetime = run.lifetime, link = text.render(links.setting "link_url", { token = run.token }) })
+end
+
+local function send_link (id)
+  return step "Send the link to the teacher" {
+    id = id .. "-send",
+    notify = function (run)
+      mail.send { to = run.teacher, subject = "Your new link to Polaris", text = letter(run) }
+    end,
+    retry = { times = 2, every = "5s" },
+  }
+end
+
+-- what leadership is told: what was seen, by whom, when, and what is off
+local function alarm (run)
+  local lines = {}
+  for i, it in ipairs(run.views) do
+    if i > names.told then
+      lines[i] = "and " .. #run.views - names.told .. " more"
+      break
+    end
+    lines[i] = text.render("{at}: {who} saw {whose}", { at = clock(it.at), who = it.who or "somebody",
+                                                        whose = it.whose or "nobody" })
+  end
+  return text.render([[
+SEV1 security incident: magic links showed the data of other teachers.
+
+The magic-link route is off since this run began ({run}, {who}). It stays off until the cause is mended.
+
+Links bound to the wrong teacher: {links}
+Views of other teachers' data: {views}
+{list}
+
+Treat it as the incident response says; the evidence goes to {file}.
+]], { run = run.id, who = run.operator, links = #run.misbound, views = #run.views, file = run.file,
+      list = table.concat(lines, "\n") })
+end
+
 return runbook {
   title    = "Magic link",
   system   = "polaris",
   use_when = "A teacher got no e-mail, is not found, has a link that shows an error, or sees somebody else's data.",
   impact   = "A new link for one teacher, the old ones revoked. Wrong data: no magic link works until it is clear why.",
-  limits   = { pg_rows = 1000, redis_keys = 1, files = 2, http_writes = 1 },
+  limits   = { pg_rows = 1000, redis_keys = 1, files = 2, http_writes = 1, notices = 2 },
 
   step "Which case is it?" {
     diagnose = true,
@@ -196,6 +245,7 @@ return runbook {
     on_roster "not-received",
     new_link "not-received",
     has_access "not-received",
+    send_link "not-received",
   },
 
   -- B ------------------------------------------------------------------------------------
@@ -290,6 +340,7 @@ return runbook {
 
     new_link "not-found",
     has_access "not-found",
+    send_link "not-found",
   },
 
   -- C ------------------------------------------------------------------------------------
@@ -322,6 +373,7 @@ return runbook {
     on_roster "expired",
     new_link "expired",
     has_access "expired",
+    send_link "expired",
   },
 
   -- D ------------------------------------------------------------------------------------
@@ -389,7 +441,7 @@ return runbook {
       end,
     },
 
-    step "Keep the evidence" {
+    step "Where is the evidence kept?" {
       probe = function (run)
         local folder = links.setting "evidence"
         local last = polaris.pg:value([[SELECT coalesce(max(id), 0) FROM :"audit"]])
@@ -397,6 +449,18 @@ return runbook {
         run:evidence("wrong data", { links = run.misbound, views = run.views, odd_requests = run.odd })
         run:finding("evidence", run.file)
       end,
+    },
+
+    step "Tell leadership" {
+      notify = function (run)
+        mail.send { to = links.setting "leadership", subject = "SEV1: magic links showed other teachers' data",
+                    text = alarm(run) }
+      end,
+      retry = { times = 2, every = "5s" },
+      on_failure = "continue",
+    },
+
+    step "Keep the evidence" {
       remedy = function (run)
         file.write(run.file, json.encode({ links = json.array(run.misbound), views = json.array(run.views),
           odd_requests = json.array(run.odd), disabled = route:where() }, { indent = 2 }) .. "\n", { mode = "0600" })

@@ -18,7 +18,9 @@ world() {
   psql -qAt "${SANDBOX_PG_ADMIN_URL%/*}/polaris" -c "select pg_snapshot_xmax(pg_current_snapshot())"
   redis-cli -u "$SANDBOX_REDIS_ADMIN_URL" --no-auth-warning debug digest 2>&1
   (cd "$SANDBOX_POLARIS" && find . -type f -exec sha256sum {} + | sort)
+  mails length
 }
+mails() { cat "$SANDBOX_DIR/receivers/kept.jsonl" 2>/dev/null | jq -s -r "$1"; }
 dry() {  # WHAT ARGS...: a dry run that changes nothing
   local what=$1 before; shift
   before=$(world)
@@ -46,7 +48,7 @@ is "healthy: nothing would be done" "$(would)" ""
 # -- A: not received ----------------------------------------------------------------------------
 says polaris-send-failed not_received 'is failed: connection to the provider timed out'
 dry send-failed
-is "send-failed: one change is planned" "$rc $(would)" "0 pg.transaction"
+is "send-failed: one change and one mail are planned" "$rc $(would)" "0 pg.transaction mail.send"
 before=$(link)
 real
 is "send-failed: done" "$rc $(j .status) $(did)" "0 done pg.transaction"
@@ -57,6 +59,9 @@ is "send-failed: one link is good, of 64 digits" "$(live) ${#new}" "1 64"
 is "send-failed: for as long as configured" "$(sql "select extract(epoch from expires_at - created_at)::int from magic_link where token = '$new'")" 86400
 is "send-failed: every verification passed" "$(j '[.steps[] | select(.verify) | .verify] | unique | join(",")')" passed
 is "send-failed: it is in the audit log" "$(sql "select count(*) from audit_log where action = 'magic_link_regenerated' and detail->>'email' = '$teacher' and detail->>'token' = left(md5('$new'), 12)")" 1
+is "send-failed: one mail, to the teacher alone" "$(mails 'map(.to | join(",")) | join(";")')" "$teacher"
+has "send-failed: with the new link" "$(mails '.[0].parts[0].content')" "https://polaris.example.org/magic-link/$new"
+has "send-failed: and how long it is good" "$(mails '.[0].parts[0].content')" 'good for 24h'
 hasnot "the token is nowhere in what is printed" "$out$err" "$new"
 refuses "nor on the tape" grep -qaF "$new" "$XDG_STATE_HOME"/runbook/tape.db "$XDG_STATE_HOME"/runbook/tape.db-wal
 is "send-failed: the teacher opens it" "$(code "$new")" 200
@@ -99,7 +104,7 @@ real
 has "typo: it asks what to do" "$rc $(j .error.message)" '1 avery.dogwood55@prairie.example.edu is not on the roster: say replace=ADDRESS'
 is "typo: nothing has changed" "$(world)" "$before"
 dry typo --case not_found 'replace= Avery.DOGWOD55@prairie.example.edu '
-is "typo: two changes are planned" "$rc $(would)" "0 pg.transaction pg.transaction"
+is "typo: two changes and one mail are planned" "$rc $(would)" "0 pg.transaction pg.transaction mail.send"
 real replace=avery.dogwod55@prairie.example.edu
 is "typo: corrected, and a link" "$rc $(did) $(sql "select email from teacher_progress where id = 55") $(live)" "0 pg.transaction pg.transaction $teacher 1"
 is "typo: the correction is no leak" "$(rb run magic_link teacher=$teacher -n --json; j '.cases | length')" 0
@@ -127,6 +132,7 @@ is "expired: a new one opens" "$rc $(code "$(link)")" "0 200"
 says polaris-reused expired 'was refused at'
 has "reused: why" "$(found 'last refusal')" used
 real
+is "reused: mailed to the teacher" "$(mails 'map(.to | join(",")) | join(";")')" "$teacher"
 is "reused: a new one opens, once" "$rc $(code "$(link)") $(code "$(link)")" "0 200 410"
 sed '/link_lifetime/d' runbook.config.lua > other.lua; chmod 600 other.lua
 variant polaris-expired
@@ -138,7 +144,7 @@ is "... and nothing has changed" "$(world)" "$before"
 # -- D: wrong data ------------------------------------------------------------------------------------
 says polaris-wrong-data wrong_data 'is bound to emery.cedar15@lakeview.example.edu'
 dry wrong-data --case wrong_data
-is "wrong-data: three changes are planned" "$rc $(would)" "0 redis.set file.write pg.exec"
+is "wrong-data: three changes and one mail are planned" "$rc $(would)" "0 redis.set mail.send file.write pg.exec"
 victim=$(sql "select token from magic_link where teacher_id = 14 and email like 'riley%'")
 is "wrong-data: (it shows another teacher's data)" "$(curl -s "$SANDBOX_POLARIS_URL/magic-link/$victim/check" | jq -r .teacher_id)" 14
 rb run magic_link --case wrong_data --yes --json
@@ -153,6 +159,8 @@ is "wrong-data: who saw whose data" "$(found "views of other teachers' data")" 2
 has "... and when" "$(j '[.findings[] | select(.name | startswith("seen 20")) | .value] | join("; ")')" \
   'blake.elm56@riverbend.example.edu saw finley.dogwood16@prairie.example.edu, from 198.51.100.77'
 is "wrong-data: a request that no form sends" "$(found 'requests with quotes, comments or SQL')" 1
+is "wrong-data: leadership is told, once" "$(mails 'map((.to | join(",")) + " " + .subject) | join(";")')" "leadership@example.org SEV1: magic links showed other teachers' data"
+has "... who saw whose data" "$(mails '.[0].parts[0].content')" 'avery.dogwood55@prairie.example.edu saw emery.cedar15@lakeview.example.edu'
 file=$(found evidence)
 is "wrong-data: the evidence is kept, for its owner only" "$(stat -c %a "$file") $(jq -r '[(.links | length), (.views | length), (.odd_requests | length)] | join(",")' "$file")" "600 4,2,1"
 is "wrong-data: the links are revoked" "$(sql "select count(*) from magic_link l join teacher_progress t on t.id = l.teacher_id where t.email <> l.email and revoked_at is null")" 0
@@ -186,6 +194,13 @@ rb run magic_link --case wrong_data --yes --json --config other.lua
 is "evidence cannot be kept: it fails, and the route is off" "$rc $(code none)" "1 503"
 rb abandon "$(j .run)" --yes
 is "... (and given up)" "$rc" 0
+
+# nor does a mail server that takes nothing stop the rest
+variant polaris-wrong-data
+curl -s -f -d '{"mail":["550"]}' "$SANDBOX_RECEIVERS_URL/control" >/dev/null || fail "the receivers listen"
+rb run magic_link --case wrong_data --yes --json
+is "leadership cannot be told: said, and all the rest is done" "$(j '.steps[] | select(.id == "tell-leadership") | .status') $(code none) $(test -f "$(found evidence)" && echo kept)" "failed 503 kept"
+rb abandon "$(j .run)" --yes
 
 # the other two kinds of switch do the same
 for kind in 'dotenv = "MAGIC_LINK"' 'http = "/features/magic_link", field = "enabled", on = true, off = false'; do

@@ -61,8 +61,12 @@ return {
   blocked_least         = 3,       -- and no fewer mails than that
   token_bytes           = 32,      -- of a new link, as 64 hexadecimal digits
   fix_stale_within      = "24h",   -- SEV2
+  invalid_percent       = 10,      -- of an import's rows: more is a spike
+  test_rows             = { 5, 10 },
+  column_alike          = 0.85,    -- two column names that may be one
   alike                 = 0.9,     -- two addresses that may be one, by text.similarity
   shown                 = 10,      -- rows of a list that a finding shows
+  told                  = 50,      -- and that a mail to leadership has
 
   -- severities -------------------------------------------------------------------------
 
@@ -88,7 +92,7 @@ return {
   },
 
   -- those of them that are runbooks already: the others are still followed by hand
-  here = { magic_link = true },
+  here = { magic_link = true, pathful_schema_change = true },
 
   -- the names of the settings these runbooks need from the configuration ------------------
 
@@ -104,6 +108,6 @@ return {
     evidence          = "path: the folder where evidence is kept",
     samples           = "path: the folder where samples of exports are kept",
     aliases           = "path: the file with the column alias map, JSON",
-    pathful_contract  = "table: columns = { ... }, required = { ... }",
+    pathful_contract  = "table: columns = { ... }, required = { ... }, types = { COLUMN = \"date\" }",
   },
 }

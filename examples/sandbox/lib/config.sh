@@ -85,7 +85,7 @@ $(receivers_notify)
             link_url         = "https://polaris.example.org/magic-link/{token}",
             link_lifetime    = "24h",
             magic_link       = { redis = "feature:magic_link", on = "on", off = "off" },
-            pathful_imports  = { dotenv = "PATHFUL_IMPORTS", on = "on", off = "off" },
+            pathful_imports  = { redis = "feature:pathful_imports", on = "on", off = "off" },
             dashboard_refresh = "1h",
             pathful_daily    = true,                      -- an import is expected every day
             roster_current   = true,                      -- the roster is expected to be current
@@ -96,6 +96,7 @@ $(receivers_notify)
             pathful_contract = {
               columns  = { $(polaris_list "$polaris_columns") },
               required = { $(polaris_list "$polaris_required") },
+              types    = { Date = "date" },
             },
           },
           schema  = {},

@@ -65,8 +65,8 @@ polaris_rows () {               # FIRST COUNT
 polaris_sheet () { printf '%s\r\n' "$1"; polaris_rows "$2" "$3"; }    # HEADER FIRST COUNT
 
 polaris_files () {
-  mkdir -p "$SANDBOX_POLARIS"/{inbox/done,samples,evidence}
-  find "$SANDBOX_POLARIS/inbox" "$SANDBOX_POLARIS/samples" "$SANDBOX_POLARIS/evidence" -type f -delete
+  mkdir -p "$SANDBOX_POLARIS"/{inbox/done,samples,evidence,export}
+  find "$SANDBOX_POLARIS"/{inbox,samples,evidence,export} -type f -delete
   printf '{\n  "Session Id": "Session ID",\n  "Sign-up Role": "SignUp Role"\n}\n' > "$SANDBOX_POLARIS/aliases.json"
   polaris_sheet "$polaris_columns" 1 40 > "$SANDBOX_POLARIS/samples/pathful-good.csv"
 }
@@ -124,6 +124,27 @@ polaris_reset () {              # $1: the servers have other ports than before
 # ---- variants: data by SQL, and what lies around it by functions of their name --------------
 
 polaris_knows () { [ -f "$here/seed/polaris/variant/$1.sql" ]; }
+
+# the next export, of COUNT rows in another form: in the inbox, where its import goes wrong by
+# itself, and as the sample that somebody saved. SED changes what is there.
+polaris_export () {             # COUNT SED
+  local i
+  mkdir -p "$SANDBOX_POLARIS/export"
+  polaris_sheet "$polaris_columns" 100 "$1" | sed "$2" > "$SANDBOX_POLARIS/export/pathful-next.csv"
+  cp "$SANDBOX_POLARIS/export/pathful-next.csv" "$SANDBOX_POLARIS/inbox/"
+  for ((i = 0; i < 500; i++)); do
+    [ "$(pg_admin "$SANDBOX_POLARIS_PG_URL" -c "SELECT count(*) FROM virtual_session_import WHERE file = 'pathful-next.csv'")" = 0 ] \
+      || return 0
+    sleep 0.02
+  done
+  return 1
+}
+
+polaris_renames='1{s/Session ID/SessionID/;s/User Auth Id/User Authentication Id/;s/SignUp Role/Signup Role Name/'
+polaris_variant_renamed () { polaris_export 60 "$polaris_renames;s/State/State,Region/};2,\$s/,KS,/,KS,Midwest,/"; }
+polaris_variant_column-gone () { polaris_export 60 '1s/,School,/,/;2,$s/,North High,/,/'; }
+polaris_variant_new-column () { polaris_export 60 '1s/,State,/,State,Region,/;2,$s/,KS,/,KS,Midwest,/'; }
+polaris_variant_invalid-rows () { polaris_export 60 '2,$s#2026-\(0[0-9]\)-\(1[0-9]\)#\1/\2/2026#'; }
 
 polaris_variant () {
   polaris_sql -f "$here/seed/polaris/variant/$1.sql" > /dev/null || return

@@ -72,8 +72,8 @@ static json_t *row_read (const json_t *places, const json_t *cells) {
 
 static const char import_sql[] =
   "WITH r AS (SELECT DISTINCT ON (1, 2) x->>'Session ID' AS session, x->>'User Auth Id' AS who,"
-  "  x->>'Title' AS title, (x->>'Date')::date AS held_on, x->>'Status' AS status, x->>'Name' AS name,"
-  "  x->>'SignUp Role' AS role, x->>'School' AS school FROM jsonb_array_elements($1::jsonb) x),"
+  "  x->>'Title' AS title, (x->>'Date')::date AS held_on, x->>'Status' AS status,"
+  "  x->>'Name' AS name, x->>'SignUp Role' AS role, x->>'School' AS school FROM jsonb_array_elements($1::jsonb) x),"
   " put AS (INSERT INTO virtual_session (session_id, user_auth_id, title, held_on, status, name,"
   "  role, school) SELECT session, who, title, held_on, status, name, role, school FROM r"
   "  ON CONFLICT (session_id, user_auth_id) DO UPDATE SET title = EXCLUDED.title,"
@@ -82,7 +82,8 @@ static const char import_sql[] =
   " fresh AS (UPDATE sync_status SET last_status = 'ok', last_success_at = now(),"
   "  records = $4::int WHERE name = 'pathful' AND $5::text IS NULL)"
   " INSERT INTO virtual_session_import (file, rows, invalid_rows, status, error)"
-  " VALUES ($2, $4::int, $3::int, CASE WHEN $5::text IS NULL THEN 'ok' ELSE 'failed' END, $5)"
+  " VALUES ($2, $4::int + $3::int, $3::int,"
+  "  CASE WHEN $5::text IS NULL THEN 'ok' ELSE 'failed' END, $5)"
   " RETURNING id, rows, invalid_rows, status, error";
 
 static Reply record (const char *file, const json_t *rows, size_t invalid, const char *error) {

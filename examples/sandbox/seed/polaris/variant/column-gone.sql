@@ -1,0 +1,1 @@
+-- A required column of the next export is gone.

@@ -1,0 +1,1 @@
+-- The dates of the next export are written in another form.

@@ -1,0 +1,1 @@
+-- The next export has a column more.

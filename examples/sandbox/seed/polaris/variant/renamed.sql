@@ -1,0 +1,1 @@
+-- Three required columns of the next export are renamed, and there is a new one.

@@ -112,6 +112,7 @@ static void pushintent (lua_State *L, int facts) {
 int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   rb_Task *t = rb_taskof(L);
   rb_Buffer *secret = &t->vm->value;
+  const char *lost = NULL;
   if (!rb_maychange(L) || t->call.pledged)
     return luaL_error(L, "%s.%s pledged where it may not", t->call.module->name,
                       t->call.reg->name);
@@ -121,6 +122,8 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   lua_pop(L, 2);
   if (bad != NULL) return luaL_error(L, "an intent cannot hold %s", bad);
   rb_drill_point(t, RB_POINT_INTENT);
+  if (t->call.effect == RB_REMEDY && !rb_across_held(t->vm, &lost))
+    return rb_stop(L, RB_UNLOCKED, "%s", lost);
   if (t->call.effect == RB_REMEDY && !rb_lock_pledge(t->vm))
     return rb_stop(L, RB_UNTAPED, "the file of the run's lock cannot be written, so nothing "
                    "was done: is its disk full?");

@@ -20,7 +20,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-#define RB_INTERFACE 2
+#define RB_INTERFACE 3
 #define RB_API __attribute__((visibility("default")))
 
 /* what a call does to the world outside this process. RB_CLASSIFY: the
@@ -85,6 +85,12 @@ typedef struct rb_Module {
   ** deed that pledged these facts and has no outcome; nil: it cannot be told.
   ** Run as a probe. NULL if none. */
   lua_CFunction settle;
+  /* A lock that all machines see, for as long as the run uses the resource. lock: [-4
+  ** (resource, key as a decimal number, who, take), +1 true | holder, vy]: taken ('take'
+  ** false: free), or the words of who holds it. Run as a probe. locked: is what was
+  ** taken still held? No Lua, no waiting. NULL if none. */
+  lua_CFunction lock;
+  int (*locked) (rb_Resource *r);
   /* What takes long and needs nothing of the VM, done in other threads while the run
   ** is still beginning; NULL where there is nothing to gain. 'warm': once, when the
   ** module has been loaded. 'ahead': connects as 'a' says, and returns what a later

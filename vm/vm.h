@@ -29,6 +29,7 @@ typedef enum rb_Stop {
   RB_UNPLANNED,  /* apply: not what the plan says */
   RB_DIVERGED,   /* a resume: not the script that the tape is of */
   RB_TAPEEND,    /* an offline replay: the tape ends */
+  RB_UNLOCKED,   /* the run's lock is gone */
   RB_BROKEN,     /* a bug of ours */
   RB_UNTAPED,    /* the tape cannot be written */
   RB_INTERRUPT
@@ -481,6 +482,9 @@ int rb_limits_lower (rb_VM *vm, const char *name, long long n);
 /* A remedy is about to be done: from now on the run's locks outlive it. 0: they cannot
 ** say so. */
 int rb_lock_pledge (rb_VM *vm);
+
+/* -- run/across.c: is the lock that other machines see still held? 0: 'why' says so. */
+int rb_across_held (rb_VM *vm, const char **why);
 
 /* -- run/each.c ----------------------------------------------------------- */
 

@@ -290,7 +290,8 @@ static int begun (lua_State *L, int status, lua_KContext ctx) {
 
 int rb_pg_connect (lua_State *L, rb_PgCall *c, lua_KFunction k) {
   c->connected = k;
-  if (c->role == RB_PGREMEDY) return connect_(L, c);  /* begun is what only looks */
+  if (c->role == RB_PGREMEDY || c->role == RB_PGLOCK)
+    return connect_(L, c);  /* begun is what only looks */
   return rb_ahead(L, settingof(c->role), (lua_KContext)c, begun);
 }
 

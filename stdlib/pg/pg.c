@@ -71,6 +71,8 @@ const rb_Module rb_module = {
   .identity = rb_pg_identity,
   .layer = rb_pg_layer,
   .settle = rb_pg_settle,
+  .lock = rb_pg_lock,
+  .locked = rb_pg_locked,
   .ahead = rb_pg_ahead,
   .unahead = rb_pg_unahead
 };

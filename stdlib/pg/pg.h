@@ -28,6 +28,7 @@ typedef enum rb_PgRole {
   RB_PGPROBE,    /* the probe's role, held read-only */
   RB_PGPREVIEW,  /* the remedy's role, held read-only */
   RB_PGREMEDY,   /* the remedy's role */
+  RB_PGLOCK,     /* the same: one connection, which holds the run's locks */
   RB_PGDEED,     /* a transaction of the remedy's role: asked for, never held */
   RB_PGROLES
 } rb_PgRole;
@@ -47,6 +48,7 @@ typedef struct rb_PgPool {
   rb_PgConn *conns;
   struct rb_PgCall *calls, *lastcall;  /* all alive, oldest first */
   char **secret;           /* columns whose values are secrets; ends with NULL */
+  int locks;               /* taken on the connection for them */
   int same;                /* no probe role: probes are previews */
 } rb_PgPool;
 
@@ -278,6 +280,8 @@ int rb_pg_transactionpreview (lua_State *L);
 int rb_pg_doctor (lua_State *L);
 int rb_pg_identity (lua_State *L);
 int rb_pg_settle (lua_State *L);
+int rb_pg_lock (lua_State *L);
+int rb_pg_locked (rb_Resource *r);
 int rb_pg_layer (lua_State *L, rb_Resource *r, const char **why);
 int rb_pg_txquery (lua_State *L);
 int rb_pg_txrow (lua_State *L);

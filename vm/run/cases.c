@@ -297,6 +297,13 @@ static void nextcase (rb_Run *r, Fork *f, int incase) {
   f->in = incase;
 }
 
+/* Was the lock lost to somebody, while the step before it went on? */
+static int locked (rb_Run *r) {
+  if (rb_across_again(r, &r->report.error) == 0) return 1;
+  r->stop = RB_LOCKED;
+  return 0;
+}
+
 void rb_steps_run (rb_Run *r) {
   int group_ = -1, i = 0;
   Fork fork = {.in = -1};
@@ -313,7 +320,7 @@ void rb_steps_run (rb_Run *r) {
       beginfork(r, &fork, first);
     }
     nextcase(r, &fork, s->incase);
-    if (reached(r, i)) rb_step_run(r, s, &r->report.steps[i]);
+    if (reached(r, i) && locked(r)) rb_step_run(r, s, &r->report.steps[i]);
   }
   endfork(r, &fork);
   sayuntaken(r);

@@ -169,7 +169,6 @@ static int enter (rb_Run *r) {
   if (r->vm->mute) return 0;
   char *lock = rb_words_render(r, &r->outline.lock);
   int status = lock != NULL ? rb_lock(r, lock, p) : 0;
-  if (lock != NULL) r->report.lockscope = strdup("this machine only");
   free(lock);
   if (status != 0) return status;
   snprintf(what, sizeof what, "%s", r->report.title);
@@ -267,6 +266,16 @@ static void keep (rb_Run *r) {
   rb_buffer_free(&b);
 }
 
+/* how far the lock reaches, for the banner */
+static void setscope (rb_Run *r) {
+  char *lock = rb_words_render(r, &r->outline.lock), text[200];
+  const char *through = lock != NULL && !r->vm->mute ? rb_across_resource(r) : NULL;
+  if (through == NULL) snprintf(text, sizeof text, "this machine only");
+  else snprintf(text, sizeof text, "on all machines that use %s", through);
+  if (lock != NULL && !r->vm->mute) r->report.lockscope = strdup(text);
+  free(lock);
+}
+
 static void execute (rb_Run *r) {
   rb_VM *vm = r->vm;
   rb_Report *rep = &r->report;
@@ -277,6 +286,7 @@ static void execute (rb_Run *r) {
   rb_stop_open(vm);
   rb_run_names(r);
   showplan(r);
+  setscope(r);
   rb_show_start(vm->show, rep);
   if (r->stop == 0) r->stop = applies(r);
   if (r->stop == 0) r->stop = enter(r);
@@ -339,6 +349,7 @@ static void cleanup (rb_Run *r) {
   json_decref(r->answers);
   rb_state_free(r->L);
   rb_config_free(config);
+  rb_across_free(r);
   for (int i = 0; i < r->nlocks; i++) close(r->locks[i]);
   free(r->locks);
   if (nested == 0) rb_redact_free();

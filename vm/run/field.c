@@ -71,7 +71,7 @@ static void readresults (lua_State *L, rb_FieldEnd *end) {
 
 static const char *const stopkinds[] = {
   "", "deferred", "refused", "timeout", "runaway", "memory", "in-doubt",
-  "question", "plan", "drift", "tape", "internal", "tape", "interrupted"
+  "question", "plan", "drift", "tape", "lock", "internal", "tape", "interrupted"
 };
 
 static void readstop (const rb_FieldRun *f, rb_FieldEnd *end) {

@@ -106,7 +106,7 @@ static int take (int fd, int shared) {
   }
 }
 
-static int lock (rb_Run *r, const char *name, int claims, rb_Problem *p) {
+static int here (rb_Run *r, const char *name, int claims, rb_Problem *p) {
   char dir[4096] = "", file[256], path[4400];
   int shared;
   if (!folder(r, dir, sizeof dir, &shared))
@@ -142,11 +142,12 @@ static int lock (rb_Run *r, const char *name, int claims, rb_Problem *p) {
 
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
   char said[sizeof p->message];
-  if (lock(r, name, 1, p) != RB_LOCKED || !r->vm->dryrun) return p->exit;
+  if (here(r, name, 1, p) == 0) rb_across_lock(r, name, p);
+  if (p->exit != RB_LOCKED || !r->vm->dryrun) return p->exit;
   memcpy(said, p->message, sizeof said);
   return rb_problem(p, RB_LOCKED, "lock", "would be refused: %.1000s", said);
 }
 
 int rb_lock_alone (rb_Run *r, const char *name, rb_Problem *p) {
-  return lock(r, name, 0, p);
+  return here(r, name, 0, p);
 }

@@ -27,6 +27,7 @@ struct rb_Run {
   int failed, warned, refused, undecided, planned;  /* steps so far */
   int started;           /* a deed was begun */
   int *locks, nlocks;    /* descriptors of those that are held */
+  struct rb_Across *across;  /* locks that other machines see; NULL: none asked for */
   int sharedlocks;       /* others read them, who cannot read our tape */
   int pledged;           /* and they say that this run has changed something */
   int stop;              /* exit code that ends the run; 0: goes on */
@@ -139,6 +140,17 @@ int rb_export (rb_Run *r, rb_Problem *p);
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p);
 /* The same, for what is settled in another way: only who holds it now is looked at. */
 int rb_lock_alone (rb_Run *r, const char *name, rb_Problem *p);
+
+/* -- across.c: locks that other machines see, through a server of the runbook's system --- */
+
+/* The resource that holds them ("school_erp.pg"); NULL: there is none. */
+const char *rb_across_resource (rb_Run *r);
+/* [-0, +0, m]  Takes that lock, too (a dry run only looks): 0, or RB_LOCKED. Where the
+** server does not answer the run goes on without, and says so. */
+int rb_across_lock (rb_Run *r, const char *name, rb_Problem *p);
+/* [-0, +0, m]  Between two steps: what was lost is taken again. 0, or RB_LOCKED. */
+int rb_across_again (rb_Run *r, rb_Problem *p);
+void rb_across_free (rb_Run *r);
 
 /* -- claim.c: what a lock's file says, also when nobody holds it ------------------------ */
 

@@ -281,7 +281,7 @@ static void steps (Undo *u) {
     if (r->report.error.exit != 0) {
       row->status = "skipped";
       row->reason = strdup("the undo stopped before it");
-    } else step(u, s, row);
+    } else if (rb_across_again(r, &r->report.error) == 0) step(u, s, row);
   }
 }
 

@@ -193,6 +193,8 @@ int rb_tape_prune (rb_Tape *t, int64_t before, int dry, const char *who,
 
 /* A new ULID: time and random, sorted by time also within a millisecond. */
 void rb_ulid (char id[RB_RUNID]);
+/* The time in it, milliseconds since 1970; 0: it is none. */
+int64_t rb_ulid_time (const char *id);
 
 /* SHA-256 of a text, as 64 hex digits and a NUL. */
 void rb_sha256 (const void *data, size_t n, char out[65]);

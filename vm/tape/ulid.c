@@ -47,3 +47,13 @@ void rb_ulid (char id[RB_RUNID]) {
   }
   id[26] = '\0';
 }
+
+int64_t rb_ulid_time (const char *id) {
+  int64_t ms = 0;
+  for (int i = 0; i < 10; i++) {
+    const char *at = id[i] != '\0' ? strchr(digits, id[i]) : NULL;
+    if (at == NULL) return 0;
+    ms = ms * 32 + (at - digits);
+  }
+  return ms;
+}

@@ -81,9 +81,9 @@ has "invalid-rows: not imported" "$rc $(j .error.message) $(imports) $(schedule)
 is "invalid-rows: paused" "$(imports) $(schedule)" "none false"
 give_up
 variant polaris-new-column
-dry new-column sample="$next" watch=20s
+dry new-column sample="$next" watch=1s
 is "new-column: left out" "$rc $(found 'new: Region')" '7 is in no contract: left out'
-book sample="$next" --yes watch=20s
+book sample="$next" --yes watch=1s
 is "new-column: a test, and the schedule is on" "$rc $(imports | sed 's/test-[0-9a-f]*/test/') $(schedule)" "0 test.csv ok 10 true"
 has "new-column: none was due" "$(found 'first import')" 'none within 1s'
 variant polaris-all-not-started
@@ -95,7 +95,7 @@ is "healthy: as the contract has them" "$rc $(found columns) $(found 'missing re
 
 # -- what was paused before stays paused ----------------------------------------------------------------
 redis-cli -u "$SANDBOX_POLARIS_REDIS_URL" --no-auth-warning set feature:pathful_imports off >/dev/null
-book sample="$good" --yes watch=20s
+book sample="$good" --yes watch=1s
 is "what somebody else paused stays paused" "$rc $(schedule)" "0 false"
 
 # -- bad input ----------------------------------------------------------------------------------------

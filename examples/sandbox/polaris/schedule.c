@@ -60,7 +60,7 @@ static void import (Inbox *in, const char *name) {
 }
 
 static void *work (void *ud) {
-  static const struct timespec pause = {.tv_nsec = 100 * 1000000};
+  static const struct timespec pause = {.tv_nsec = 20 * 1000000};
   char name[256];
   Inbox *in = ud;
   for (;; nanosleep(&pause, NULL)) {

@@ -112,7 +112,7 @@ static int heldby (const char *name, const rb_ResourceBox *box, const char *who,
     return rb_problem(p, RB_LOCKED, "lock", "the lock '%s' is held through %s by another "
                       "session, which calls itself '%s'", name, box->r.name, who);
   return rb_problem(p, RB_LOCKED, "lock", "the lock '%s' is held by another run: run %s by %s "
-                    "since %s (seen through %s; on that machine: runbook status %s)", name, run,
+                    "since %s (seen through %s; on that machine: runbook report %s)", name, run,
                     by, since, box->r.name, run + 18);
 }
 

@@ -57,7 +57,7 @@ static int heldby (int fd, const char *name, rb_Problem *p) {
   rb_lock_read(fd, &t);
   return rb_problem(p, RB_LOCKED, "lock", "the lock '%s' is held by another run: %s%s%s",
                     name, t.who[0] != '\0' ? t.who : "it does not say which",
-                    t.claim[0] != '\0' ? "; what it does: runbook status " : "",
+                    t.claim[0] != '\0' ? "; what it has done: runbook report " : "",
                     t.claim[0] != '\0' ? t.run + 18 : "");
 }
 

@@ -75,7 +75,7 @@ int rb_tape_complain (rb_Tape *t, rb_Problem *p) {
       return rb_tape_damaged(p, t->file, sqlite3_errmsg(t->db));
     case SQLITE_CONSTRAINT:
       return rb_problem(p, RB_USAGE, "tape", "another process goes on with "
-                        "run %s: see 'runbook status'", t->run);
+                        "run %s: see 'runbook history'", t->run);
     case SQLITE_NOMEM: return rb_tape_nomemory(p);
     default:
       if (noroom(error)) return full(p, t->file);

@@ -153,7 +153,7 @@ rb run p one=$'esc\e[31m' two='x y' --dry-run
 rb history --json
 is "history: newest first, dry runs included" "$(jq -c '[.[].mode]' <<<"$out")" '["dry-run","run"]'
 is "history: its keys" "$(jq -c '.[0] | keys' <<<"$out")" \
-  '["cases","ended","exit","mode","operator","params","run","runbook","started","status","target"]'
+  '["cases","ended","exit","mode","operator","params","pruned","run","runbook","started","status","target"]'
 is "history: a run" "$(jq -c '.[1] | [.runbook, .target, .status, .exit, .operator, .params.one]' <<<"$out")" \
   "[\"p\",\"a\",\"done\",0,\"$(id -un)\",\"first\"]"
 ok "history: times" jq -e 'all(.[]; (.started, .ended) | test("^2\\d{3}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$"))' <<<"$out"

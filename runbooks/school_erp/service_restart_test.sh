@@ -15,6 +15,9 @@ pid() { curl -s "$SANDBOX_HTTP_URL/health" | jq -r .pid; }
 j() { jq -r "$1" <<<"$out"; }
 found() { jq -r --arg n "$1" '.findings[] | select(.name == $n) | .value' <<<"$out"; }
 ended() { j '.steps[] | select(.status == "failed") | .id'; }
+# one run, as JSON; what it leaves unfinished keeps the lock until it is abandoned
+restart() { rb run service_restart.lua --json "$@"; settled; }
+settled() { [ "$(j .status)" = done ] || "$runbook" abandon "$(j .run)" --yes > /dev/null 2>&1; }
 configure() { sed "s|schema  = {},|schema = { settle_after = \"1s\", watch_every = \"250ms\", restart_takes = { \"1s\", \"3s\" }${1:-} },|" config.saved > runbook.config.lua; }
 cp runbook.config.lua config.saved
 configure
@@ -42,7 +45,7 @@ has "it says that it would watch" "$err" "would watch: the health stays GREEN (e
 is "what rests on the restart is deferred" "$(j '[.steps[] | select(.verify == "deferred")] | length')" 8
 rb run service_restart.lua watch=1s --json
 is "without --yes it stops for the approval" "$rc $(world)" "3 $before"
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "for real" "$rc $(j .status)" "0 done"
 is "it did what the dry run said" "$(j '[.steps[].effects[] | select(.kind == "remedy") | .verb]')" \
   "$(jq -r '[.steps[].effects[] | select(.kind == "remedy") | .verb]' <<<"$dry")"
@@ -58,7 +61,7 @@ is "the findings" "$(found 'health before'), $(found 'service before'), $(found 
 variant crashed
 rb run service_restart.lua --dry-run --json
 is "crashed: the dry run" "$rc $(j '.steps[].effects[] | select(.verb == "service.restart") | .before.value') $(pid)" "0 stopped "
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "crashed: it is back" "$rc $(found 'service before') $(code riverside)" "0 stopped 200"
 has "crashed: how it was found" "$(found 'health before')" "127.0.0.1"
 
@@ -72,31 +75,32 @@ grep -hv '^#' "$top/examples/sandbox/seed/dlq.txt" | redis > /dev/null
 wait $watcher
 is "an alert during the watch fails it" "$? $(jq -r '.steps[] | select(.status == "failed") | .id' watched)" "1 does-it-stay-green"
 has "and names it" "$(jq -r .error.message watched)" "DLQ_SPIKE"
+out=$(cat watched); settled
 
 # -- what a restart does not mend ----------------------------------------------------------------
 variant sick
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "a sick school: it does not get GREEN" "$rc $(ended)" "1 is-its-health-green"
 has "why, and what next" "$(j .error.message)" "(it is YELLOW: DLQ_SPIKE, TENANT_RED of greenwood_high); when level 1 does not help, triage names the next"
 variant bad-release
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "a bad deployment: it does not get ready" "$rc $(ended)" "1 is-it-ready"
 has "why" "$(j .error.message)" "db is ok (it is behind)"
 variant redis-down
 old=$(pid)
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "without Redis it stops before the restart" "$rc $(ended) $(pid)" "1 delete-the-caches-and-nothing-else $old"
-rb run service_restart.lua watch=1s cache=keep --yes --json
+restart watch=1s cache=keep --yes
 is "unless told to keep the caches; Redis stays away" "$rc $(ended)" "1 is-it-ready"
 
 # -- FLUSHDB ------------------------------------------------------------------------------------------
 variant healthy
 before=$(world)
-rb run service_restart.lua cache=flush watch=1s --yes --json
+restart cache=flush watch=1s --yes
 is "flush: not while there are keys that have to stay" "$rc $(ended) $(world)" "1 flush-the-whole-database $before"
 has "which" "$(j .error.message)" "keys that have to stay (bull:notifications:"
 redis --scan --pattern 'bull:*' | xargs redis-cli -u "$SANDBOX_REDIS_ADMIN_URL" --no-auth-warning del > /dev/null
-rb run service_restart.lua cache=flush watch=1s --yes --json
+restart cache=flush watch=1s --yes
 is "flush: when there are none" "$rc $(redis exists counter:logins:riverside)" "0 0"
 
 # -- settings that are wrong, or not there --------------------------------------------------------------
@@ -104,14 +108,14 @@ variant healthy
 before=$(world)
 configure; sed -i 's|cache_prefixes = { "cache:" }|cache_prefixes = { "cache:", "tenant:" }|' runbook.config.lua
 redis set tenant:blocked:st-marys true > /dev/null
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "a prefix that reaches into what has to stay" "$rc $(ended) $(redis get tenant:blocked:st-marys)" "1 delete-the-caches-and-nothing-else true"
 has "is named" "$(j .error.message)" "tenant:blocked:st-marys is no cache"
 configure; sed -i 's|password = "open-sesame-42"|password = "wrong"|' runbook.config.lua
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "the test user cannot sign in" "$rc $(ended)" "1 4-can-the-test-user-sign-in"
 configure; sed -i '/login = { email/,/},/d' runbook.config.lua
-rb run service_restart.lua watch=1s --yes --json
+restart watch=1s --yes
 is "without a test user a person signs in" "$rc $(j .status)" "3 stopped"
 has "and is told what to do" "$(j .error.message)$err" "Sign in as a test user"
 rb run service_restart.lua watch=soon --yes

@@ -2,7 +2,6 @@
 # runbook repl: from a pipe, and on a terminal (repl.py).
 . "$(dirname "$0")/lib.sh"
 sandbox_up
-rm -f "$tmp/prod.lua"
 export PROBE=$SANDBOX_REDIS_URL
 cd "$tmp" || exit 2
 # a second target, that is production
@@ -10,7 +9,6 @@ python3 - "$tmp/runbook.config.lua" <<'PY'
 import re, sys
 path = sys.argv[1]
 text = open(path).read()
-text = text.replace('targets', 'targets', 1)
 at = re.search(r'targets\s*=\s*{', text).end()
 open(path, "w").write(text[:at] + '\n    prod = { kind = "production" },' + text[at:])
 PY

@@ -211,10 +211,8 @@ char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *fr
   f.n = cursor - at;
   *from = at;
   if (line[0] == ':' && at == 1) {
-    *from = 0;
-    f.begin = line;
-    f.n = cursor;
-    for (const char *const *w = rb_repl_words; *w != NULL; w++) rb_repl_offer(&f, *w, " ");
+    for (int i = 0; rb_repl_wordname(i) != NULL; i++)
+      rb_repl_offer(&f, rb_repl_wordname(i), " ");
   } else if (open >= 0) {
     const char *const *name = rb_target_systems(s->r.vm->target);
     int system = insystem(line, at);

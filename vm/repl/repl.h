@@ -56,8 +56,8 @@ void rb_repl_value (lua_State *L, int idx, rb_Show *show);
 
 /* Does what ":live 10m" says: 0, or an exit code (said). */
 int rb_repl_word (rb_Repl *s, const char *line);
-/* The names, for completion; NULL-terminated. */
-extern const char *const rb_repl_words[];
+/* The i-th of them, without its colon; NULL: there are no more. */
+const char *rb_repl_wordname (int i);
 
 /* -- back.c ---------------------------------------------------------------- */
 

@@ -216,7 +216,7 @@ static void addpair (lua_State *L, rb_Buffer *b, lua_Integer list, int depth) {
   lua_pop(L, 1);
 }
 
-/* [-0, +2 or 0]  the pairs of a table in the order of their keys, as `pairs` has it */
+/* [-0, +3]  the pairs of a table in the order of their keys, as `pairs` has it */
 static void startpairs (lua_State *L, int idx) {
   lua_pushcfunction(L, rb_pairs);
   lua_pushvalue(L, idx);

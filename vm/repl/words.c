@@ -18,7 +18,7 @@ typedef struct Word {
   int (*does) (rb_Repl *s, const char *rest);  /* the exit code */
 } Word;
 
-static const Word words[];
+static int help (rb_Repl *s, const char *rest);
 
 static int wrong (rb_Repl *s, const char *usage) {
   rb_repl_complain(s, "%s", usage);
@@ -30,27 +30,6 @@ static const char *firstword (const char *rest, char *out, size_t size) {
   size_t n = strcspn(rest, " \t");
   snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), rest);
   return rest + n + strspn(rest + n, " \t");
-}
-
-/* -- help ------------------------------------------------------------------ */
-
-static int help (rb_Repl *s, const char *rest) {
-  char line[200];
-  if (*rest != '\0') {
-    rb_Problem p = {0};
-    int found = s->asked->help(rest, &p);
-    fflush(stdout);
-    if (found) return 0;
-    return wrong(s, p.message[0] != '\0' ? p.message : "nothing is called that");
-  }
-  rb_repl_say(s, "An expression is shown; what it changes is previewed, until :live. `_` is the "
-              "last value, `run` has note, each, try, sleep. A statement goes on in the next "
-              "line until it is whole.");
-  for (const Word *w = words; w->name != NULL; w++) {
-    snprintf(line, sizeof line, "  :%s %s", w->name, w->takes);
-    rb_repl_say(s, "%-28s %s", line, w->help);
-  }
-  return 0;
 }
 
 /* -- arming ---------------------------------------------------------------- */
@@ -184,10 +163,26 @@ static const Word words[] = {
   {NULL, NULL, NULL, NULL}
 };
 
-const char *const rb_repl_words[] = {
-  ":help", ":doc", ":live", ":dry", ":undo", ":system", ":time", ":watch", ":tape", ":quit",
-  NULL
-};
+const char *rb_repl_wordname (int i) { return words[i].name; }
+
+static int help (rb_Repl *s, const char *rest) {
+  char line[200];
+  if (*rest != '\0') {
+    rb_Problem p = {0};
+    int found = s->asked->help(rest, &p);
+    fflush(stdout);
+    if (found) return 0;
+    return wrong(s, p.message[0] != '\0' ? p.message : "nothing is called that");
+  }
+  rb_repl_say(s, "An expression is shown; what it changes is previewed, until :live. `_` is the "
+              "last value, `run` has note, each, try, sleep. A statement goes on in the next "
+              "line until it is whole.");
+  for (const Word *w = words; w->name != NULL; w++) {
+    snprintf(line, sizeof line, "  :%s %s", w->name, w->takes);
+    rb_repl_say(s, "%-28s %s", line, w->help);
+  }
+  return 0;
+}
 
 int rb_repl_word (rb_Repl *s, const char *line) {
   char name[32];

@@ -162,17 +162,22 @@ void rb_run_names (rb_Run *r) {
   rb_object_set(r, "answers");
 }
 
-/* the run's lock and the runbook's approvals, before the first step */
+/* The run's lock and the runbook's approvals, before the first step. Connections are begun
+** while the lock is asked for, but not while a person thinks. */
 static int enter (rb_Run *r) {
   rb_Problem *p = &r->report.error;
   char what[200];
+  int asks = r->outline.approve[0] != NULL && !r->o->yes;
   if (r->vm->mute) return 0;
+  if (!asks) rb_ahead_connect(r);
   char *lock = rb_words_render(r, &r->outline.lock);
   int status = lock != NULL ? rb_lock(r, lock, p) : 0;
   free(lock);
   if (status != 0) return status;
   snprintf(what, sizeof what, "%s", r->report.title);
-  return rb_approve(r, r->outline.approve, what, p);
+  status = rb_approve(r, r->outline.approve, what, p);
+  if (asks && status == 0) rb_ahead_connect(r);
+  return status;
 }
 
 /* the run's status and exit code, from what its steps left */
@@ -291,7 +296,6 @@ static void execute (rb_Run *r) {
   if (r->stop == 0) r->stop = applies(r);
   if (r->stop == 0) r->stop = enter(r);
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
-  if (r->stop == 0 && !vm->mute) rb_ahead_connect(r);
   rb_steps_run(r);
   conclude(r);
   if (vm->dryrun) rb_taped_digest(r);

@@ -178,7 +178,7 @@ static double scriptdeadline (const rb_Task *t) {
 }
 
 /* the same for the running call, which may have a time of its own */
-static double deadline (const rb_Task *t) {
+double rb_task_deadline (const rb_Task *t) {
   if (t->call.grace != 0) return t->call.grace;
   double d = scriptdeadline(t);
   return t->calling ? nearer(d, t->call.deadline) : d;
@@ -195,12 +195,12 @@ void rb_person_end (rb_VM *vm, double began) {
   if (t == NULL) return;
   if (t->field != NULL && t->field->deadline != 0)
     t->field->deadline += now - began;
-  atomic_store(&vm->until, deadline(t));
+  atomic_store(&vm->until, rb_task_deadline(t));
   atomic_store(&vm->slice, now);
 }
 
 double rb_timeleft (lua_State *L) {
-  double d = deadline(rb_taskof(L));
+  double d = rb_task_deadline(rb_taskof(L));
   if (d == 0) return 86400;
   double left = d - rb_now();
   return left > 0 ? left : 0;
@@ -231,12 +231,12 @@ int rb_park (lua_State *L, lua_KContext ctx, lua_KFunction k) {
     t->woken = 0;
     return k(L, LUA_YIELD, ctx);
   }
-  return park(L, deadline(t), ctx, k);
+  return park(L, rb_task_deadline(t), ctx, k);
 }
 
 int rb_sleep (lua_State *L, double seconds, lua_KContext ctx,
               lua_KFunction k) {
-  return park(L, nearer(deadline(rb_taskof(L)), rb_now() + seconds), ctx, k);
+  return park(L, nearer(rb_task_deadline(rb_taskof(L)), rb_now() + seconds), ctx, k);
 }
 
 void rb_wake (rb_Task *t) {
@@ -271,7 +271,7 @@ int rb_wait (lua_State *L, int fd, short events, lua_KContext ctx,
   if (!lua_isyieldable(L)) return park(L, 0, ctx, k);  /* raises */
   t->watch = (rb_Watch){.fd = fd, .events = events, .ready = wakeup, .ud = t};
   link_(t->vm, &t->watch);
-  return park(L, deadline(t), ctx, k);
+  return park(L, rb_task_deadline(t), ctx, k);
 }
 
 rb_Watch *rb_watch (lua_State *L, int fd, short events,
@@ -494,10 +494,10 @@ static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
   }
 }
 
-void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
-  if (vm->lastcommit == 0) vm->lastcommit = rb_now();
+static void turn (rb_VM *vm, rb_FieldRun *field) {
   for (;;) {
     checkinterrupt(vm, field);  /* before anything starts */
+    if (rb_status_asked(vm)) rb_status_answer(vm);
     runready(vm);
     if (field->live == 0 || vm->abandoned) return;
     for (int i = 0; i < vm->nturns; i++) vm->turns[i].fn(vm->turns[i].ud);
@@ -512,4 +512,12 @@ void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
     checkinterrupt(vm, field);
     if (vm->ready == NULL) pollonce(vm, busy);
   }
+}
+
+void rb_loop_run (rb_VM *vm, rb_FieldRun *field) {
+  rb_FieldRun *outer = vm->field;
+  if (vm->lastcommit == 0) vm->lastcommit = rb_now();
+  vm->field = field;
+  turn(vm, field);
+  vm->field = outer;
 }

@@ -10,14 +10,17 @@
 static int over (lua_State *L, int status, lua_KContext ctx) {
   rb_Task *t = rb_taskof(L);
   (void)status;
+  t->pauseverb = NULL;
   if (rb_stopped(t) || rb_timeleft(L) <= 0) return t->pausek(L, LUA_YIELD, ctx);
   rb_record_waited(t);
   return rb_enqueue(L, RB_DELIVER, ctx, t->pausek);
 }
 
 static int begin (lua_State *L, int status, lua_KContext ctx) {
+  rb_Task *t = rb_taskof(L);
   (void)status;
-  return rb_sleep(L, rb_taskof(L)->pause, ctx, over);
+  t->pausesince = rb_now();
+  return rb_sleep(L, t->pause, ctx, over);
 }
 
 int rb_pause (lua_State *L, double seconds, lua_KContext ctx, lua_KFunction k) {

@@ -95,6 +95,7 @@ static void onhook (lua_State *L, lua_Debug *ar) {
     return;
   }
   if (inmodule(L, t, ar)) return;
+  if (rb_status_asked(vm)) rb_status_answer(vm);
   if (t->field->stop == RB_GO) {
     if (!overdue(vm, rb_now(), atomic_load(&vm->slice))) {
       lua_sethook(L, NULL, 0, 0);  /* what took so long has ended meanwhile */
@@ -173,6 +174,19 @@ static void onsignal (int sig) {
   errno = error;
 }
 
+/* A question that is open stays so: what it reads is read on. */
+static void onquestion (int sig, siginfo_t *info, void *context) {
+  rb_VM *vm = watched;
+  int error = errno;
+  (void)context;
+  if (vm == NULL) return;
+  if (info->si_code == SI_QUEUE) rb_status_ask(vm, info->si_pid, info->si_value.sival_int);
+  else if (info->si_code != SI_TKILL) rb_status_ask(vm, 0, 0);
+  if (!pthread_equal(pthread_self(), vm->main)) pthread_kill(vm->main, sig);
+  else if (vm->slice != 0) sethook(vm);
+  errno = error;
+}
+
 /* -- the watchdog ------------------------------------------------------------------ */
 
 static pthread_t thread;
@@ -215,7 +229,9 @@ static void *watch (void *ud) {
     at.tv_nsec += TICK_NS;
     if (at.tv_nsec >= 1000000000) { at.tv_sec++; at.tv_nsec -= 1000000000; }
     pthread_cond_timedwait(&wake, &mutex, &at);
-    if (!quit) tick(vm);
+    if (quit) break;
+    tick(vm);
+    rb_status_watch(vm);
   }
   pthread_mutex_unlock(&mutex);
   return NULL;
@@ -239,7 +255,10 @@ static void handle (int sig, void (*handler) (int sig)) {
 
 static void opensignals (rb_VM *vm) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
+  struct sigaction ask = {.sa_sigaction = onquestion, .sa_flags = SA_SIGINFO | SA_RESTART};
   watched = vm;
+  sigemptyset(&ask.sa_mask);
+  sigaction(SIGUSR1, &ask, NULL);
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
     handle(signals[i], onsignal);
 }

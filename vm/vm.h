@@ -139,11 +139,14 @@ struct rb_Task {
   int calling;         /* 'call' is in use */
   double pause;        /* the seconds of a wait that a script sees, and where it */
   lua_KFunction pausek;  /* goes on */
+  const char *pauseverb, *pausewhat;  /* "run:sleep" and for what, while it lasts */
+  double pausesince;
   const struct rb_Taped *undoing;  /* what it takes back, if it must find it as it was left */
   struct rb_Taped *taped;  /* what an earlier session's tape says of the call */
   rb_Task *tapenext;   /* among those who wait for it */
   rb_Assumes assumes;
   struct rb_Each *each;  /* of the branch's run:each */
+  struct rb_Each *joins; /* while RB_JOINING: its own */
   lua_Integer index;   /* its place there */
 };
 
@@ -235,6 +238,14 @@ typedef struct rb_VM {
   double burst;                  /* seconds that it may run without waiting */
   atomic_int stopping;           /* the hook has been asked for */
   int abandoned;                 /* the second Ctrl-C */
+
+  /* status.c: who asks what this run is doing (0: nobody), and for those who look from
+  ** another thread the step under way */
+  _Atomic uint64_t asked;
+  const rb_StepRow *_Atomic step;
+  _Atomic double stepsince;
+  rb_FieldRun *field;            /* whose loop turns now */
+
   int (*lastwords) (struct rb_VM *vm);  /* hard deadline: returns an exit code */
   pthread_t main;
 } rb_VM;
@@ -268,6 +279,22 @@ int rb_waitstate (lua_State *L, rb_TaskState state, lua_KContext ctx,
 ** durable. RB_DELIVER: once its turn comes, in the order of the tape. */
 int rb_enqueue (lua_State *L, rb_TaskState state, lua_KContext ctx,
                 lua_KFunction k);
+
+/* When that task, or its call, has to be over (CLOCK_MONOTONIC); 0: never. */
+double rb_task_deadline (const rb_Task *t);
+
+/* -- status.c ------------------------------------------------------------ */
+
+/* From a signal handler: somebody wants to know what is going on. by 0: a person, who
+** reads standard error; else a process, and its pipe. */
+void rb_status_ask (rb_VM *vm, pid_t by, int fd);
+/* Answers, if anybody has asked. */
+void rb_status_answer (rb_VM *vm);
+static inline int rb_status_asked (rb_VM *vm) { return atomic_load(&vm->asked) != 0; }
+/* The watchdog's look at whether nobody does. */
+void rb_status_watch (rb_VM *vm);
+/* A step is under way, or (NULL) none is. */
+void rb_status_step (rb_VM *vm, const rb_StepRow *row);
 
 /* -- stop.c -------------------------------------------------------------- */
 
@@ -490,6 +517,8 @@ int rb_across_held (rb_VM *vm, const char **why);
 
 /* A branch of a run:each is over or gone. */
 void rb_each_over (rb_Task *branch);
+/* How far the run:each is that this task waits for; 0: it waits for none. */
+int rb_each_progress (const rb_Task *t, long long *done, long long *of);
 
 /* -- wanted.c ------------------------------------------------------------ */
 

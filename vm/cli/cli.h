@@ -149,6 +149,7 @@ int rb_cmd_undo (int argc, char **argv);
 int rb_cmd_abandon (int argc, char **argv);
 int rb_cmd_replay (int argc, char **argv);
 int rb_cmd_drill (int argc, char **argv);
+int rb_cmd_status (int argc, char **argv);
 int rb_cmd_report (int argc, char **argv);
 int rb_cmd_verify (int argc, char **argv);
 int rb_cmd_tape (int argc, char **argv);
@@ -161,7 +162,7 @@ int rb_cmd_help (int argc, char **argv);
 extern const rb_Command rb_command_run, rb_command_plan, rb_command_apply,
   rb_command_list, rb_command_show, rb_command_check, rb_command_resume,
   rb_command_undo, rb_command_abandon, rb_command_replay, rb_command_drill,
-  rb_command_history, rb_command_report,
+  rb_command_status, rb_command_history, rb_command_report,
   rb_command_verify, rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,
   rb_command_repl, rb_command_help;
 

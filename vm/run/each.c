@@ -49,6 +49,13 @@ void rb_each_over (rb_Task *b) {
   if (b->parent->state == RB_JOINING) rb_task_ready(b->parent);
 }
 
+int rb_each_progress (const rb_Task *t, long long *done, long long *of) {
+  if (t->state != RB_JOINING) return 0;
+  *done = t->joins->done;
+  *of = t->joins->count;
+  return 1;
+}
+
 /* one branch more, for the item at e->next */
 static void begin (lua_State *L, Each *e) {
   rb_Task *t = rb_taskof(L);
@@ -262,6 +269,7 @@ static int joined (lua_State *L, int status, lua_KContext ctx) {
   while (e->live < e->limit && e->next < e->count) begin(L, e);
   tell(t, e);
   if (e->live == 0) return finish(L, e);
+  t->joins = e;
   return rb_waitstate(L, RB_JOINING, ctx, joined);
 }
 

@@ -178,11 +178,13 @@ int rb_taped_begin (rb_Run *r, rb_Problem *p) {
 /* -- steps, and the end ---------------------------------------------------------- */
 
 void rb_taped_step (rb_Run *r, const rb_StepRow *row) {
+  rb_status_step(r->vm, row);
   rb_record(r->vm, "step", row->id, json_pack("{s:i,s:o,s:o}", "n", row->n, "title",
             text(row->title), "manual", text(row->manual)));
 }
 
 void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible) {
+  rb_status_step(r->vm, NULL);
   rb_record(r->vm, "stepped", row->id, json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:f}", "n",
             row->n, "status", text(row->status), "verify", text(row->verify), "reason",
             text(row->reason), "field", text(row->field), "irreversible",

@@ -52,6 +52,14 @@ static double pace (lua_State *L, const Wait *w) {
   return left < w->every ? left : w->every;
 }
 
+/* [-0, +?, vy]  until then `status` says what for */
+static int pause_ (lua_State *L, const Wait *w, double seconds, lua_KFunction k) {
+  rb_Task *t = rb_taskof(L);
+  t->pauseverb = w == NULL ? "run:sleep" : w->hold ? "run:hold" : "run:wait_until";
+  t->pausewhat = lua_tostring(L, WHAT);
+  return rb_pause(L, seconds, 0, k);
+}
+
 static int missed (lua_State *L, Wait *w) {
   char within[32];
   const char *what = lua_tostring(L, WHAT);
@@ -72,7 +80,7 @@ static int notyet (lua_State *L, Wait *w) {
                    what, rb_time(L) - w->started, w->last[0] != '\0' ? "; " : "",
                    w->last);
   double next = pace(L, w);
-  return next > 0 ? rb_pause(L, next, 0, again) : missed(L, w);
+  return next > 0 ? pause_(L, w, next, again) : missed(L, w);
 }
 
 /* A failing probe is an answer: it is not so yet. A mistake stays one. */
@@ -94,7 +102,7 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   double next = pace(L, w);
   if (next <= 0) return 1;
   lua_pop(L, 1);
-  return rb_pause(L, next, 0, again);
+  return pause_(L, w, next, again);
 }
 
 static int again (lua_State *L, int status, lua_KContext ctx) {
@@ -154,7 +162,7 @@ static int waitfor (lua_State *L, int hold) {
   w.within = durationof(L, OPTS, "within", "5m");
   lua_settop(L, FN);
   *(Wait *)lua_newuserdatauv(L, sizeof w, 0) = w;
-  if (!rb_vm(L)->dryrun) return rb_pause(L, 0, 0, begin);
+  if (!rb_vm(L)->dryrun) return pause_(L, &w, 0, begin);
   showwait(L, &w);
   return again(L, LUA_OK, 0);
 }
@@ -182,7 +190,7 @@ static int run_sleep (lua_State *L) {
     shownote(L, lua_tostring(L, -1));
     return 0;
   }
-  return rb_pause(L, seconds, 0, slept);
+  return pause_(L, NULL, seconds, slept);
 }
 
 const luaL_Reg rb_wait_methods[] = {

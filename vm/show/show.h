@@ -40,6 +40,11 @@ void rb_show_note (rb_Show *s, const char *text);
 void rb_show_progress (rb_Show *s, const rb_StepRow *step, const char *what,
                        long long done, long long total, double seconds);
 
+/* What a run is doing now (the document of vm/status.c), on standard error; or as text. */
+void rb_show_status (rb_Show *s, const json_t *doc);
+struct rb_Buffer;
+void rb_show_doing (struct rb_Buffer *b, const json_t *doc);
+
 /* The end: findings, the error with what to type next, totals; or the JSON. */
 void rb_show_finish (rb_Show *s, const rb_Report *r);
 

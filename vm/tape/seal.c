@@ -24,8 +24,7 @@ enum { PLACE = RB_RUNID - 1 + 8 };
 
 /* -- keys ------------------------------------------------------------------ */
 
-/* the folder of the keys, or the file of a run's key; 0: too long */
-static int keypath (const rb_Tape *t, const char *run, char path[PATH_MAX]) {
+int rb_seal_path (const rb_Tape *t, const char *run, char path[PATH_MAX]) {
   const char *slash = strrchr(t->file, '/');
   int dir = slash != NULL ? (int)(slash - t->file) + 1 : 0;
   int n = snprintf(path, PATH_MAX, "%.*skeys%s%s", dir, t->file,
@@ -60,9 +59,9 @@ static int folder (const char *path, rb_Problem *p) {
 int rb_seal_create (rb_Tape *t, rb_Problem *p) {
   char path[PATH_MAX];
   unsigned char master[crypto_kdf_KEYBYTES];
-  if (!keypath(t, NULL, path)) errno = ENAMETOOLONG;
+  if (!rb_seal_path(t, NULL, path)) errno = ENAMETOOLONG;
   else if (folder(path, p) != 0) return p->exit;
-  t->keyfd = keypath(t, t->run, path)
+  t->keyfd = rb_seal_path(t, t->run, path)
       ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
       : -1;
   randombytes_buf(master, sizeof master);
@@ -84,7 +83,7 @@ int rb_seal_create (rb_Tape *t, rb_Problem *p) {
 int rb_seal_sync (rb_Tape *t, rb_Problem *p) {
   char path[PATH_MAX];
   if (t->keyfd < 0) return 0;
-  int dir = keypath(t, NULL, path)
+  int dir = rb_seal_path(t, NULL, path)
                 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
   int bad = fsync(t->keyfd) != 0 || dir < 0 || fsync(dir) != 0;
   if (bad)
@@ -100,7 +99,7 @@ int rb_seal_sync (rb_Tape *t, rb_Problem *p) {
 /* A lock dies with its holder, so a run that was killed is free at once. */
 int rb_seal_claim (rb_Tape *t, rb_Problem *p) {
   char path[PATH_MAX];
-  t->claim = keypath(t, t->run, path) ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+  t->claim = rb_seal_path(t, t->run, path) ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
   if (t->claim < 0 || flock(t->claim, LOCK_EX | LOCK_NB) == 0) return 0;
   close(t->claim);
   t->claim = -1;
@@ -110,7 +109,7 @@ int rb_seal_claim (rb_Tape *t, rb_Problem *p) {
 
 int rb_seal_keepout (rb_Tape *t, const char *run) {
   char path[PATH_MAX];
-  int fd = keypath(t, run, path) ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+  int fd = rb_seal_path(t, run, path) ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
   if (fd < 0) return -2;
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
   close(fd);
@@ -119,7 +118,7 @@ int rb_seal_keepout (rb_Tape *t, const char *run) {
 
 void rb_seal_shred (rb_Tape *t, const char *run) {
   char path[PATH_MAX];
-  if (keypath(t, run, path)) unlink(path);
+  if (rb_seal_path(t, run, path)) unlink(path);
 }
 
 int rb_seal_load (rb_Tape *t, const char *run, Keys *keys) {
@@ -127,7 +126,7 @@ int rb_seal_load (rb_Tape *t, const char *run, Keys *keys) {
   unsigned char master[crypto_kdf_KEYBYTES + 1];
   struct stat st;
   *keys = (Keys){0};
-  if (!keypath(t, run, path)) return 0;
+  if (!rb_seal_path(t, run, path)) return 0;
   int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return 0;
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&

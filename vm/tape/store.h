@@ -5,6 +5,7 @@
 #ifndef rb_store_h
 #define rb_store_h
 
+#include <limits.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <sqlite3.h>
@@ -150,6 +151,8 @@ int rb_seal_claim (rb_Tape *t, rb_Problem *p);
 ** is one under way; -2: it has no key. */
 int rb_seal_keepout (rb_Tape *t, const char *run);
 void rb_seal_shred (rb_Tape *t, const char *run);
+/* The file of a run's key, or (NULL) the folder of all; 0: too long. */
+int rb_seal_path (const rb_Tape *t, const char *run, char path[PATH_MAX]);
 /* 1; 0: the key is gone or not a key of ours. */
 int rb_seal_load (rb_Tape *t, const char *run, Keys *keys);
 /* what stands before and after sealed bytes */

@@ -145,6 +145,13 @@ typedef struct rb_TapeClaim {
 /* Of that run (its whole id); *c says so where it is not on this tape. 0, or exit 2. */
 int rb_tape_claim (rb_Tape *t, const char *run, rb_TapeClaim *c, rb_Problem *p);
 
+/* The sessions of this user that are under way on this machine (live.c): 'each' gets a
+** run and its process, and returns non-zero to stop. 0, or exit 2. */
+int rb_tape_live (rb_Tape *t, int (*each) (void *ud, const char *run, int pid), void *ud,
+                  rb_Problem *p);
+/* Is that process the session of that run? */
+int rb_tape_holds (rb_Tape *t, const char *run, int pid);
+
 /* All events of a run (a ULID or its unique ending), in order. */
 int rb_tape_events (rb_Tape *t, const char *run,
                     int (*row) (void *ud, const rb_TapeRow *row), void *ud,

@@ -148,8 +148,8 @@ static int wait_ (void *ud, struct pollfd *fds, unsigned n, int ms) {
   (void)ud;
   unsigned mine = hub.n;
   if (hub.running == 0 || !growfds(n + mine)) return poll(fds, n, ms);
-  memcpy(hub.fds, fds, n * sizeof *fds);
-  memcpy(hub.fds + n, hub.socks, mine * sizeof *hub.socks);
+  if (n > 0) memcpy(hub.fds, fds, n * sizeof *fds);
+  if (mine > 0) memcpy(hub.fds + n, hub.socks, mine * sizeof *hub.socks);
   int got = poll(hub.fds, n + mine, sooner(ms));
   if (got > 0) act(hub.fds + n, mine);
   expire();

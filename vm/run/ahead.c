@@ -89,6 +89,7 @@ void rb_ahead_load (rb_Run *r) {
 }
 
 void rb_ahead_connect (rb_Run *r) {
+  if (r->vm->aheads != NULL) return;  /* begun already */
   for (const char *const *k = resources(r); *k != NULL; k++) {
     rb_Buffer *verbs = &r->vm->text;
     if (!isserver(*k)) continue;

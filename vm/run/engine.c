@@ -162,21 +162,18 @@ void rb_run_names (rb_Run *r) {
   rb_object_set(r, "answers");
 }
 
-/* The run's lock and the runbook's approvals, before the first step. Connections are begun
-** while the lock is asked for, but not while a person thinks. */
+/* the run's lock and the runbook's approvals, before the first step */
 static int enter (rb_Run *r) {
   rb_Problem *p = &r->report.error;
   char what[200];
-  int asks = r->outline.approve[0] != NULL && !r->o->yes;
   if (r->vm->mute) return 0;
-  if (!asks) rb_ahead_connect(r);
   char *lock = rb_words_render(r, &r->outline.lock);
   int status = lock != NULL ? rb_lock(r, lock, p) : 0;
   free(lock);
   if (status != 0) return status;
   snprintf(what, sizeof what, "%s", r->report.title);
   status = rb_approve(r, r->outline.approve, what, p);
-  if (asks && status == 0) rb_ahead_connect(r);
+  if (status == 0) rb_ahead_connect(r);
   return status;
 }
 

@@ -140,9 +140,16 @@ static int here (rb_Run *r, const char *name, int claims, rb_Problem *p) {
   return 0;
 }
 
+/* Connections are begun while the server is asked for the lock, but not while a person
+** thinks about an approval. */
+static void across (rb_Run *r, const char *name, rb_Problem *p) {
+  if (r->outline.approve[0] == NULL || r->o->yes) rb_ahead_connect(r);
+  rb_across_lock(r, name, p);
+}
+
 int rb_lock (rb_Run *r, const char *name, rb_Problem *p) {
   char said[sizeof p->message];
-  if (here(r, name, 1, p) == 0) rb_across_lock(r, name, p);
+  if (here(r, name, 1, p) == 0) across(r, name, p);
   if (p->exit != RB_LOCKED || !r->vm->dryrun) return p->exit;
   memcpy(said, p->message, sizeof said);
   return rb_problem(p, RB_LOCKED, "lock", "would be refused: %.1000s", said);

@@ -29,6 +29,7 @@ PKG_json := jansson
 PKG_file := libsodium
 PKG_csv := libpcre2-8
 PKG_log := libpcre2-8 jansson
+PKG_ics  := libical
 PKG_service := jansson
 PKG_token := libsodium
 PKG_slack := libcurl jansson

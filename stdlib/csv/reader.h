@@ -59,7 +59,4 @@ void rb_csv_close (Reader *r);
 /* What a field means; 'scratch' (f->n bytes) is written where it is not there as it is. */
 const char *rb_csv_value (const Field *f, char *scratch, size_t *n);
 
-/* Where the text stops being UTF-8; n: nowhere. */
-size_t rb_csv_utf8 (const char *s, size_t n);
-
 #endif

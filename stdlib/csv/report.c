@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stdlib/common/utf8.h"
 #include "stdlib/csv/csv.h"
 
 enum { SHOWN = 80 };  /* bytes of a value */
@@ -28,7 +29,7 @@ static char *shown (const Text *t) {
   char *out = malloc(4 * n + 4);
   if (out == NULL) return NULL;
   for (size_t i = 0; i < n; ) {
-    size_t good = rb_csv_utf8(t->s + i, n - i);
+    size_t good = rb_utf8(t->s + i, n - i);
     for (size_t end = i + good; i < end; i++)
       if ((unsigned char)t->s[i] >= ' ') out[to++] = t->s[i];
       else to += (size_t)sprintf(out + to, "\\x%02x", (unsigned char)t->s[i]);
@@ -121,7 +122,7 @@ void rb_csv_pushreport (lua_State *L, const Report *r) {
 static const char *s_ (size_t n) { return n == 1 ? "" : "s"; }
 
 static int odd (Report *out, const Reader *r) {
-  size_t good = rb_csv_utf8(r->row, r->rowlen);
+  size_t good = rb_utf8(r->row, r->rowlen);
   int fine = 1;
   if (memchr(r->row, '\0', r->rowlen) != NULL)
     fine = rb_csv_problem(out, r->line, "nul", NULL, NULL, "it holds a NUL byte");

@@ -15,6 +15,7 @@ pkg       = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
 
 VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp zlib
 VM       := $(filter-out vm/run/embed.c,$(wildcard vm/*.c vm/*/*.c))
+TESTLUA  := $(patsubst vm/%.lua,$(BUILD)/%.h,$(wildcard vm/test/*.lua))
 VMOBJ    := $(VM:%.c=$(BUILD)/%.o)
 
 # one shared object for each module: stdlib/NAME.c, or all of stdlib/NAME/*.c
@@ -95,7 +96,7 @@ $(BUILD)/runbook: $(VMOBJ)
 	@echo '  link    $@'
 	$(Q)$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
 
-$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/world.h $(BUILD)/modules.h
+$(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/world.h $(BUILD)/modules.h $(TESTLUA)
 	@mkdir -p $(@D)
 	@echo '  cc      $<'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,$(VMPKG),--cflags) -MMD -c -o $@ $<
@@ -111,6 +112,12 @@ $(BUILD)/words.h: vm/run/words.lua vm/run/embed.c
 $(BUILD)/world.h: vm/cli/world.lua $(BUILD)/words.h
 	@echo '  embed   $<'
 	$(Q)$(BUILD)/embed vm/cli/world.lua world text > $@
+
+# the words and the worlds of test files
+$(BUILD)/test/%.h: vm/test/%.lua $(BUILD)/words.h
+	@mkdir -p $(@D)
+	@echo '  embed   $<'
+	$(Q)$(BUILD)/embed $< $* > $@
 
 # written again only when a module came or went
 $(BUILD)/modules.h: $(wildcard stdlib/*.c stdlib/*/*.c) stdlib

@@ -187,6 +187,8 @@ PIECES = (  # of which the first that loads is what it is
 def lua(where, start, block):
     text = "\n".join(block) + "\n"
     name = "%s:%d: Lua loads" % (where, start)
+    if "return tests" in text:   # a session below runs it
+        return
     if "targets" in text and "return runbook" not in text:
         ok, why = loads(text, ["list", "--config"])
         return report(ok, name + " (a configuration)", *why)

@@ -11,20 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "vm/clock.h"
 #include "vm/drill.h"
 #include "vm/replay.h"
 #include "vm/gate.h"
 
 #define FLUSHSECONDS 0.25  /* events that nobody waits for */
 #define POLLSECONDS 0.01   /* others are looked at, even if one never waits */
-
-double rb_now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 rb_Task *rb_self (lua_State *L) { return rb_taskof(L); }
 
@@ -196,7 +190,7 @@ void rb_person_end (rb_VM *vm, double began) {
   if (t->field != NULL && t->field->deadline != 0)
     t->field->deadline += now - began;
   atomic_store(&vm->until, rb_task_deadline(t));
-  atomic_store(&vm->slice, now);
+  atomic_store(&vm->slice, rb_clock_real());
 }
 
 double rb_timeleft (lua_State *L) {
@@ -330,6 +324,10 @@ static int milliseconds (rb_VM *vm) {
   double now = rb_now(), at = 0;
   for (rb_Task *t = vm->waiting; t != NULL; t = t->after)
     at = nearer(at, t->wake);
+  if (rb_clock_isvirtual() && vm->nwatches == 0 && at != 0) {
+    rb_clock_skip(at);  /* nothing is waited for: it is that time */
+    return 0;
+  }
   if (vm->tape != NULL && rb_tape_waiting(vm->tape) > 0)
     at = nearer(at, vm->lastcommit + FLUSHSECONDS);
   if (at == 0) return 1000;
@@ -382,7 +380,7 @@ static void resume (rb_VM *vm, rb_Task *t) {
   vm->running = t;
   vm->hooked = t->L;
   atomic_store(&vm->until, scriptdeadline(t));
-  atomic_store(&vm->slice, rb_now());
+  atomic_store(&vm->slice, rb_clock_real());
   int status = lua_resume(t->L, NULL, nargs, &n);
   atomic_store(&vm->slice, 0);
   vm->hooked = NULL;

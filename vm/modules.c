@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vm/fake.h"
 #include "vm/gate.h"
 
 #define MODULES "rb.modules"  /* registry: module -> its rb_Module */
@@ -86,7 +87,8 @@ const rb_Module *rb_module_load (lua_State *L, const char *name) {
   const rb_Module *m = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (m == NULL) {
-    m = rb_warm_module(rb_vm(L), name);
+    rb_VM *vm = rb_vm(L);
+    m = vm->world != NULL ? rb_world_module(L, name, openmodule) : rb_warm_module(vm, name);
     if (m == NULL) m = openmodule(L, name);
     lua_pushlightuserdata(L, (void *)m);
     lua_setfield(L, -2, name);

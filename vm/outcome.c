@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "vm/base.h"
+#include "vm/clock.h"
 #include "vm/gate.h"
 #include "vm/tape/value.h"
 
@@ -55,7 +56,7 @@ void rb_gate_clear (lua_State *L, rb_Task *t) {
 int rb_gate_deliver (lua_State *L, int failed) {
   rb_Task *t = rb_taskof(L);
   rb_gate_clear(L, t);
-  atomic_store(&t->vm->slice, rb_now());  /* the module's time is not the script's */
+  atomic_store(&t->vm->slice, rb_clock_real());  /* the module's time is not the script's */
   return rb_enqueue(L, RB_DELIVER, failed, delivered);
 }
 

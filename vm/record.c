@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "vm/clock.h"
 #include "vm/redact.h"
 #include "vm/replay.h"
 #include "vm/tape/value.h"
@@ -127,13 +127,6 @@ rb_EffectRow *rb_record_row (rb_Task *t, int failed) {
 
 /* -- the tape ------------------------------------------------------------------------- */
 
-/* milliseconds since 1970 */
-static int64_t now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void puttext (rb_Buffer *b, const char *name, const char *s) {
   if (s == NULL) return;
   rb_buffer_printf(b, ",\"%s\":", name);
@@ -216,7 +209,7 @@ void rb_record_within (lua_State *L, rb_Task *t, int failed) {
 
 void rb_record_waited (rb_Task *t) {
   rb_VM *vm = t->vm;
-  int64_t at = now();
+  int64_t at = rb_clock_wall();
   t->call.at = (double)at / 1000;
   if (vm->tape == NULL || vm->hushed || vm->mute) return;
   rb_TapeEvent e = {.kind = "waited", .path = t->call.path.s, .at = at};
@@ -227,7 +220,7 @@ int64_t rb_record_event (rb_Task *t, const rb_EffectRow *row, const char *kind,
                          const char *extra, const rb_Buffer *secret) {
   rb_VM *vm = t->vm;
   rb_Call *c = &t->call;
-  int64_t at = now();
+  int64_t at = rb_clock_wall();
   c->at = (double)at / 1000;
   if (vm->tape == NULL || vm->hushed || vm->mute) return 0;
   rb_Buffer *b = &vm->text, *name = &vm->line;

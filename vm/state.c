@@ -8,6 +8,7 @@
 #include <lualib.h>
 
 #include "vm/base.h"
+#include "vm/clock.h"
 #include "vm/state.h"
 #include "vm/gate.h"
 
@@ -123,7 +124,7 @@ int rb_state_pcall (lua_State *L, int nargs, int nresults, double seconds) {
   double before = vm->burst;
   vm->burst = seconds;
   vm->hooked = L;
-  vm->slice = rb_now();
+  vm->slice = rb_clock_real();
   rb_stop_load(vm, seconds);
   int status = lua_pcall(L, nargs, nresults, 0);
   rb_stop_loaded();

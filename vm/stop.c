@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "vm/base.h"
+#include "vm/clock.h"
 #include "vm/vm.h"
 
 #define TICK_NS 50000000     /* how often the watchdog looks */
@@ -74,10 +75,10 @@ static void reason (rb_VM *vm, rb_FieldRun *f) {
 }
 
 /* Has what runs now run for too long? */
-static int overdue (rb_VM *vm, double now, double slice) {
+static int overdue (rb_VM *vm, double slice) {
   double until = atomic_load(&vm->until);
-  return now - slice > vm->burst || vm->interrupts > 0
-         || (until != 0 && now > until);
+  return rb_clock_real() - slice > vm->burst || vm->interrupts > 0
+         || (until != 0 && rb_now() > until);
 }
 
 /* Is it the module of the effect under way, not the script? An effect ends at
@@ -97,7 +98,7 @@ static void onhook (lua_State *L, lua_Debug *ar) {
   if (inmodule(L, t, ar)) return;
   if (rb_status_asked(vm)) rb_status_answer(vm);
   if (t->field->stop == RB_GO) {
-    if (!overdue(vm, rb_now(), atomic_load(&vm->slice))) {
+    if (!overdue(vm, atomic_load(&vm->slice))) {
       lua_sethook(L, NULL, 0, 0);  /* what took so long has ended meanwhile */
       return;
     }
@@ -116,7 +117,7 @@ static void onhook (lua_State *L, lua_Debug *ar) {
 rb_Guard rb_guard (rb_VM *vm, lua_State *L) {
   rb_Guard g = {vm->hooked, atomic_load(&vm->slice)};
   vm->hooked = L;
-  if (g.slice == 0) atomic_store(&vm->slice, rb_now());
+  if (g.slice == 0) atomic_store(&vm->slice, rb_clock_real());
   return g;
 }
 
@@ -202,8 +203,8 @@ static int indeed (const rb_VM *vm) {
 
 static void tick (rb_VM *vm) {
   static double since, which;  /* when the hook was asked for, for which slice */
-  double now = rb_now(), slice = atomic_load(&vm->slice);
-  if (slice == 0 || !overdue(vm, now, slice)) return;
+  double now = rb_clock_real(), slice = atomic_load(&vm->slice);
+  if (slice == 0 || !overdue(vm, slice)) return;
   if (which != slice) {
     which = slice;
     since = now;

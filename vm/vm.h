@@ -32,6 +32,7 @@ typedef enum rb_Stop {
   RB_UNLOCKED,   /* the run's lock is gone */
   RB_BROKEN,     /* a bug of ours */
   RB_UNTAPED,    /* the tape cannot be written */
+  RB_UNEXPECTED, /* a test: its world has no answer */
   RB_INTERRUPT
 } rb_Stop;
 
@@ -186,6 +187,7 @@ typedef struct rb_VM {
   int hushed;          /* below the gate: doctor, identity; nothing is recorded */
   int mute;            /* an offline replay: nothing is recorded */
   struct rb_Drill *drill;  /* NULL: this is none */
+  struct rb_World *world;  /* a test's, in place of all modules; NULL: the real one */
 
   rb_Config *config;
   rb_Target *target;

@@ -143,6 +143,7 @@ int rb_cmd_apply (int argc, char **argv);
 int rb_cmd_list (int argc, char **argv);
 int rb_cmd_show (int argc, char **argv);
 int rb_cmd_check (int argc, char **argv);
+int rb_cmd_test (int argc, char **argv);
 int rb_cmd_history (int argc, char **argv);
 int rb_cmd_resume (int argc, char **argv);
 int rb_cmd_undo (int argc, char **argv);
@@ -160,7 +161,7 @@ int rb_cmd_version (int argc, char **argv);
 int rb_cmd_help (int argc, char **argv);
 
 extern const rb_Command rb_command_run, rb_command_plan, rb_command_apply,
-  rb_command_list, rb_command_show, rb_command_check, rb_command_resume,
+  rb_command_list, rb_command_show, rb_command_check, rb_command_test, rb_command_resume,
   rb_command_undo, rb_command_abandon, rb_command_replay, rb_command_drill,
   rb_command_status, rb_command_history, rb_command_report,
   rb_command_verify, rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,

@@ -13,7 +13,7 @@
 
 const rb_Command *const rb_commands[] = {
   &rb_command_run, &rb_command_plan, &rb_command_apply, &rb_command_list,
-  &rb_command_show, &rb_command_check, &rb_command_resume, &rb_command_undo,
+  &rb_command_show, &rb_command_check, &rb_command_test, &rb_command_resume, &rb_command_undo,
   &rb_command_abandon, &rb_command_replay, &rb_command_drill, &rb_command_status,
   &rb_command_history, &rb_command_report,
   &rb_command_verify, &rb_command_tape,

@@ -72,6 +72,7 @@ void rb_ahead_load (rb_Run *r) {
   const char *names[MOST + 1];
   size_t at[MOST];
   int n = 0;
+  if (r->vm->world != NULL) return;
   for (const char *const *k = resources(r); *k != NULL && n < MOST; k++) {
     size_t first = uses(r, *k, NULL);
     if (first == NOWHERE) continue;
@@ -89,7 +90,7 @@ void rb_ahead_load (rb_Run *r) {
 }
 
 void rb_ahead_connect (rb_Run *r) {
-  if (r->vm->aheads != NULL) return;  /* begun already */
+  if (r->vm->world != NULL || r->vm->aheads != NULL) return;  /* or begun already */
   for (const char *const *k = resources(r); *k != NULL; k++) {
     rb_Buffer *verbs = &r->vm->text;
     if (!isserver(*k)) continue;

@@ -28,6 +28,7 @@ typedef struct rb_RunOptions {
   const char *plan;              /* a dry run: the file that keeps its plan */
   const json_t *apply;           /* the document of the plan that is applied, or NULL */
   int allow_deferred;            /* apply: what the plan could not know is done unasked */
+  struct rb_World *world;        /* a test's; NULL: the real one */
   struct rb_Replay *resume;      /* an earlier session goes on; NULL: a new run */
 } rb_RunOptions;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vm/clock.h"
 #include "vm/redact.h"
 #include "vm/run/run.h"
 
@@ -38,12 +39,6 @@ void rb_report_stamp (int64_t ms, char *out, size_t size) {
   for (int i = 0; i < 7; i++)
     for (int n = part[i], at = last[i]; n > 0; n /= 10) text[at--] = (char)('0' + n % 10);
   snprintf(out, size, "%s", text);
-}
-
-static int64_t now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void fillsteps (rb_Run *r, rb_Report *rep) {
@@ -80,7 +75,7 @@ int rb_report_open (rb_Run *r, rb_Problem *p) {
   rep->cases = calloc((size_t)o->ncases + 1, sizeof *rep->cases);
   if (rep->steps == NULL || rep->cases == NULL)
     return rb_problem(p, RB_USAGE, "memory", "not enough memory");
-  if (rep->startedms == 0) rep->startedms = now();
+  if (rep->startedms == 0) rep->startedms = rb_clock_wall();
   rb_report_stamp(rep->startedms, rep->started, sizeof rep->started);
   fillsteps(r, rep);
   return 0;
@@ -113,7 +108,7 @@ void rb_report_again (rb_Run *r, const char *mode) {
   rb_Report *rep = &r->report;
   rb_ulid(rep->run);
   rep->mode = mode;
-  rep->startedms = now();
+  rep->startedms = rb_clock_wall();
   rb_report_stamp(rep->startedms, rep->started, sizeof rep->started);
   for (int i = 0; i < rep->nsteps; i++) {
     rb_StepRow *s = &rep->steps[i];

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vm/clock.h"
 #include "vm/tape/store.h"
 
 #define LOGMAX 1000       /* frames (4 MB): then the log is begun anew, since a */
@@ -29,12 +30,6 @@ static const char *const sql[STATEMENTS] = {
   [SETRUN] = "UPDATE run SET head = ?2, events = ?3, ended = ?4, status = ?5, "
              "exit = ?6 WHERE id = ?1"
 };
-
-static int64_t now (void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* -- statements ---------------------------------------------------------------- */
 
@@ -218,7 +213,7 @@ static int64_t append (rb_Tape *t, const rb_TapeEvent *e) {
   if (t->run[0] == '\0' || t->rescued || !roomforone(b)) return 0;
   Waiting *w = &b->waiting[b->n];
   w->seq = t->seq + 1;
-  w->at = e->at != 0 ? e->at : now();
+  w->at = e->at != 0 ? e->at : rb_clock_wall();
   if (!queue(&b->bytes, e, w)) return 0;
   b->n++;
   b->deed |= strcmp(e->kind, "intent") == 0;

@@ -6,8 +6,8 @@
 #include <sodium.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 
+#include "vm/clock.h"
 #include "vm/tape/tape.h"
 
 /* without I, L, O and U, which are read as something else */
@@ -18,15 +18,9 @@ static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned char last[16];
 
-static uint64_t milliseconds (void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void rb_ulid (char id[RB_RUNID]) {
   unsigned char next[16];
-  uint64_t ms = milliseconds();
+  uint64_t ms = (uint64_t)rb_clock_wall();
   for (int i = 0; i < 6; i++) next[i] = (unsigned char)(ms >> 8 * (5 - i));
   pthread_mutex_lock(&lock);
   if (memcmp(next, last, 6) > 0) {

@@ -1,0 +1,168 @@
+/*
+** test.c - `runbook test`: runbooks in the worlds of their tests
+*/
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vm/cli/cli.h"
+#include "vm/config/config.h"
+#include "vm/show/show.h"
+#include "vm/test/suite.h"
+
+#define DEEPEST 8
+
+static const rb_Option options[] = {
+  {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output",
+   offsetof(rb_TestOptions, json)},
+  {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)",
+   offsetof(rb_TestOptions, config)},
+  {NULL, 0, RB_SWITCH, NULL, NULL, 0}
+};
+
+const rb_Command rb_command_test = {
+  .name = "test", .takes = "[FILE|NAME]...",
+  .summary = "run the tests of runbooks, in worlds of fakes",
+  .about = "The tests of NAME.lua stand beside it, in NAME_test.lua. FILE is either of the two;\n"
+           "a folder stands for all tests below it. Without one: all tests in the folders of\n"
+           "the configuration, or else below this one. Nothing is connected, and waits take\n"
+           "no time.\n"
+           "\n"
+           "Exit codes:\n"
+           "    0  all passed\n"
+           "    1  one failed\n"
+           "    2  one could not be run: a mistake in a test, or in its runbook\n"
+           "  130  interrupted",
+  .example = "runbook test\nrunbook test examples/maintenance_page.lua",
+  .options = options, .max = -1, .main = rb_cmd_test
+};
+
+/* -- which files --------------------------------------------------------- */
+
+typedef struct Files { char **list; int n, size; } Files;
+
+static int endswith (const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n > m && strcmp(s + n - m, end) == 0;
+}
+
+static void add (Files *f, const char *path) {
+  for (int i = 0; i < f->n; i++)
+    if (strcmp(f->list[i], path) == 0) return;
+  if (f->n == f->size) {
+    int size = f->size > 0 ? 2 * f->size : 16;
+    char **list = realloc(f->list, (size_t)size * sizeof *list);
+    if (list == NULL) return;
+    f->list = list;
+    f->size = size;
+  }
+  if ((f->list[f->n] = strdup(path)) != NULL) f->n++;
+}
+
+static int byname (const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void walk (Files *f, const char *folder, int depth) {
+  char path[PATH_MAX];
+  struct dirent *e;
+  struct stat st;
+  DIR *dir = depth <= DEEPEST ? opendir(folder) : NULL;
+  while (dir != NULL && (e = readdir(dir)) != NULL) {
+    int dot = strcmp(folder, ".") == 0;
+    if (*e->d_name == '.' || (size_t)snprintf(path, sizeof path, "%s%s%s", dot ? "" : folder,
+        dot ? "" : "/", e->d_name) >= sizeof path || lstat(path, &st) != 0) continue;
+    if (S_ISDIR(st.st_mode)) walk(f, path, depth + 1);
+    else if (S_ISREG(st.st_mode) && endswith(path, "_test.lua")) add(f, path);
+  }
+  if (dir != NULL) closedir(dir);
+}
+
+static int isfolder (const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* a test file, its runbook, a runbook's name, or a folder */
+static int addword (Files *f, rb_Config *config, const char *word, rb_Problem *p) {
+  char path[PATH_MAX], test[PATH_MAX + 16];
+  size_t n = strlen(word);
+  if (isfolder(word)) {
+    int before = f->n;
+    snprintf(path, sizeof path, "%.*s", (int)(n > 1 && word[n - 1] == '/' ? n - 1 : n), word);
+    walk(f, path, 0);
+    qsort(f->list + before, (size_t)(f->n - before), sizeof *f->list, byname);
+    if (f->n == before)
+      return rb_problem(p, RB_USAGE, "usage", "there are no tests (NAME_test.lua) below %s", word);
+    return 0;
+  }
+  if (endswith(word, "_test.lua")) {
+    add(f, word);
+    return 0;
+  }
+  if (access(word, R_OK) == 0) snprintf(path, sizeof path, "%s", word);
+  else if (rb_config_find(config, word, path, sizeof path, p) != 0) return p->exit;
+  n = strlen(path);
+  snprintf(test, sizeof test, "%.*s_test.lua", (int)(endswith(path, ".lua") ? n - 4 : n), path);
+  if (access(test, R_OK) != 0)
+    return rb_problem(p, RB_USAGE, "usage", "%s has no test: there is no %s", word, test);
+  add(f, test);
+  return 0;
+}
+
+static int addall (Files *f, rb_Config *config, rb_Problem *p) {
+  const char *const *folder = rb_config_runbooks(config);
+  int configured = rb_config_file(config) != NULL && *folder != NULL;
+  if (!configured) walk(f, ".", 0);
+  for (; configured && *folder != NULL; folder++) walk(f, *folder, 0);
+  if (f->n > 1) qsort(f->list, (size_t)f->n, sizeof *f->list, byname);
+  return f->n > 0 ? 0 : rb_problem(p, RB_USAGE, "usage", "there are no tests (NAME_test.lua) "
+                                   "%s", configured ? "in the folders of the configuration"
+                                   : "below this folder");
+}
+
+static int collect (Files *f, rb_Config *config, const rb_Arguments *a, rb_Problem *p) {
+  if (a->n == 0) return addall(f, config, p);
+  for (int i = 0; i < a->n; i++)
+    if (addword(f, config, a->words[i], p) != 0) return p->exit;
+  return 0;
+}
+
+/* -- the command --------------------------------------------------------- */
+
+static int runall (const Files *f, rb_Config *config, const rb_TestOptions *o, rb_Problem *p) {
+  rb_Suite *suites = calloc((size_t)f->n, sizeof *suites);
+  rb_Shown *shown = rb_shown_open(RB_TESTTEXT);
+  if (suites == NULL || shown == NULL)
+    return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  for (int i = 0; i < f->n; i++) rb_suite_load(&suites[i], config, f->list[i]);
+  int interrupted = rb_pool_run(suites, f->n, o, rb_shown_suite, shown);
+  int exit = rb_shown_close(shown, suites, f->n);
+  for (int i = 0; i < f->n; i++) rb_suite_free(&suites[i]);
+  free(suites);
+  return interrupted != 0 ? interrupted : exit;
+}
+
+int rb_cmd_test (int argc, char **argv) {
+  rb_TestOptions o = {0};
+  rb_Arguments a;
+  rb_Problem p = {0};
+  Files f = {0};
+  int status = rb_options_read(&rb_command_test, argc, argv, &o, &a);
+  if (status != 0) return status;
+  rb_Config *config = rb_config_load(o.config, &p);
+  if (config != NULL && collect(&f, config, &a, &p) == 0) status = runall(&f, config, &o, &p);
+  if (p.exit != 0) {
+    rb_show_problem(&p, o.json);
+    status = p.exit;
+  }
+  for (int i = 0; i < f.n; i++) free(f.list[i]);
+  free(f.list);
+  rb_config_free(config);
+  rb_options_free(&a);
+  return status;
+}

@@ -45,16 +45,24 @@ mark; rb run "$tmp/unused.lua"
 is "one that names it connects as the probe's role, if at all ($rc)" "$(others "$probe")" ""
 is "and does not wait for what it does not need" "$rc" 0
 
-book both "" 'erp.pg:value "SELECT 1"; if run.id == "" then erp.pg:exec "DELETE FROM t" end'
-mark; rb run "$tmp/both.lua" --dry-run
-is "a dry run connects as the probe's role only ($rc)" "$(seen)" "$probe"
+book value "" 'run:note("answer %d", erp.pg:value "SELECT 41 + 1")'
+mark; rb run "$tmp/value.lua" --dry-run
+is "a dry run of a script without a remedy connects as the probe's role only ($rc)" "$(seen)" "$probe"
+cat >"$tmp/previews.lua" <<'LUA'
+local erp = system "school_erp"
+return runbook { title = "t", system = "school_erp", lock = "previews",
+  step "a" { probe = function () erp.pg:value "SELECT 1" end },
+  step "b" { remedy = function () erp.pg:exec "UPDATE public.schools SET schema_name = schema_name" end } }
+LUA
+mark; rb run "$tmp/previews.lua" --dry-run
+is "one with a remedy as both, once each: for its lock, its probe, its preview ($rc)" "$(seen)" \
+  "$(printf '%s\n' "$remedy" "$probe" | sort | xargs)"
 book acts "" 'erp.pg:value "SELECT 1"; run:sleep "1s"; erp.pg:exec "UPDATE public.schools SET schema_name = schema_name"'
 sed -i 's/probe = function/remedy = function/' "$tmp/acts.lua"
 mark; rb run "$tmp/acts.lua"
 is "a real run of a script with a remedy connects as both, once each ($rc)" "$(seen)" \
   "$(printf '%s\n' "$remedy" "$probe" | sort | xargs)"
 
-book value "" 'run:note("answer %d", erp.pg:value "SELECT 41 + 1")'
 mark; rb run "$tmp/value.lua"
 is "what was begun is used: one connection" "$(seen)" "$probe"
 has "for the answer" "$err$out" "answer 42"

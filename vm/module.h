@@ -348,6 +348,8 @@ RB_API int rb_resolve (lua_State *L, const char *host, lua_KContext ctx,
 ** it is for, and its value. */
 RB_API const char *rb_ahead_setting (const rb_Ahead *a);
 RB_API const char *rb_ahead_url (const rb_Ahead *a);
+/* Is it for remedies and their previews, and probes have another? */
+RB_API int rb_ahead_deeds (const rb_Ahead *a);
 /* Waits for one of 'events' on fd; 0: nobody needs it any more. */
 RB_API int rb_ahead_wait (rb_Ahead *a, int fd, short events);
 /* Calls 'each' with the addresses of a host, best first; 0: it has none. */

@@ -93,22 +93,33 @@ static const char surprises[] =
   "    ($2 = '8' AND k.confdeltype IN ('c', 'n', 'd') OR"
   "     $2 = '16' AND k.confupdtype IN ('c', 'n', 'd'))";
 
+/* Can there be any such code at all? What is asked by name, and anything in a table that
+** may hold some. Most statements end here; the next question is a long one. */
+static const char suspects[] =
+  "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = ANY ($1::text[])"
+  "                AND (oid >= 16384 OR provolatile = 'v'))"
+  " OR EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oprname = ANY ($2::text[])"
+  "              AND oprcode::oid >= 16384)"
+  " OR EXISTS (SELECT FROM pg_catalog.pg_cast WHERE castfunc >= 16384)"
+  " OR EXISTS (SELECT FROM pg_catalog.pg_type"
+  "             WHERE typname = ANY ($4::text[] || $1::text[]) AND oid >= 16384)"
+  " OR EXISTS (SELECT FROM unnest($3::text[]) AS t(name)"
+  "   JOIN pg_catalog.pg_class c ON c.oid = to_regclass(t.name)"
+  "  WHERE c.relkind NOT IN ('r', 'p')"
+  "   OR EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid)"
+  "   OR EXISTS (SELECT FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend e"
+  "       ON e.classid = 'pg_catalog.pg_attrdef'::regclass AND e.objid = d.oid AND e.refclassid"
+  "       IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)"
+  "      WHERE d.adrelid = c.oid))";
+
 /* Code that may do more than look, by name, through an operator, a cast, or inside of
 ** a domain, a view or a policy: what is volatile, and whatever people wrote
 ** themselves, for what they say of it cannot be checked. What is theirs is found by
-** its dependencies, what is built in (and has none) in the text. $5: for a count; else
-** for a plan, which runs what is not volatile, defaults too. */
+** its dependencies, what is built in (and has none) in the text. Asked for a count
+** ($1, $2, $4), and for a plan ('early', $5 to $7), which runs what is not volatile,
+** defaults too. */
 static const char volatiles[] =
-  "WITH RECURSIVE moved AS ("
-  "  SELECT p.oid, p.proname FROM pg_catalog.pg_proc p"
-  "    JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
-  "   WHERE $5::bool AND p.provolatile = 'v' OR p.oid >= 16384"
-  "     AND l.lanname NOT IN ('internal', 'c') AND ($5::bool OR p.provolatile <> 'v')),"
-  " moves AS (SELECT * FROM moved UNION"
-  "  SELECT p.oid, p.proname FROM pg_catalog.pg_aggregate a"
-  "    JOIN pg_catalog.pg_proc p ON p.oid = a.aggfnoid"
-  "    JOIN moved m ON m.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn,"
-  "      a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)),"
+  "WITH RECURSIVE either(early) AS (VALUES (false), (true)),"
   " seen(oid) AS ("
   "  SELECT to_regclass(name)::oid FROM unnest($3::text[]) AS t(name) UNION"
   "  SELECT d.refobjid FROM seen s"
@@ -116,49 +127,69 @@ static const char volatiles[] =
   "    JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
   "     AND d.classid = 'pg_catalog.pg_rewrite'::regclass"
   "     AND d.refclassid = 'pg_catalog.pg_class'::regclass),"
-  " held(what, class, oid, source) AS ("
-  "  SELECT 'the view ' || c.oid::regclass, 'pg_catalog.pg_rewrite'::regclass, r.oid,"
-  "         pg_catalog.pg_get_viewdef(c.oid)"
+  " held(early, what, class, oid, source) AS ("
+  "  SELECT early, 'the view ' || c.oid::regclass, 'pg_catalog.pg_rewrite'::regclass, r.oid,"
+  "         CASE WHEN NOT early THEN pg_catalog.pg_get_viewdef(c.oid) END"
   "    FROM seen s JOIN pg_catalog.pg_class c USING (oid)"
-  "    JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid"
+  "    JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid CROSS JOIN either"
   "   WHERE c.relkind IN ('v', 'm') UNION ALL"
-  "  SELECT 'the policy ' || p.polname || ' on ' || p.polrelid::regclass,"
+  "  SELECT early, 'the policy ' || p.polname || ' on ' || p.polrelid::regclass,"
   "         'pg_catalog.pg_policy'::regclass, p.oid,"
   "         pg_catalog.pg_get_expr(p.polqual, p.polrelid)"
-  "    FROM seen s JOIN pg_catalog.pg_policy p ON p.polrelid = s.oid UNION ALL"
-  "  SELECT 'a default of ' || d.adrelid::regclass, 'pg_catalog.pg_attrdef'::regclass,"
-  "         d.oid, '' FROM seen s JOIN pg_catalog.pg_attrdef d ON d.adrelid = s.oid"
-  "   WHERE NOT $5::bool),"
-  " types(oid) AS ("
-  "  SELECT oid FROM pg_catalog.pg_type WHERE typname = ANY ($4::text[] || $1::text[])"
-  "   UNION SELECT d.refobjid FROM held h JOIN pg_catalog.pg_depend d"
+  "    FROM seen s JOIN pg_catalog.pg_policy p ON p.polrelid = s.oid CROSS JOIN either"
+  "   UNION ALL"
+  "  SELECT true, 'a default of ' || d.adrelid::regclass, 'pg_catalog.pg_attrdef'::regclass,"
+  "         d.oid, NULL FROM seen s JOIN pg_catalog.pg_attrdef d ON d.adrelid = s.oid),"
+  " types(early, oid) AS ("
+  "  SELECT false, oid FROM pg_catalog.pg_type WHERE typname = ANY ($4::text[] || $1::text[])"
+  "   UNION"
+  "  SELECT true, oid FROM pg_catalog.pg_type WHERE typname = ANY ($7::text[] || $5::text[])"
+  "   UNION SELECT h.early, d.refobjid FROM held h JOIN pg_catalog.pg_depend d"
   "      ON d.classid = h.class AND d.objid = h.oid"
   "     AND d.refclassid = 'pg_catalog.pg_type'::regclass"
-  "   UNION SELECT u.oid FROM types t JOIN pg_catalog.pg_type y ON y.oid = t.oid,"
+  "   UNION SELECT t.early, u.oid FROM types t JOIN pg_catalog.pg_type y ON y.oid = t.oid,"
   "     LATERAL (SELECT y.typbasetype UNION SELECT y.typelem UNION"
   "       SELECT a.atttypid FROM pg_catalog.pg_attribute a"
   "        WHERE a.attrelid = y.typrelid AND a.attnum > 0) AS u(oid)"
   "    WHERE u.oid <> 0),"
   " code AS (SELECT * FROM held UNION ALL"
-  "  SELECT 'the domain ' || k.contypid::regtype, 'pg_catalog.pg_constraint'::regclass,"
-  "         k.oid, pg_catalog.pg_get_constraintdef(k.oid)"
-  "    FROM types t JOIN pg_catalog.pg_constraint k ON k.contypid = t.oid)"
-  " SELECT proname::text FROM moves WHERE proname = ANY ($1::text[]) UNION ALL"
-  " SELECT 'the operator ' || o.oprname FROM pg_catalog.pg_operator o"
-  "   JOIN moves ON moves.oid = o.oprcode"
-  "  WHERE o.oprname = ANY ($2::text[]) UNION ALL"
-  " SELECT 'the cast from ' || c.castsource::regtype || ' to ' || c.casttarget::regtype"
-  "   FROM pg_catalog.pg_cast c JOIN moves ON moves.oid = c.castfunc"
-  "  WHERE c.castcontext <> 'e' OR c.casttarget IN (SELECT oid FROM types) UNION ALL"
-  " SELECT c.what FROM code c WHERE EXISTS (SELECT FROM moves m"
-  "   WHERE m.oid < 16384 AND"
-  "     pg_catalog.strpos(c.source, pg_catalog.quote_ident(m.proname) || '(') > 0)"
-  "  OR EXISTS (SELECT FROM pg_catalog.pg_depend d"
-  "   LEFT JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid"
-  "     AND d.refclassid = 'pg_catalog.pg_operator'::regclass"
-  "   JOIN moves m ON m.oid = o.oprcode OR m.oid = d.refobjid"
-  "     AND d.refclassid = 'pg_catalog.pg_proc'::regclass"
-  "   WHERE d.classid = c.class AND d.objid = c.oid) LIMIT 1";
+  "  SELECT t.early, 'the domain ' || k.contypid::regtype,"
+  "         'pg_catalog.pg_constraint'::regclass, k.oid,"
+  "         pg_catalog.pg_get_constraintdef(k.oid)"
+  "    FROM types t JOIN pg_catalog.pg_constraint k ON k.contypid = t.oid),"
+  " runs(early, what, oid) AS ("  /* functions, and how they come to be called */
+  "  SELECT false, proname::text, oid FROM pg_catalog.pg_proc"
+  "   WHERE proname = ANY ($1::text[]) UNION ALL"
+  "  SELECT true, proname::text, oid FROM pg_catalog.pg_proc"
+  "   WHERE proname = ANY ($5::text[]) UNION ALL"
+  "  SELECT false, 'the operator ' || oprname, oprcode FROM pg_catalog.pg_operator"
+  "   WHERE oprname = ANY ($2::text[]) UNION ALL"
+  "  SELECT true, 'the operator ' || oprname, oprcode FROM pg_catalog.pg_operator"
+  "   WHERE oprname = ANY ($6::text[]) UNION ALL"
+  "  SELECT early, 'the cast from ' || c.castsource::regtype || ' to ' || c.casttarget::regtype,"
+  "         c.castfunc FROM pg_catalog.pg_cast c CROSS JOIN either"
+  "   WHERE c.castfunc >= 16384 AND (c.castcontext <> 'e'"
+  "     OR (early, c.casttarget) IN (SELECT early, oid FROM types)) UNION ALL"
+  "  SELECT c.early, c.what, coalesce(o.oprcode, d.refobjid)"
+  "    FROM code c JOIN pg_catalog.pg_depend d ON d.classid = c.class AND d.objid = c.oid"
+  "     AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)"
+  "    LEFT JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid"
+  "     AND d.refclassid = 'pg_catalog.pg_operator'::regclass),"
+  " parts AS (SELECT * FROM runs UNION ALL"  /* what an aggregate is made of */
+  "  SELECT r.early, r.what, f.oid FROM runs r"
+  "    JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = r.oid"
+  "    CROSS JOIN LATERAL (VALUES (a.aggtransfn), (a.aggfinalfn), (a.aggcombinefn),"
+  "      (a.aggmtransfn), (a.aggminvtransfn), (a.aggmfinalfn)) AS f(oid))"
+  " SELECT r.early, r.what FROM parts r JOIN pg_catalog.pg_proc p ON p.oid = r.oid"
+  "    JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+  "   WHERE CASE WHEN p.oid >= 16384 AND l.lanname NOT IN ('internal', 'c')"
+  "     THEN NOT r.early OR p.provolatile <> 'v'"
+  "     ELSE NOT r.early AND p.provolatile = 'v' END UNION ALL"
+  " SELECT false, c.what FROM code c WHERE NOT c.early AND EXISTS ("
+  "   SELECT FROM pg_catalog.pg_proc p WHERE p.oid < 16384 AND p.provolatile = 'v' AND"
+  "     pg_catalog.strpos(c.source, pg_catalog.quote_ident(p.proname) || '(') > 0)";
+
+enum { EARLY, WHAT };  /* its columns */
 
 /* [-0, +1, v]  the list at the top as the text of an array */
 static const char *pusharray (lua_State *L, rb_PgCall *c) {
@@ -166,16 +197,15 @@ static const char *pusharray (lua_State *L, rb_PgCall *c) {
   return lua_tostring(L, -1);
 }
 
-/* [-0, +?, v]  what in the tree is code of one's own? */
-static void askcode (lua_State *L, rb_PgCall *c, const json_t *tree,
-                     const char *tables_, const char *counting) {
+/* [-0, +3, v]  what in the tree may call code: its functions, operators and types */
+static void pushcode (lua_State *L, rb_PgCall *c, const json_t *tree,
+                      const char *names[3]) {
   rb_pg_calls(L, tree);
-  const char *calls = pusharray(L, c);
+  names[0] = pusharray(L, c);
   rb_pg_operators(L, tree);
-  const char *operators = pusharray(L, c);
+  names[1] = pusharray(L, c);
   rb_pg_types(L, tree);
-  const char *values[] = {calls, operators, tables_, pusharray(L, c), counting};
-  rb_pg_send(L, c, volatiles, 5, NULL, values);
+  names[2] = pusharray(L, c);
 }
 
 void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
@@ -186,18 +216,72 @@ void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
   const char *privilege = is(st, "TruncateStmt") ? "TRUNCATE"
                         : p != NULL && target != NULL ? p->privilege : "";
   rb_pg_tables(L, st->tree);
-  const char *list = pusharray(L, c);
+  const char *list = pusharray(L, c), *names[3];
   const char *about[] = {list, name, privilege, st->kind};
   rb_pg_send(L, c, tables, 4, NULL, about);
   const char *which[] = {name, p != NULL ? p->trigger : "0",
                          p != NULL ? p->rule : "0"};
   rb_pg_send(L, c, surprises, 3, NULL, which);
+  pushcode(L, c, st->tree, names);
+  const char *code[] = {names[0], names[1], list, names[2]};
+  rb_pg_send(L, c, suspects, 4, NULL, code);
+  lua_settop(L, top);
+}
+
+int rb_pg_suspects (const rb_PgCall *c, int answer) {
+  return rb_pg_true(c, answer + 2, 0, 0);
+}
+
+void rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
+  const char *counted[3], *planned[3];
+  int top = lua_gettop(L);
+  rb_pg_tables(L, st->tree);
+  const char *list = pusharray(L, c);
   c->json = rb_pg_reads(st);
-  askcode(L, c, c->json, list, "t");
+  pushcode(L, c, c->json, counted);
   json_decref(c->json);
   c->json = NULL;
-  askcode(L, c, st->tree, list, "f");
+  pushcode(L, c, st->tree, planned);
+  const char *values[] = {counted[0], counted[1], list, counted[2],
+                          planned[0], planned[1], planned[2]};
+  rb_pg_send(L, c, volatiles, 7, NULL, values);
   lua_settop(L, top);
+}
+
+/* -- ahead ---------------------------------------------------------------- */
+
+/* About no table at all: a server reads its catalog anew for each connection, which
+** takes longer than all else that a preview waits for. */
+static int askahead (PGconn *pg) {
+  static const char *const notables[] = {"{}", "", "", ""};
+  static const char *const notarget[] = {"", "0", "0"};
+  static const char *const nocode[] = {"{}", "{}", "{}", "{}"};
+  static const struct { const char *sql; int n; const char *const *values; } asked[] = {
+    {"BEGIN READ ONLY", 0, NULL}, {"SET LOCAL statement_timeout = '2s'", 0, NULL},
+    {tables, 4, notables}, {surprises, 3, notarget}, {suspects, 4, nocode}
+  };
+  for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+    if (!PQsendQueryParams(pg, asked[i].sql, asked[i].n, NULL, asked[i].values, NULL,
+                           NULL, 0)) return 0;
+  return PQpipelineSync(pg) && PQsendQueryParams(pg, "ROLLBACK", 0, NULL, NULL, NULL,
+                                                 NULL, 0) && PQpipelineSync(pg);
+}
+
+int rb_pg_warm (rb_Ahead *a, PGconn *pg) {
+  int more, ok = askahead(pg);
+  for (int syncs = 2; ok && syncs > 0; ) {
+    if ((more = PQflush(pg)) < 0) return 0;
+    if (PQisBusy(pg))
+      ok = rb_ahead_wait(a, PQsocket(pg), (short)(POLLIN | (more ? POLLOUT : 0)))
+           && PQconsumeInput(pg);
+    else {
+      PGresult *r = PQgetResult(pg);
+      syncs -= PQresultStatus(r) == PGRES_PIPELINE_SYNC;
+      ok = PQstatus(pg) == CONNECTION_OK;
+      PQclear(r);
+    }
+  }
+  return ok && PQtransactionStatus(pg) == PQTRANS_IDLE;
 }
 
 /* -- what it says --------------------------------------------------------- */
@@ -253,6 +337,13 @@ static void readsurprises (lua_State *L, rb_PgCall *c, int answer) {
   }
 }
 
+/* code of one's own that a plan may run ('early'), or a count; NULL: none */
+static const char *owncode (const rb_PgCall *c, int answer, int early) {
+  for (int i = 0; rb_pg_suspects(c, answer - 3) && i < PQntuples(c->answers[answer]); i++)
+    if (rb_pg_true(c, answer, i, EARLY) == early) return rb_pg_field(c, answer, i, WHAT);
+  return NULL;
+}
+
 /* what because of which nothing is counted, or NULL */
 static const char *dangerous (rb_PgCall *c, const rb_PgStatement *st,
                               int answer) {
@@ -260,7 +351,7 @@ static const char *dangerous (rb_PgCall *c, const rb_PgStatement *st,
   const char *name = rb_pg_sideeffect(reads);  /* st->tree keeps it, too */
   if (name == NULL) name = rb_pg_writes(reads);
   json_decref(reads);
-  return name != NULL ? name : rb_pg_field(c, answer, 0, 0);
+  return name != NULL ? name : owncode(c, answer, 0);
 }
 
 int rb_pg_plannable (const rb_PgStatement *st) {
@@ -271,6 +362,6 @@ const char *rb_pg_learn (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                          int answer, int *readable, const char **own) {
   *readable = readtables(L, c, st, answer);
   readsurprises(L, c, answer + 1);
-  *own = rb_pg_field(c, answer + 3, 0, 0);
-  return dangerous(c, st, answer + 2);
+  *own = owncode(c, answer + 3, 1);
+  return dangerous(c, st, answer + 3);
 }

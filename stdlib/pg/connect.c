@@ -266,7 +266,8 @@ void *rb_pg_ahead (rb_Ahead *a) {
   int probe = strcmp(rb_ahead_setting(a), settingof(RB_PGPROBE)) == 0;
   PGconn *pg = findplace(a, &p) ? begin(&p, probe ? RB_PGPROBE : RB_PGPREVIEW) : NULL;
   rb_pg_placefree(&p);
-  if (pg == NULL || shakehands(a, pg)) return pg;
+  if (pg == NULL) return NULL;
+  if (shakehands(a, pg) && (!rb_ahead_deeds(a) || rb_pg_warm(a, pg))) return pg;
   PQfinish(pg);
   return NULL;
 }

@@ -28,7 +28,7 @@ static const char take[] =
 
 static const char holder[] =
   "SELECT a.application_name FROM pg_catalog.pg_locks l "
-  "JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid "
+  "CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(l.pid) a "
   "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
   "AND (l.classid::bigint << 32) + l.objid::bigint = $1::bigint AND l.database = "
   "(SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";

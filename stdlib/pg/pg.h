@@ -290,14 +290,21 @@ int rb_pg_txexec (lua_State *L);
 
 /* -- catalog.c: the tables of a statement, as the server knows them ------- */
 
-/* [-0, +0, v]  Queues four questions. */
+/* [-0, +0, v]  Queues three questions. */
 void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
-/* [-0, +0, v]  Their answers, of which the first is number 'answer', into the
+/* Do their answers, of which the first is number 'answer', leave it open whether there is
+** code of one's own? Then that is asked as number answer + 3. */
+int rb_pg_suspects (const rb_PgCall *c, int answer);
+void rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
+/* [-0, +0, v]  All these answers, of which the first is number 'answer', into the
 ** plan at PLAN; refuses where the role may not. Returns the function because
 ** of which nothing may be counted, or NULL. 'readable': all of the target.
 ** 'own': code that a plan may run, or NULL; it lives as long as the answers. */
 const char *rb_pg_learn (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                          int answer, int *readable, const char **own);
+/* In the module's `ahead`: lets the server read what those questions are about; 0: the
+** connection is of no use any more. */
+int rb_pg_warm (rb_Ahead *a, PGconn *pg);
 /* Is it a statement that EXPLAIN takes? */
 int rb_pg_plannable (const rb_PgStatement *st);
 /* [-0, +0, m]  Fields of the plan at PLAN: a flag; another reason; a reason

@@ -288,15 +288,19 @@ static void explain (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
   c->at = rb_pg_send(L, c, sql, st->n, st->types, st->values);
 }
 
-static int looked (lua_State *L, int status, lua_KContext ctx) {
+/* the number of the first answer of the catalog */
+static int first (const rb_PgCall *c, const rb_PgStatement *st) {
+  return c->at + 2 * rb_pg_plannable(st);
+}
+
+static int learned (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   rb_PgStatement *st = lua_touserdata(L, STATEMENT);
   int readable, plannable = rb_pg_plannable(st);
   const char *own;
   (void)status;
   rb_pg_check(L, c, st);
-  int first = c->at + 2 * plannable;
-  const char *function = rb_pg_learn(L, c, st, first, &readable, &own);
+  const char *function = rb_pg_learn(L, c, st, first(c, st), &readable, &own);
   if (plannable) readtypes(c, st);
   if (plannable && own != NULL) {  /* planning runs it, with the remedy's rights */
     rb_pg_addreason(L, lua_pushfstring(L, "not planned: %s may do more than look", own));
@@ -313,6 +317,16 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   if (count != NULL) rb_pg_send(L, c, count, st->n, st->types, st->values);
   rb_pg_sync(L, c);
   return rb_pg_await(L, c, counted);
+}
+
+static int looked (lua_State *L, int status, lua_KContext ctx) {
+  rb_PgCall *c = (rb_PgCall *)ctx;
+  const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
+  rb_pg_check(L, c, st);
+  if (!rb_pg_suspects(c, first(c, st))) return learned(L, status, ctx);
+  rb_pg_askcode(L, c, st);
+  rb_pg_sync(L, c);
+  return rb_pg_await(L, c, learned);
 }
 
 int rb_pg_preview (lua_State *L, rb_PgCall *c, lua_KFunction k) {

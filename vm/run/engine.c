@@ -93,6 +93,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (r->o->apply != NULL && r->o->resume == NULL
       && rb_apply_files(r->o->apply, p) != 0) return p->exit;
   if (r->o->plan != NULL && rb_plan_place(r->o->plan, p) != 0) return p->exit;
+  rb_layers_begin(r);
   if (openconfig(r, p) != 0 || loadfile(r, p) != 0 || checkkind(r, p) != 0
       || rb_given_ids(r, p) != 0 || rb_given_answers(r, p) != 0) return p->exit;
   if (r->o->timeout != NULL && !rb_duration(r->o->timeout, &seconds))
@@ -113,6 +114,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   vm->loading = 0;
   if (r->o->resume != NULL && (r->o->undo || !vm->mute) && rb_taped_same(r, p) != 0)
     return p->exit;
+  if (vm->dryrun && !r->o->require_layers) rb_ahead_connect(r);  /* it waits for nobody */
   if (rb_taped_begin(r, p) != 0) return p->exit;
   rb_layers_look(r);
   if (rb_layers_check(r, p) != 0) {
@@ -339,6 +341,7 @@ static void cleanup (rb_Run *r) {
   rb_VM *vm = r->vm;
   rb_Config *config = vm->config;
   rb_stop_close(vm);
+  rb_layers_end(r);
   rb_tape_close(vm->tape);
   vm->tape = NULL;
   rb_show_close(vm->show);

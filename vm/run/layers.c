@@ -28,12 +28,27 @@ static void protocol (rb_Run *r, const char *system, const char *kind) {
   r->report.protocolwhy = b.s;
 }
 
+static void *trykernel (void *ud) {
+  rb_kernellayer(ud);  /* knows from now on */
+  return NULL;
+}
+
+void rb_layers_begin (rb_Run *r) {
+  r->trying = r->vm->dryrun && rb_thread(&r->trykernel, trykernel, NULL) == 0;
+}
+
+void rb_layers_end (rb_Run *r) {
+  if (r->trying) pthread_join(r->trykernel, NULL);
+  r->trying = 0;
+}
+
 void rb_layers_look (rb_Run *r) {
   rb_Report *rep = &r->report;
   const char *why = NULL;
   rep->script = rep->gate = 1;
   rep->protocol = json_array();
   if (!r->vm->dryrun) return;  /* trying the kernel's out takes 2.5 ms */
+  rb_layers_end(r);
   rep->kernel = rb_kernellayer(&why);
   if (!rep->kernel && why != NULL) rep->kernelwhy = strdup(why);
   if (r->outline.system == NULL) return;

@@ -33,6 +33,8 @@ struct rb_Run {
   int stop;              /* exit code that ends the run; 0: goes on */
   int production;        /* confirmed, or not asked for */
   int session;           /* a prompt, whose variables a dry run does not follow */
+  pthread_t trykernel;   /* while 'trying': looks whether the kernel's layer holds */
+  int trying;
 };
 
 /* how a field (or a case's `when`) ended */
@@ -183,8 +185,11 @@ int rb_given_limits (rb_Run *r, rb_Problem *p);
 
 /* -- layers.c ------------------------------------------------------------------------------ */
 
+/* Tries the kernel's out, while the run begins. */
+void rb_layers_begin (rb_Run *r);
 /* Which layers of the dry run hold: into the report. */
 void rb_layers_look (rb_Run *r);
+void rb_layers_end (rb_Run *r);
 int rb_layers_check (rb_Run *r, rb_Problem *p);  /* --require-layers */
 
 /* -- remembered.c: the script's own variables in a dry run ---------------------------------- */

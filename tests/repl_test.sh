@@ -2,7 +2,7 @@
 # runbook repl: from a pipe, and on a terminal (repl.py).
 . "$(dirname "$0")/lib.sh"
 sandbox_up
-export PROBE=$SANDBOX_REDIS_URL
+export PROBE=$SANDBOX_REDIS_URL ADMIN=$SANDBOX_REDIS_ADMIN_URL
 cd "$tmp" || exit 2
 # a second target, that is production
 python3 - "$tmp/runbook.config.lua" <<'PY'
@@ -15,6 +15,11 @@ PY
 sed -i 's/programs = {/programs = { "sleep",/' runbook.config.lua
 
 repl() { out=$(printf '%s\n' "$@" | "$runbook" repl 2>"$tmp/err"); rc=$?; err=$(cat "$tmp/err"); }
+
+# it takes five seconds: begun here, looked at in the end
+(printf '%s\n' 'while true do end' '"still here"' | XDG_STATE_HOME=$tmp/endless "$runbook" repl >"$tmp/endless.out" 2>&1
+ echo "exit $?" >>"$tmp/endless.out") &
+endless=$!
 
 repl '1 + 1' '"text"' 'nil' '{ 1, 2, { a = "b" } }' '"two\nlines"'
 is "values, as Lua writes them" "$rc $out" '0 2
@@ -62,7 +67,6 @@ mistake "an error" 'error "oh"' "oh"
 mistake "a failure" 'system("school_erp").http:get("/none", { timeout = "0s" })' "timeout"
 mistake "a system that is not there" 'system "school_rep"' "did you mean 'school_erp'?"
 mistake "a word" ':lvie' "did you mean :live?"
-mistake "a statement that never ends" 'while true do end' "ran for 5 s"
 mistake ":live for ever" ':live 2d' "up to 24h"
 repl 'for i = 1, 2 do'
 is "input that ends in a statement: exit 1" "$rc" 1
@@ -100,3 +104,6 @@ done < "$tmp/tty.out"
 history=$XDG_STATE_HOME/runbook/repl/local.history
 is "the history is ours alone" "$(stat -c %a "$history")" 600
 hasnot "and holds no secret" "$(cat "$history")" "$secret"
+wait $endless
+has "a statement that never ends is ended" "$(cat "$tmp/endless.out")" "ran for 5 s"
+is "exit 1, at once" "$(tail -1 "$tmp/endless.out") $(grep -c "still here" "$tmp/endless.out")" "exit 1 0"

@@ -1,23 +1,33 @@
 /*
 ** ask.c - what servers know for a completion: tables and columns, keys
 **
-** Each is one probe, held read-only as every other, with a short time; it is no part of
-** the session, and nothing of it is on the tape. A key beyond the first 20,000 of a server
-** may be missed: a Tab does not wait for a million of them.
+** Each is held read-only as every other probe, with a short time; it is no part of the
+** session, and nothing of it is on the tape. A Tab does not wait for a million keys: it
+** looks through as many as it can in a moment, and the same Tab again goes on from there.
 */
 
 #include <string.h>
 
 #include "vm/repl/complete.h"
 
-#define PATIENCE 0.5  /* seconds */
+#define PATIENCE 0.5  /* seconds for a server that does not answer */
+#define MOMENT 0.025  /* and for looking through its keys */
 
+/* memo: how far the last Tab came, and what it found */
 static const char keys[] =
-  "local r, prefix, offer = ...\n"
+  "local r, prefix, offer, _, memo, late = ...\n"
   "return function ()\n"
   "  local like = prefix:gsub('[%*%?%[%]\\\\]', '\\\\%0') .. '*'\n"
-  "  local found = r:command('SCAN', 0, 'MATCH', like, 'COUNT', 20000)[2]\n"
-  "  for i = 1, #found do offer(found[i]) end\n"
+  "  if memo.of ~= r or memo.prefix ~= prefix or memo.cursor == '0' then\n"
+  "    memo.of, memo.prefix, memo.cursor, memo.found = r, prefix, '0', {}\n"
+  "  end\n"
+  "  local found = memo.found\n"
+  "  repeat\n"
+  "    local page = r:command('SCAN', memo.cursor, 'MATCH', like, 'COUNT', 1000)\n"
+  "    memo.cursor = page[1]\n"
+  "    for _, key in ipairs(page[2]) do found[#found + 1] = key end\n"
+  "  until memo.cursor == '0' or #found >= 5000 or late()\n"
+  "  for _, key in ipairs(found) do offer(key) end\n"
   "end";
 
 static const char relations[] =
@@ -50,6 +60,12 @@ static int offered (lua_State *L) {
   return 0;
 }
 
+/* upvalue 1: when the moment is over */
+static int late (lua_State *L) {
+  lua_pushboolean(L, rb_now() >= lua_tonumber(L, lua_upvalueindex(1)));
+  return 1;
+}
+
 /* [-1, +0, m]  The resource at the top is asked. */
 static void ask (rb_Repl *s, const char *script, rb_Found *f, const char *text) {
   lua_State *L = s->r.L;
@@ -60,10 +76,14 @@ static void ask (rb_Repl *s, const char *script, rb_Found *f, const char *text) 
   lua_pushlightuserdata(L, f);
   lua_pushcclosure(L, offered, 1);
   lua_pushstring(L, text);
-  lua_call(L, 4, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->memo);
+  lua_pushnumber(L, rb_now() + MOMENT);
+  lua_pushcclosure(L, late, 1);
+  lua_call(L, 6, 1);
   int fn = luaL_ref(L, LUA_REGISTRYINDEX), dry = s->r.vm->dryrun;
   rb_FieldSpec spec = {.fn = fn, .word = "completion", .path = "completion",
                        .may = RB_MAYPROBE, .timeout = PATIENCE};
+  s->r.vm->interrupts = 0;
   s->r.vm->hushed = s->r.vm->dryrun = 1;
   rb_field_run(&s->r, &spec, &end);
   s->r.vm->hushed = 0;

@@ -14,9 +14,6 @@
 
 void rb_repl_offer (rb_Found *f, const char *word, const char *after) {
   if (strncmp(word, f->begin, f->n) != 0) return;
-  for (size_t i = 0; i < f->count; i++)
-    if (strncmp(f->words[i], word, strlen(word)) == 0
-        && strcmp(f->words[i] + strlen(word), after) == 0) return;
   if (f->count + 2 > f->size) {
     size_t size = f->size == 0 ? 32 : 2 * f->size;
     char **more = realloc(f->words, size * sizeof *more);
@@ -32,6 +29,18 @@ void rb_repl_offer (rb_Found *f, const char *word, const char *after) {
 
 static int byname (const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* in order, each once */
+static void settle (rb_Found *f) {
+  size_t n = 0;
+  if (f->count < 2) return;
+  qsort(f->words, f->count, sizeof *f->words, byname);
+  for (size_t i = 0; i < f->count; i++)
+    if (n > 0 && strcmp(f->words[n - 1], f->words[i]) == 0) free(f->words[i]);
+    else f->words[n++] = f->words[i];
+  f->words[n] = NULL;
+  f->count = n;
 }
 
 static int iswordchar (char c) { return isalnum((unsigned char)c) || c == '_'; }
@@ -223,6 +232,6 @@ char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *fr
     while (begin > 0 && (iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
     offermembers(s, line + begin, end - begin, &f);
   } else offerglobals(s, &f);
-  if (f.count > 1) qsort(f.words, f.count, sizeof *f.words, byname);
+  settle(&f);
   return f.words;
 }

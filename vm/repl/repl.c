@@ -50,6 +50,11 @@ static char **complete (void *ud, const char *line, size_t cursor, size_t *from)
   return rb_repl_complete(t->s, line, cursor, from);
 }
 
+static int interrupted (void *ud) {
+  const Typing *t = ud;
+  return t->s->r.vm->interrupts > 0;
+}
+
 /* the history of this target, beside the tape; 0: no place for it */
 static int historyfile (const rb_Repl *s, char *file, size_t size) {
   char tape[4000], folder[4096];
@@ -159,7 +164,7 @@ static void banner (rb_Repl *s) {
 
 static int loop (rb_Repl *s) {
   Typing t = {.s = s};
-  rb_EditHooks hooks = {prompt, complete, &t};
+  rb_EditHooks hooks = {prompt, complete, interrupted, &t};
   int exit = 0;
   s->edit = editor(&t, &hooks);
   if (s->terminal) banner(s);

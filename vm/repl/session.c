@@ -57,6 +57,8 @@ static void environment (rb_Repl *s) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->r.object);
   lua_setfield(L, -2, "run");
   s->env = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  s->memo = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* what f returns is kept as `_`, and shown */

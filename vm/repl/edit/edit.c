@@ -32,7 +32,7 @@ static int readchar (EditLine *e, wchar_t *out) {
   char c;
   (void)e;
   for (;;) {
-    ssize_t n = read(STDIN_FILENO, &c, 1);
+    ssize_t n = hooks->interrupted(hooks->ud) ? -1 : read(STDIN_FILENO, &c, 1);
     if (n < 0) broken = 1;
     if (n <= 0) return n == 0 ? 0 : -1;
     size_t got = mbrtowc(out, &c, 1, &state);

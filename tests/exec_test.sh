@@ -185,7 +185,14 @@ is "a missing program: would refuse" "$(effect verdict)" "would refuse"
 is "exit 1" "$rc" 1
 remedy 'exec.run{ "false" }'
 has "an exit code that is not expected" "$(message)" "false: exit code 1"
-is "leaves it in doubt what it did" "$rc/$(jq -r .error.certainty <<<"$out")" "6/unknown"
+is "is a failure: what it did by then stays, and is not in doubt" "$rc/$(jq -r .error.certainty <<<"$out")" "1/partly"
+remedy 'local _, e = run:try(function () exec.run{ "false" } end) run:finding("x", e.kind .. "/" .. e.certainty)'
+is "which a script may catch" "$rc/$(finding x)" "0/command/partly"
+remedy 'exec.run{ "sh", "-c", "exit 200" }'
+is "also of a high one" "$rc/$(message)" "1/sh: exit code 200"
+remedy 'exec.run{ "sh", "-c", "kill -9 $$" }'
+is "one that a signal ended has said nothing: in doubt" "$rc/$(jq -r .error.certainty <<<"$out")" "6/unknown"
+has "it says so" "$(message)" "sh: was ended by a signal, exit code 137"
 remedy 'local r = exec.run{ "sh", "-c", "echo x >&2; exit 4", expect = { 0, 4 } } run:finding("x", r.code .. r.stderr)'
 is "one that is" "$rc/$(finding x)" "0/4x"
 remedy 'exec.run{ "sh", "-c", "echo why not >&2; exit 9" }'

@@ -90,6 +90,24 @@ fresh; "$runbook" run "$tmp/t.lua" >/dev/null 2>&1
 rb undo; is "a run in doubt is not taken back" "$rc" 6; has "before it was looked at" "$err" "resume it first"
 rb resume --in-doubt=skip --json; is "left out" "$rc $(log)" "0 x "
 
+# -- the edited script is on the tape -------------------------------------------------------
+fresh
+t <<LUA
+local more = require "more"
+return runbook { title = "W",
+  step "A" { remedy = function () file.write("$work/a", more) end },
+  step "B" { remedy = function (run) run:fail("first version") end } }
+LUA
+echo 'return "one"' > "$tmp/more.lua"
+rb run "$tmp/t.lua" --json; is "a script that fails" "$rc" 1
+sed "s|run:fail(\"first version\")|file.write('$work/b', '2') run:fail('second version')|" "$tmp/t.lua" > "$tmp/with.lua"
+rb resume --with "$tmp/with.lua" --json; is "edited, it goes further" "$rc $(j .error.message)" "1 second version"
+rb report --json; has "the report knows with what" "$(j '.recorded.resumed[0].with')" with.lua
+echo 'broken(' > "$tmp/with.lua"; echo 'return "two"' > "$tmp/more.lua"
+rb resume --json; is "resumed without a word it is the edited one" "$rc $(j .error.message)" "1 second version"
+rb replay --json; is "it replays so" "$rc" 0
+rb undo --json; is "and is taken back so" "$rc $(ls "$work")" "0 "
+
 # -- another place under the same name ----------------------------------------------------
 fresh; mkdir -p "$work/b"; cp "$work/.env" "$work/b/.env"
 t <<LUA

@@ -56,7 +56,8 @@ int rb_fail (lua_State *L, const char *kind, rb_Certainty certainty,
              const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  pusherror(L, kind, certainty == RB_UNKNOWN ? "unknown" : "not done", fmt, ap);
+  pusherror(L, kind, certainty == RB_UNKNOWN ? "unknown" : certainty == RB_PARTLY ?
+            "partly" : "not done", fmt, ap);
   va_end(ap);
   return lua_error(L);
 }

@@ -116,6 +116,8 @@ int rb_pledge (lua_State *L, lua_KContext ctx, lua_KFunction k) {
   if (!rb_maychange(L) || t->call.pledged)
     return luaL_error(L, "%s.%s pledged where it may not", t->call.module->name,
                       t->call.reg->name);
+  if (t->vm->interrupts > 0) return rb_stop(L, RB_INTERRUPT, "interrupted");
+  if (rb_stopped(t)) return rb_stop_now(L);  /* while its preview looked */
   pushintent(L, lua_gettop(L));
   rb_buffer_clear(secret);
   const char *bad = rb_value_encode(L, -1, secret);

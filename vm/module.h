@@ -206,8 +206,9 @@ RB_API int rb_duration (const char *text, double *seconds);
 
 /* -- failing ------------------------------------------------------------- */
 
-/* how sure we are that a failed remedy did not happen */
-typedef enum rb_Certainty { RB_NOTDONE, RB_UNKNOWN } rb_Certainty;
+/* How sure we are that a failed remedy did not happen. RB_PARTLY: it came to its end and
+** said that it failed; what it did by then stays, and is not in doubt. */
+typedef enum rb_Certainty { RB_NOTDONE, RB_UNKNOWN, RB_PARTLY } rb_Certainty;
 
 /* [-0, +0, v]  The world failed: raises {kind=, message=, certainty=}. Kinds:
 ** "io", "timeout", "server", "auth", "data", "limit", "refused", "missing",

@@ -90,10 +90,19 @@ int rb_retry (lua_State *L, double *every) {
   return 1;
 }
 
+static int sure (lua_State *L, const char *certainty) {
+  return strcmp(rb_error_field(L, "certainty"), certainty) == 0;
+}
+
 /* the error at the top belongs to a deed that may have happened */
 static int doubtful (lua_State *L, rb_Task *t) {
-  return t->call.effect != RB_PROBE && t->call.pledged
-         && strcmp(rb_error_field(L, "certainty"), "not done") != 0;
+  return t->call.effect != RB_PROBE && t->call.pledged && !sure(L, "not done")
+         && !sure(L, "partly");
+}
+
+/* it failed, and what it did by then is to be taken back like what was done */
+static int partly (lua_State *L, rb_Task *t, int failed) {
+  return failed && t->call.effect != RB_PROBE && t->call.pledged && sure(L, "partly");
 }
 
 void rb_setreason (lua_State *L, rb_EffectRow *row) {
@@ -120,7 +129,8 @@ static void record (lua_State *L, rb_Task *t, int failed, int doubt,
     if (rb_value_encode(L, -1, &t->vm->value) != NULL)
       rb_buffer_clear(&t->vm->value);
   }
-  snprintf(extra, sizeof extra, "\"outcome\":\"%s\"%s", said, more);
+  snprintf(extra, sizeof extra, "\"outcome\":\"%s\"%s%s", said,
+           partly(L, t, failed) ? ",\"partly\":true" : "", more);
   rb_record_event(t, row, "outcome", extra, &t->vm->value);
 }
 
@@ -150,7 +160,7 @@ int rb_gate_outcome (lua_State *L, int failed, int n) {
   late = late && !doubt;
   record(L, t, failed, doubt, again_ ? ",\"retried\":true"
                               : late ? ",\"late\":true" : "");
-  if (failed && !unsure) rb_limits_return(t);
+  if (failed && !unsure && !partly(L, t, failed)) rb_limits_return(t);
   if (doubt || late) {
     rb_gate_clear(L, t);
     return rb_stop(L, doubt ? RB_DOUBT : RB_TIMEOUT, "%s",
@@ -174,7 +184,7 @@ void rb_call_abandon (rb_Task *t) {
     if (row != NULL) row->outcome = "in-doubt";
   }
   rb_record_event(t, row, "outcome", t->call.pledged ? "\"outcome\":\"in-doubt\""
-                  : "\"outcome\":\"failed\"", NULL);
+                  : "\"outcome\":\"failed\",\"abandoned\":true", NULL);
   lua_pushnil(t->vm->L);
   lua_rawsetp(t->vm->L, LUA_REGISTRYINDEX, &t->call);
   t->calling = 0;

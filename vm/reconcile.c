@@ -40,8 +40,9 @@ static void showintent (lua_State *L, rb_Task *t) {
 
 static int stop (lua_State *L, rb_Task *t, const char *why) {
   t->calling = 0;
-  return rb_stop(L, RB_DOUBT, "%s.%s %s (%s) may or may not have happened in the session "
-                 "before: %s. Look, then resume with --in-doubt=done, retry or skip",
+  return rb_stop(L, t->vm->dryrun ? RB_DEFER : RB_DOUBT, "%s.%s %s (%s) may or may not have "
+                 "happened in the session before: %s. Look, then go on with --in-doubt=done, "
+                 "retry or skip",
                  t->call.module->name, t->call.reg->name,
                  t->taped->summary != NULL ? t->taped->summary : "", t->call.path.s, why);
 }
@@ -81,7 +82,7 @@ static int person (lua_State *L, int n, const char *why) {
   if (strcmp(policy, "done") == 0) return done(L, n);
   if (strcmp(policy, "retry") == 0) return again(L, n);
   if (strcmp(policy, "skip") == 0) return skip(L, n);
-  if (!rb_ask_terminal()) return stop(L, t, why);
+  if (vm->dryrun || !rb_ask_terminal()) return stop(L, t, why);
   snprintf(question, sizeof question, "%s.%s %s may or may not have happened: %s. Which is it?",
            t->call.module->name, t->call.reg->name,
            t->taped->summary != NULL ? t->taped->summary : "", why);

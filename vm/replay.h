@@ -28,6 +28,7 @@ typedef struct rb_Taped {
   int waited;          /* not an effect: a wait */
   int within;          /* a statement of a transaction */
   int failed, unchanged;
+  int partly;          /* it failed, and what it did by then stays */
   int retried;         /* the gate tried again: the script never saw it */
   int late;            /* the step's time was up: the script was ended */
   int lost;            /* done, but its result is an error */

@@ -232,6 +232,7 @@ static int addeffect (rb_Replay *r, Event *e) {
   t->seq = e->seq;
   t->at = e->at;
   t->failed = strcmp(word(e, "outcome"), "failed") == 0;
+  t->partly = flag(e, "partly");
   t->unchanged = flag(e, "unchanged");
   t->retried = flag(e, "retried");
   t->late = flag(e, "late");
@@ -250,14 +251,15 @@ static void addspoken (rb_Replay *r, const Event *e) {
 /* 0: no memory */
 static int addevent (rb_Replay *r, Event *e) {
   static const char *const said[] = {
-    "note", "finding", "evidence", "failures", "step", "stepped", "answer", "approval", NULL
+    "note", "finding", "evidence", "failures", "step", "stepped", "answer", "approval",
+    "undone", NULL
   };
   char key[400];
   if (is(e, "outcome") || is(e, "intent") || is(e, "waited") || is(e, "within"))
-    return e->path == NULL || addeffect(r, e);
+    return e->path == NULL || flag(e, "abandoned") || addeffect(r, e);
   for (const char *const *k = said; *k != NULL; k++)
     if (is(e, *k)) addspoken(r, e);
-  if (is(e, "start") && e->secret != NULL) {
+  if ((is(e, "start") || is(e, "resume")) && e->secret != NULL) {
     json_decref(r->how);
     r->how = json_loads(e->secret, 0, NULL);
   } else if (is(e, "answer") && e->path != NULL && e->secret != NULL) {

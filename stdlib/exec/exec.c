@@ -145,16 +145,20 @@ static int expected (lua_State *L, lua_Integer code) {
   return found;
 }
 
+/* A program that came to its end has said that it failed; one that was ended by a
+** signal has said nothing. */
 static int unexpected (lua_State *L, lua_Integer code) {
   size_t n;
+  int killed = lua_getfield(L, -1, "signal") != LUA_TNIL;
+  lua_pop(L, 1);
   lua_getfield(L, -1, "stderr");
   const char *err = lua_tolstring(L, -1, &n);
   while (n > 0 && (unsigned char)err[n - 1] <= ' ') n--;
   size_t from = n > TAIL ? n - TAIL : 0;
   while (from < n && ((unsigned char)err[from] & 0xc0) == 0x80) from++;
-  const char *what = code > 128 ? "was ended by a signal, exit code" : "exit code";
+  const char *what = killed ? "was ended by a signal, exit code" : "exit code";
   lua_geti(L, 1, 1);
-  return rb_fail(L, "command", RB_UNKNOWN, "%s: %s %d%s%.*s",
+  return rb_fail(L, "command", killed ? RB_UNKNOWN : RB_PARTLY, "%s: %s %d%s%.*s",
                  luaL_tolstring(L, -1, NULL), what, (int)code,
                  n > from ? ": " : "", (int)(n - from), err + from);
 }
@@ -215,8 +219,9 @@ static const rb_Reg functions[] = {
    "run{word, ..., [cwd=, env=, stdin=, timeout=, expect={0}]} -> {code, signal, stdout, "
    "stderr} : changes something with a program. Words and options are those of "
    "exec.probe; it has the operator's HOME, TMPDIR and USER. An exit code that is not "
-   "among `expect` is a failure, and so is running out of time: what it did by then is in "
-   "doubt. Not guarded, and no inverse: the step's `undo`, or by hand", NULL, NULL},
+   "among `expect` is a failure (kind \"command\", certainty \"partly\": what it did by then "
+   "stays, and the step's `undo` is for that, too). One that ran out of time, or was ended by "
+   "a signal, is in doubt. Not guarded, and no inverse: the step's `undo`, or by hand", NULL, NULL},
   RB_END
 };
 

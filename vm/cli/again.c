@@ -26,6 +26,15 @@ static int check (const rb_Replay *r, rb_Problem *p) {
   return 0;
 }
 
+int rb_again_policy (const char **policy, rb_Problem *p) {
+  static const char *const policies[] = {"ask", "done", "retry", "skip", NULL};
+  if (*policy == NULL) *policy = policies[0];
+  for (const char *const *w = policies; *w != NULL; w++)
+    if (strcmp(*w, *policy) == 0) return 0;
+  return rb_problem(p, RB_USAGE, "usage", "--in-doubt takes ask, done, retry or skip, not "
+                    "'%s'", *policy);
+}
+
 int rb_again_isrun (rb_Tape *t, const rb_TapeRun *run) {
   (void)t;
   return run->mode != NULL

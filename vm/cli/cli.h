@@ -118,6 +118,8 @@ struct rb_RunOptions;
 struct rb_Replay *rb_again_load (const char *name, int again, rb_Applies applies,
                                  rb_Problem *p);
 struct rb_Replay *rb_again_file (const char *file, rb_Problem *p);  /* of an export */
+/* --in-doubt as it was given, or "ask": 0, or RB_USAGE. */
+int rb_again_policy (const char **policy, rb_Problem *p);
 int rb_again_isrun (rb_Tape *t, const rb_TapeRun *run);  /* neither an undo nor a replay */
 int rb_again_run (struct rb_RunOptions *o, struct rb_Replay *r, const char *file,
                   rb_Problem *p);

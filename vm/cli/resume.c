@@ -111,26 +111,20 @@ static int goon (Options *o, rb_Replay *r, rb_Problem *p) {
   o->o.apply = json_object_get(r->how, "plan");
   if (!json_is_object(o->o.apply)) o->o.apply = NULL;
   o->o.allow_deferred |= json_is_true(json_object_get(r->how, "allow_deferred"));
-  r->policy = o->indoubt != NULL ? o->indoubt : "ask";
+  r->policy = o->indoubt;
   if (check(r, p) != 0 || (o->with != NULL && edited(r, o->with, path, p) != 0))
     return p->exit;
   return rb_again_run(&o->o, r, o->with != NULL ? path : NULL, p);
 }
 
 int rb_cmd_resume (int argc, char **argv) {
-  static const char *const policies[] = {"ask", "done", "retry", "skip", NULL};
   Options o = {0};
   rb_Arguments a;
   rb_Problem p = {0};
-  int status = rb_options_read(&rb_command_resume, argc, argv, &o, &a), known = 0;
+  int status = rb_options_read(&rb_command_resume, argc, argv, &o, &a);
   if (status != 0) return status;
-  for (const char *const *w = policies; *w != NULL; w++)
-    known |= o.indoubt == NULL || strcmp(o.indoubt, *w) == 0;
-  if (!known)
-    rb_problem(&p, RB_USAGE, "usage", "--in-doubt takes ask, done, retry or skip, not "
-               "'%s'", o.indoubt);
-  rb_Replay *r = known ? rb_again_load(a.n > 0 ? a.words[0] : NULL, 1, unfinished,
-                               &p) : NULL;
+  rb_Replay *r = rb_again_policy(&o.indoubt, &p) == 0 ?
+    rb_again_load(a.n > 0 ? a.words[0] : NULL, 1, unfinished, &p) : NULL;
   if (r != NULL) status = goon(&o, r, &p);
   if (p.exit != 0) {
     rb_show_problem(&p, a.json);

@@ -2,6 +2,7 @@
 ** undo.c - `runbook undo`: takes back what a run did, the last of it first
 */
 
+#include <stddef.h>
 #include <string.h>
 
 #include "vm/cli/cli.h"
@@ -9,17 +10,24 @@
 #include "vm/run/options.h"
 #include "vm/show/show.h"
 
-#define at(field) offsetof(rb_RunOptions, field)
+typedef struct Options {
+  const char *indoubt;
+  rb_RunOptions o;
+} Options;
+
+#define at(field) offsetof(Options, field)
 
 static const rb_Option options[] = {
   {"dry-run", 'n', RB_SWITCH, NULL, "show what it would take back, and change nothing",
-   at(dry_run)},
-  {"force", 0, RB_SWITCH, NULL, "even where somebody has changed it since", at(force)},
-  {"yes", 'y', RB_SWITCH, NULL, "confirm on production", at(yes)},
+   at(o.dry_run)},
+  {"force", 0, RB_SWITCH, NULL, "even where somebody has changed it since", at(o.force)},
+  {"in-doubt", 0, RB_VALUE, "ask|done|retry|skip", "a change of an undo that was killed, of "
+   "which nobody can tell (default: ask)", at(indoubt)},
+  {"yes", 'y', RB_SWITCH, NULL, "confirm on production", at(o.yes)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
-   at(json)},
-  {"no-color", 0, RB_SWITCH, NULL, "no colour (also: NO_COLOR)", at(nocolor)},
-  {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)", at(config)},
+   at(o.json)},
+  {"no-color", 0, RB_SWITCH, NULL, "no colour (also: NO_COLOR)", at(o.nocolor)},
+  {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)", at(o.config)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
 };
 
@@ -31,7 +39,8 @@ static const char about[] =
   "keeps of the state before it; a step's `undo` takes back what has none. What was\n"
   "changed by somebody else since is left alone (exit 4), unless --force. What cannot\n"
   "be taken back is named. An undo is a run of its own, on the tape; saying it again\n"
-  "goes on with what is left.";
+  "goes on with what is left, under the same name: of an undo that was killed in the middle\n"
+  "nothing is done twice.";
 
 const rb_Command rb_command_undo = {
   .name = "undo", .takes = "[RUN]",
@@ -75,15 +84,17 @@ static rb_Replay *load (const char *name, rb_Problem *p) {
 }
 
 int rb_cmd_undo (int argc, char **argv) {
-  rb_RunOptions o = {0};
+  Options o = {0};
   rb_Arguments a;
   rb_Problem p = {0};
+  rb_Replay *r = NULL;
   int status = rb_options_read(&rb_command_undo, argc, argv, &o, &a);
   if (status != 0) return status;
-  rb_Replay *r = load(a.n > 0 ? a.words[0] : NULL, &p);
+  if (rb_again_policy(&o.indoubt, &p) == 0) r = load(a.n > 0 ? a.words[0] : NULL, &p);
   if (r != NULL && check(r, &p) == 0) {
-    r->offline = o.undo = 1;
-    status = rb_again_run(&o, r, NULL, &p);
+    r->policy = o.indoubt;
+    r->offline = o.o.undo = 1;
+    status = rb_again_run(&o.o, r, NULL, &p);
   }
   if (p.exit != 0) {
     rb_show_problem(&p, a.json);

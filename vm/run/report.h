@@ -112,7 +112,7 @@ typedef struct rb_Report {
   rb_StepRow *steps; int nsteps;
   int next;                       /* number of the next effect */
   rb_Problem error;               /* exit 0: none */
-  char certainty[12];             /* "not done", "unknown", or "" */
+  char certainty[12];             /* "not done", "partly", "unknown", or "" */
   char *errorstep;                /* id, or NULL */
   int before;                     /* the plan that a real run shows first */
   const char *kept;               /* file in which the plan was kept, or NULL */

@@ -231,7 +231,8 @@ int rb_taped_begin (rb_Run *r, rb_Problem *p);
 /* Do the names of the resources lead where they led when the run of the tape began? 0, or
 ** RB_STALE. */
 int rb_taped_same (rb_Run *r, rb_Problem *p);
-/* A run that takes that one back begins on the same tape. */
+/* A run that takes that one back begins on the same tape, or goes on there: then the
+** replay of the VM is the undo's. */
 int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p);
 /* What a report of the tape alone needs: a step begins and ends (its words for what
 ** cannot be taken back, or NULL), the run ends. */

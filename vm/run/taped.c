@@ -92,6 +92,13 @@ static char *howtext (rb_Run *r) {
   return text;
 }
 
+static void tapehow (rb_Run *r, const char *kind, json_t *text, int with) {
+  char *how = with ? howtext(r) : NULL;
+  rb_record_sealed(r->vm, kind, NULL, text, how, how != NULL ? strlen(how) : 0);
+  if (how != NULL) sodium_memzero(how, strlen(how));
+  free(how);
+}
+
 static void tapestart (rb_Run *r) {
   json_t *files = json_object();
   rb_state_files(r->L, addfile, files);
@@ -99,10 +106,7 @@ static void tapestart (rb_Run *r) {
   json_t *text = json_pack("{s:s,s:s,s:s,s:o,s:o,s:O?}", "file", r->outline.file,
                            "target", r->report.target, "kind", r->report.kind, "files",
                            files, "outline", outline(&r->report), "plan", plan);
-  char *how = r->vm->dryrun ? NULL : howtext(r);
-  rb_record_sealed(r->vm, "start", NULL, text, how, how != NULL ? strlen(how) : 0);
-  if (how != NULL) sodium_memzero(how, strlen(how));
-  free(how);
+  tapehow(r, "start", text, !r->vm->dryrun);
 }
 
 int rb_taped_same (rb_Run *r, rb_Problem *p) {
@@ -118,19 +122,22 @@ int rb_taped_same (rb_Run *r, rb_Problem *p) {
   return p->exit;
 }
 
-/* The run goes on: who does that, and what ended it and is done again. Between the
-** reading of its tape and this, another session may have done more of it. */
+/* The run goes on: who does that, what ended it and is done again, and the edited script
+** where there is one. Between the reading of its tape and this, another session may have
+** done more of it. */
 static int goon (rb_Run *r, rb_Problem *p) {
   char host[64] = "";
+  int edited = json_object_get(r->vm->replay->how, "files") == NULL;
   if (rb_tape_continue(r->vm->tape, r->report.run, p) != 0) return p->exit;
-  if (rb_tape_last(r->vm->tape) != r->o->resume->last)
+  if (rb_tape_last(r->vm->tape) != r->vm->replay->last)
     return rb_problem(p, RB_LOCKED, "tape", "another session has gone on with run %s "
                       "just now: look at it (runbook report %s), then say it again",
                       r->report.run, r->report.run + 18);
   if (r->vm->mute) return 0;
   gethostname(host, sizeof host - 1);
-  rb_record(r->vm, "resume", NULL, json_pack("{s:s,s:s,s:s,s:O}", "by", r->by, "host",
-            host, "version", RB_VERSION, "again", r->o->resume->dropped));
+  tapehow(r, "resume", json_pack("{s:s,s:s,s:s,s:O,s:s?}", "by", r->by, "host", host,
+          "version", RB_VERSION, "again", r->vm->replay->dropped, "with",
+          edited ? r->outline.file : NULL), edited);
   return rb_tape_commit(r->vm->tape, p);
 }
 
@@ -149,6 +156,7 @@ static int addrun (rb_Run *r, json_t *params, rb_Problem *p) {
 }
 
 int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p) {
+  if (r->vm->replay != NULL && !r->vm->dryrun) return goon(r, p);
   json_t *params = json_pack("{s:s}", "undo", of);
   int status = addrun(r, params, p);
   json_decref(params);

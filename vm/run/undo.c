@@ -6,7 +6,9 @@
 ** remedy, through the gate like any other); the others by their step's `undo`, once,
 ** with run.done; what has neither is named and left. Each deed is taken back only
 ** while the world is as the deed left it. Which ones have been is on the tape, so a
-** second undo goes on where the first one stopped, and a third has nothing to do.
+** second undo goes on where the first one stopped, and a third has nothing to do. What
+** goes on is the same run, resumed like any other: what it did is replayed, and what
+** it left in doubt is looked at.
 */
 
 #include <stdio.h>
@@ -19,16 +21,18 @@
 typedef struct Undo {
   rb_Run *r;
   rb_Replay *replay;
+  rb_Replay *half;                 /* an earlier undo, which goes on; NULL: a new one */
   const rb_Taped **deeds; int n;   /* still to be taken back, the last one first */
   int taken, left;
+  int deferred;                    /* a dry run does not know the rest of this step */
 } Undo;
 
 /* -- which deeds --------------------------------------------------------------------- */
 
-/* "undone" events of earlier undos of this run */
+/* "undone" events of earlier undos of this run, but for the one that goes on */
 typedef struct Earlier {
   rb_Tape *tape;
-  const char *run;
+  const char *run, *half;
   json_t *paths;
   rb_Problem *p;
 } Earlier;
@@ -53,12 +57,13 @@ static int isundo (const rb_TapeRun *run, const char *of) {
 static int addundo (void *ud, const rb_TapeRun *run) {
   Earlier *e = ud;
   json_t *ids = json_object_get(e->paths, "");
-  if (isundo(run, e->run)) json_array_append_new(ids, json_string(run->id));
+  if (isundo(run, e->run) && strcmp(run->id, e->half) != 0)
+    json_array_append_new(ids, json_string(run->id));
   return 0;
 }
 
-static json_t *earlier (rb_Tape *t, const char *run, rb_Problem *p) {
-  Earlier e = {t, run, json_object(), p};
+static json_t *earlier (rb_Tape *t, const char *run, const char *half, rb_Problem *p) {
+  Earlier e = {t, run, half, json_object(), p};
   size_t i;
   json_t *id;
   json_object_set_new(e.paths, "", json_array());
@@ -75,15 +80,27 @@ static int later (const void *a, const void *b) {
 
 static int collect (Undo *u, rb_Problem *p) {
   const rb_Replay *re = u->replay;
-  json_t *paths = earlier(u->r->vm->tape, re->run.id, p);
+  json_t *paths = earlier(u->r->vm->tape, re->run.id,
+                          u->half != NULL ? u->half->run.id : "", p);
   u->deeds = calloc((size_t)re->n + 1, sizeof *u->deeds);
   for (const rb_Taped *e = re->list; u->deeds != NULL && e < re->list + re->n; e++)
-    if (e->deed && !e->within && !e->waited && e->seq != 0 && !e->failed
+    if (e->deed && !e->within && !e->waited && e->seq != 0 && (!e->failed || e->partly)
         && !e->unchanged && json_object_get(paths, e->path) == NULL)
       u->deeds[u->n++] = e;
   json_decref(paths);
   if (u->deeds == NULL) return rb_problem(p, RB_USAGE, "memory", "not enough memory");
   qsort(u->deeds, (size_t)u->n, sizeof *u->deeds, later);
+  return p->exit;
+}
+
+/* The last undo of the run, where it took something back and did not come to its end. */
+static int findhalf (Undo *u, rb_Problem *p) {
+  rb_TapeClaim c;
+  rb_Tape *t = u->r->vm->tape;
+  if (rb_tape_claim(t, u->replay->run.id, &c, p) != 0) return p->exit;
+  if (c.undo[0] == '\0' || c.undone) return 0;
+  u->half = rb_replay_load(t, c.undo, 1, p);
+  if (u->half != NULL) u->half->policy = u->replay->policy;
   return p->exit;
 }
 
@@ -158,6 +175,8 @@ static void setdone (Undo *u, const char *id) {
     const rb_Taped *e = u->deeds[i];
     if (!ofstep(e, id) || e->notice || rb_undo_hasinverse(L, e)) continue;
     lua_createtable(L, 0, 4);
+    lua_pushboolean(L, e->failed);
+    lua_setfield(L, -2, "failed");
     lua_pushstring(L, e->verb);
     lua_setfield(L, -2, "verb");
     lua_pushstring(L, e->target);
@@ -169,6 +188,19 @@ static void setdone (Undo *u, const char *id) {
   rb_object_set(u->r, "done");
 }
 
+/* why the step ended so; a dry run goes on with the others */
+static void ended (Undo *u, rb_StepRow *row, const rb_FieldEnd *end, int deferred) {
+  rb_Run *r = u->r;
+  free(row->reason);
+  row->reason = strdup(end->reason);
+  u->deferred |= deferred;
+  r->undecided += deferred;
+  if (deferred) return;
+  rb_problem(&r->report.error, rb_field_exit(r, end), end->kind, "%s", end->reason);
+  free(r->report.errorstep);
+  r->report.errorstep = strdup(row->id);
+}
+
 /* runs one function under the step's name; 1: it succeeded */
 static int field (Undo *u, rb_StepRow *row, int fn, int k) {
   rb_FieldEnd end;
@@ -177,16 +209,12 @@ static int field (Undo *u, rb_StepRow *row, int fn, int k) {
   snprintf(path, sizeof path, "%s/undo/%d", row->id, k);
   rb_FieldSpec spec = {.fn = fn, .word = "undo", .path = path,
                        .may = RB_MAYPROBE | RB_MAYREMEDY, .row = row};
+  row->field = spec.word;
   rb_field_run(r, &spec, &end);
-  int fine = end.end == RB_ENDED || (r->vm->dryrun && end.stop == RB_DEFER);
+  int deferred = r->vm->dryrun && end.end == RB_STOPPEDEND && end.stop == RB_DEFER;
+  int fine = end.end == RB_ENDED || deferred;
   if (end.deeds > 0) r->started = 1;
-  if (!fine) {
-    rb_problem(&r->report.error, rb_field_exit(r, &end), end.kind, "%s", end.reason);
-    free(row->reason);
-    row->reason = strdup(end.reason);
-    free(r->report.errorstep);
-    r->report.errorstep = strdup(row->id);
-  }
+  if (end.end != RB_ENDED) ended(u, row, &end, deferred);
   rb_field_clear(&end);
   return fine;
 }
@@ -236,6 +264,7 @@ static int byhand (Undo *u, const rb_Step *s, rb_StepRow *row, int k) {
 static const char *statusof (const Undo *u, int fine, int did) {
   if (!fine) return u->r->report.error.exit == RB_INDOUBT ? "in-doubt"
                     : u->r->vm->dryrun ? "refused" : "failed";
+  if (u->deferred) return "deferred";
   if (!did) return u->r->vm->dryrun ? "unchanged" : "skipped";
   return u->r->vm->dryrun ? "planned" : "done";
 }
@@ -246,6 +275,7 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
   double before = rb_now();
   if (r->vm->show != NULL) rb_show_begin(r->vm->show, &r->report, row);
   row->ran = 1;
+  u->deferred = 0;
   rb_taped_step(r, row);
   for (int i = 0; i < u->n && fine; i++) {
     const rb_Taped *e = u->deeds[i];
@@ -257,6 +287,7 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
   }
   row->ms = (rb_now() - before) * 1000;
   row->status = statusof(u, fine, did);
+  if (fine) row->field = NULL;
   rb_taped_stepped(r, row, NULL);
   if (r->vm->show != NULL) rb_show_end(r->vm->show, &r->report, row);
   return fine;
@@ -289,9 +320,11 @@ static void conclude (Undo *u) {
   rb_Report *rep = &u->r->report;
   rep->exit = rep->error.exit;
   if (rep->exit == RB_USAGE && u->r->started) rep->exit = RB_FAILED;
+  if (rep->exit == RB_DONE && u->r->undecided > 0) rep->exit = RB_DEFERRED;
   rep->status = rep->exit == RB_INDOUBT ? "in-doubt" : rep->exit == RB_INTERRUPTED
                 ? "interrupted" : rep->exit == RB_STOPPED ? "stopped"
-                : rep->exit != 0 ? "failed" : u->r->vm->dryrun ? "planned" : "done";
+                : rep->exit != RB_DONE && rep->exit != RB_DEFERRED ? "failed"
+                : u->r->vm->dryrun ? "planned" : "done";
 }
 
 /* what `run` was at its end, without a word and without the world */
@@ -334,15 +367,30 @@ static void undo (Undo *u) {
   rb_taped_result(r);
 }
 
+/* From here on it is a run of its own, or an earlier one that goes on. */
+static void begin (Undo *u) {
+  rb_Run *r = u->r;
+  rb_VM *vm = r->vm;
+  vm->replay = u->half;
+  vm->mute = 0;
+  memset(vm->used, 0, sizeof vm->used);  /* the limits are for what the undo does */
+  vm->dryrun = r->o->dry_run;
+  rb_report_again(r, vm->dryrun ? "dry-run" : "undo");
+  if (u->half == NULL) return;
+  if (vm->dryrun) {  /* on a tape of its own: all of it is said there */
+    json_object_clear(u->half->spoken);
+    return;
+  }
+  snprintf(r->report.run, sizeof r->report.run, "%s", u->half->run.id);
+  r->report.resumed = 1;
+  r->by = rb_operator();
+}
+
 int rb_undo (rb_Run *r, rb_Problem *p) {
   Undo u = {.r = r, .replay = r->vm->replay};
   rb_VM *vm = r->vm;
-  if (rebuild(r, p) == 0 && collect(&u, p) == 0) {
-    vm->replay = NULL;
-    vm->mute = 0;
-    memset(vm->used, 0, sizeof vm->used);  /* the limits are for what the undo does */
-    vm->dryrun = r->o->dry_run;
-    rb_report_again(r, vm->dryrun ? "dry-run" : "undo");
+  if (rebuild(r, p) == 0 && findhalf(&u, p) == 0 && collect(&u, p) == 0) {
+    begin(&u);
     if (rb_taped_undo(r, u.replay->run.id, p) == 0) {
       undo(&u);
       rb_tape_end(vm->tape, r->report.status, r->report.exit, p);
@@ -350,6 +398,8 @@ int rb_undo (rb_Run *r, rb_Problem *p) {
       rb_show_finish(vm->show, &r->report);
     }
   }
+  vm->replay = u.replay;
+  rb_replay_free(u.half);
   free(u.deeds);
   return p->exit;
 }

@@ -225,6 +225,9 @@ static void certainty (rb_Show *s, const rb_Report *r, const Totals *t,
   if (rb_same(r->certainty, "unknown") || r->exit == RB_INDOUBT)
     rb_style_row(s, "certainty", BOLDYELLOW, "It may or may not have happened: "
                  "look before you repeat it.");
+  else if (rb_same(r->certainty, "partly"))
+    rb_style_row(s, "certainty", BOLDYELLOW, "It failed, and what it did by then stays: look, "
+                 "before it is done again.");
   else if (rb_same(r->certainty, "not done") && t->changes + t->notices > 0 &&
            failedchange(at))
     rb_style_row(s, "certainty", PLAIN, "Nothing was changed by it.");
@@ -234,7 +237,8 @@ static void certainty (rb_Show *s, const rb_Report *r, const Totals *t,
                   ", and not taken back" : "");
     rb_style_line(s);
   }
-  else if (r->exit != RB_INDOUBT && !rb_same(r->certainty, "unknown"))
+  else if (r->exit != RB_INDOUBT && !rb_same(r->certainty, "unknown")
+           && !rb_same(r->certainty, "partly"))
     rb_style_row(s, "so far", PLAIN, "Nothing was changed.");
 }
 
@@ -293,7 +297,7 @@ static void whatnext (rb_Show *s, const rb_Report *r, const Totals *t) {
   else if (r->exit == RB_STOPPED || r->exit == RB_INTERRUPTED)
     what = "goes on there";
   command(s, r, "next", "resume", what);
-  if (t->changes > 0 && r->exit != RB_INDOUBT)
+  if ((t->changes > 0 || rb_same(r->certainty, "partly")) && r->exit != RB_INDOUBT)
     command(s, r, "or", "undo", "takes back what was done (-n shows it first)");
 }
 

@@ -104,6 +104,8 @@ static void failure (Page *p) {
   p->style->line(p->b, str(&b));
   if (rb_same(r->certainty, "unknown") || r->exit == RB_INDOUBT)
     p->style->line(p->b, "It may or may not have happened.");
+  else if (rb_same(r->certainty, "partly"))
+    p->style->line(p->b, "It failed; what it did by then stayed.");
   rb_buffer_free(&b);
 }
 

@@ -12,7 +12,8 @@
 
 #include "vm/tape/store.h"
 
-/* intents whose outcome has not come yet; a failed outcome did nothing */
+/* intents whose outcome has not come yet; a failed outcome did nothing, but for one that
+** says "partly" */
 typedef struct Open {
   char **paths;
   size_t n, size;
@@ -48,7 +49,8 @@ static const char *text (sqlite3_stmt *s, int column) {
 
 /* 1: it changed something, or may have; a message to people is no change */
 static int changed (sqlite3 *db, const char *run) {
-  static const char sql[] = "SELECT kind, path, text LIKE '%\"outcome\":\"failed\"%' FROM "
+  static const char sql[] = "SELECT kind, path, text LIKE '%\"outcome\":\"failed\"%' "
+    "AND text NOT LIKE '%\"outcome\":\"failed\",\"partly\":true%' FROM "
     "event WHERE run = ?1 AND kind IN ('intent', 'outcome') AND "
     "text LIKE '{\"effect\":\"remedy\"%' ORDER BY seq";
   sqlite3_stmt *s = NULL;

@@ -165,6 +165,12 @@ RB_API int rb_dryrun (lua_State *L);
 RB_API void rb_describe (lua_State *L, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Which server this is, for the tape: said once by a run, when it uses the resource
+** first. wanted: would it be news? 'probes': a URL that only probes have, else 0.
+** [-0, +0, v]  A resumed run, or an undo, ends here where it is another one. */
+RB_API int rb_identity_wanted (lua_State *L, int probes);
+RB_API void rb_identity (lua_State *L, int probes, const char *is);
+
 /* Seconds since 1970 at the last delivered event: what a script may know of
 ** the time, so that a replay sees the same. */
 RB_API double rb_time (lua_State *L);

@@ -43,6 +43,7 @@ typedef struct rb_Replay {
   json_t *spoken;      /* "note PATH" -> how many are on the tape */
   json_t *answers;     /* id -> list of texts */
   json_t *approvals;   /* "role for what" -> true */
+  json_t *servers;     /* resource -> what it said it was */
   json_t *how;         /* of the start event: files, words, options */
   json_t *dropped;     /* list of [first, last]: what this session does again */
   json_t *reopened;    /* branches of which something is done again: path -> true */

@@ -268,6 +268,8 @@ static int addevent (rb_Replay *r, Event *e) {
     json_array_append_new(list, json_stringn_nocheck(e->secret, e->n));
   } else if (is(e, "secret") && e->secret != NULL) {
     rb_redact_add(word(e, "name"), e->secret, e->n);
+  } else if (is(e, "server")) {
+    json_object_set(r->servers, word(e, "target"), json_object_get(e->text, "is"));
   } else if (is(e, "approval")) {
     snprintf(key, sizeof key, "%s %s", word(e, "role"), word(e, "for"));
     json_object_set_new(r->approvals, key, json_true());
@@ -325,7 +327,7 @@ rb_Replay *rb_replay_make (rb_ReplaySource source, void *ud, int redo, rb_Proble
   }
   *r = (rb_Replay){.index = json_object(), .spoken = json_object(),
                    .answers = json_object(), .approvals = json_object(),
-                   .dropped = json_array(), .reopened = json_object(),
+                   .servers = json_object(), .dropped = json_array(), .reopened = json_object(),
                    .policy = "ask"};
   int bad = load(r, source, ud, &all, redo, p);
   forget(&all);
@@ -365,6 +367,7 @@ void rb_replay_free (rb_Replay *r) {
   json_decref(r->spoken);
   json_decref(r->answers);
   json_decref(r->approvals);
+  json_decref(r->servers);
   json_decref(r->how);
   json_decref(r->dropped);
   json_decref(r->reopened);

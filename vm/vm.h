@@ -30,6 +30,7 @@ typedef enum rb_Stop {
   RB_DIVERGED,   /* a resume: not the script that the tape is of */
   RB_TAPEEND,    /* an offline replay: the tape ends */
   RB_UNLOCKED,   /* the run's lock is gone */
+  RB_ELSEWHERE,  /* a server is another one than when the run began */
   RB_BROKEN,     /* a bug of ours */
   RB_UNTAPED,    /* the tape cannot be written */
   RB_UNEXPECTED, /* a test: its world has no answer */
@@ -154,6 +155,7 @@ struct rb_Task {
 typedef struct rb_ResourceBox {
   rb_Resource r;
   const rb_Module *module;  /* NULL until loaded */
+  int met;                  /* its identity is known: 1 as changes see it, 2 as probes do */
   struct rb_VM *vm;
   struct rb_ResourceBox *next;
 } rb_ResourceBox;
@@ -201,6 +203,7 @@ typedef struct rb_VM {
   struct rb_Run *run;  /* NULL outside a run */
   struct rb_Exported *exported;  /* a run is exported, or replayed from an export; or NULL */
   struct rb_Replay *replay;  /* NULL: nothing is resumed or replayed */
+  json_t *servers;     /* resource -> what it said it was, in all sessions; NULL: none yet */
   json_t *files;       /* path -> text: the script as the tape has it; NULL */
   struct rb_Apply *apply;  /* the plan that is applied; NULL: none */
   rb_Passing *passing; /* what belongs to this run only */
@@ -521,6 +524,11 @@ int rb_across_held (rb_VM *vm, const char **why);
 void rb_each_over (rb_Task *branch);
 /* How far the run:each is that this task waits for; 0: it waits for none. */
 int rb_each_progress (const rb_Task *t, long long *done, long long *of);
+
+/* -- servers.c -------------------------------------------------------------- */
+
+#define RB_PROBESERVER " (probe)"  /* after the name of a resource whose probes have a URL
+                                   ** of their own */
 
 /* -- wanted.c ------------------------------------------------------------ */
 

@@ -6,7 +6,7 @@
 
 #include "stdlib/pg/pg.h"
 
-/* where things stand on the stack of doctor and identity */
+/* where things stand on the stack */
 enum { LIST = STATEMENT };
 
 static const char probequestion[] =
@@ -210,41 +210,7 @@ int rb_pg_doctor (lua_State *L) {
   return remedyasked(L, lua_pcallk(L, 1, 1, 0, 0, remedyasked), 0);
 }
 
-/* -- identity ------------------------------------------------------------- */
-
-/* The system identifier is made by initdb and copied with the data, so it
-** tells clusters apart and follows a failover. Where the right to ask for it
-** was taken away, the database's own number stands in. */
-static int identified (lua_State *L, int status, lua_KContext ctx) {
-  rb_PgCall *c = (rb_PgCall *)ctx;
-  const char *system = rb_pg_field(c, 0, 0, 0);
-  (void)status;
-  rb_pg_check(L, c, NULL);
-  lua_pushfstring(L, "postgresql:%s:%s/%s", strcmp(c->conn->system, "unknown")
-                  ? c->conn->system : "unknown", system, PQdb(c->conn->pg));
-  return 1;
-}
-
-static int known (lua_State *L, int status, lua_KContext ctx) {
-  rb_PgCall *c = (rb_PgCall *)ctx;
-  (void)status;
-  c->at = -1;
-  rb_pg_send(L, c, "SELECT oid FROM pg_catalog.pg_database"
-             " WHERE datname = current_database()", 0, NULL, NULL);
-  rb_pg_sync(L, c);
-  return rb_pg_await(L, c, identified);
-}
-
-static int ready (lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  return rb_pg_know(L, (rb_PgCall *)ctx, known);
-}
-
-int rb_pg_identity (lua_State *L) {
-  lua_settop(L, OPTIONS);
-  rb_timeout(L, 10);
-  return rb_pg_lease(L, rb_pg_open(L, RB_PGPREVIEW, 0), ready);
-}
+/* -- layer ---------------------------------------------------------------- */
 
 int rb_pg_layer (lua_State *L, rb_Resource *r, const char **why) {
   if (rb_pg_otheruser(L, r)) return 1;

@@ -42,6 +42,7 @@ typedef struct rb_PgConn {
   int escaped;             /* a ROLLBACK found no transaction */
   char system[24];         /* system identifier; "": not asked yet */
   char timeline[16], database[64];
+  char oid[12];            /* the database's number in its cluster; "": not known */
 } rb_PgConn;
 
 typedef struct rb_PgPool {
@@ -84,6 +85,7 @@ typedef struct rb_PgCall {
                            ** characters of ours stand before its text */
   int partial;             /* a "no" of the server may come half-way */
   int over;                /* the transaction has ended */
+  int meets;               /* which database it is, is asked with its statements */
   int stated;              /* there is a statement at STATEMENT */
   /* the conversation */
   int sent, got, syncs;
@@ -333,6 +335,10 @@ void rb_pg_pushresult (lua_State *L, lua_Integer rows, int returning);
 lua_Integer rb_pg_affected (const rb_PgCall *c);
 /* [-0, +?, vy]  Learns the connection's system, timeline and database. */
 int rb_pg_know (lua_State *L, rb_PgCall *c, lua_KFunction k);
+/* [-0, +0, v]  The first on its connection asks the same with its own statements; once they
+** are answered, the tape is told. */
+void rb_pg_meet (lua_State *L, rb_PgCall *c);
+void rb_pg_met (lua_State *L, rb_PgCall *c);
 /* [-0, +?, vy]  Pledges the open transaction, commits it, goes on in k. */
 int rb_pg_commit (lua_State *L, rb_PgCall *c, lua_KFunction k);
 /* [-0, +?, vy]  ROLLBACK, and on in k, whatever the server says. */

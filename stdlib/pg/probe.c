@@ -79,6 +79,7 @@ static int escaped (lua_State *L, rb_PgCall *c) {
 static int answered (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   (void)status;
+  rb_pg_met(L, c);
   rb_pg_check(L, c, lua_touserdata(L, STATEMENT));
   if (c->conn->escaped) return escaped(L, c);
   if (c->owner == NULL) {
@@ -92,6 +93,7 @@ static int answered (lua_State *L, int status, lua_KContext ctx) {
 static int leased (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   (void)status;
+  rb_pg_meet(L, c);
   rb_pg_begin(L, c, "BEGIN READ ONLY");
   sendstatement(L, c);
   rb_pg_send(L, c, "ROLLBACK", 0, NULL, NULL);

@@ -130,34 +130,7 @@ void rb_pg_pushresult (lua_State *L, lua_Integer rows, int returning) {
   lua_setfield(L, -2, "returning");
 }
 
-/* -- which server this is ------------------------------------------------- */
-
-static void keep (char *to, size_t size, const char *s) {
-  if (s != NULL && strlen(s) < size) strcpy(to, s);
-}
-
-static int known (lua_State *L, int status, lua_KContext ctx) {
-  rb_PgCall *c = (rb_PgCall *)ctx;
-  rb_PgConn *conn = c->conn;
-  (void)status;
-  strcpy(conn->system, "unknown");
-  keep(conn->system, sizeof conn->system, rb_pg_field(c, 0, 0, 0));
-  keep(conn->timeline, sizeof conn->timeline, rb_pg_field(c, 0, 0, 1));
-  keep(conn->database, sizeof conn->database, PQdb(conn->pg));
-  rb_pg_forget(c);
-  return c->then(L, LUA_OK, ctx);
-}
-
-/* An administrator may have taken the right to ask: then it is "unknown". */
-int rb_pg_know (lua_State *L, rb_PgCall *c, lua_KFunction k) {
-  if (c->conn->system[0] != '\0') return k(L, LUA_OK, (lua_KContext)c);
-  c->then = k;
-  rb_pg_send(L, c, "SELECT s.system_identifier, k.timeline_id"
-             "  FROM pg_control_system() s, pg_control_checkpoint() k", 0, NULL,
-             NULL);
-  rb_pg_sync(L, c);
-  return rb_pg_await(L, c, known);
-}
+/* -- facts ---------------------------------------------------------------- */
 
 /* [-0, +1, m]  what is needed to look at the deed later; xid may be NULL */
 static void pushfacts (lua_State *L, const rb_PgCall *c, const char *xid) {

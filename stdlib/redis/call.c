@@ -149,7 +149,16 @@ static void setcall (lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
+/* [-0, +0, v]  for the tape: by its place, as rb_redis_identity has it */
+static void tellidentity (lua_State *L) {
+  if (!rb_identity_wanted(L, 0)) return;
+  rb_redis_identity(L);
+  rb_identity(L, 0, lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
 rb_RedisCall *rb_redis_open (lua_State *L, rb_RedisRole role) {
+  tellidentity(L);
   rb_Resource *r = rb_resource(L);
   rb_RedisPool *p = rb_redis_pool(L, r);
   rb_RedisCall *c = lua_newuserdatauv(L, sizeof *c, 0);

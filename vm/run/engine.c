@@ -293,6 +293,7 @@ static void execute (rb_Run *r) {
   setscope(r);
   rb_show_start(vm->show, rep);
   if (r->stop == 0) r->stop = applies(r);
+  if (r->stop == 0 && !vm->mute) r->stop = rb_servers_same(r, &rep->error);
   if (r->stop == 0) r->stop = enter(r);
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
   rb_steps_run(r);
@@ -349,6 +350,7 @@ static void cleanup (rb_Run *r) {
   rb_apply_free(vm->apply);
   vm->report = NULL;
   rb_report_close(&r->report);
+  json_decref(vm->servers);
   rb_outline_free(r->L, &r->outline);
   json_decref(r->answers);
   rb_state_free(r->L);
@@ -377,6 +379,7 @@ int rb_run (const rb_RunOptions *o) {
   r.vm->mute = o->resume != NULL && o->resume->offline;
   r.vm->replay = o->resume;
   if (r.vm->mute) o->resume->over = 0;  /* also where nothing is on the tape */
+  if (o->resume != NULL) r.vm->servers = json_incref(o->resume->servers);
   if (o->resume != NULL) r.vm->files = json_object_get(o->resume->how, "files");
   if (o->resume != NULL && o->resume->offline) r.vm->exported = o->resume->exported;
   if (o->export == NULL) r.vm->show = rb_show_open(&show);

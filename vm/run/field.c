@@ -73,7 +73,7 @@ static void readresults (lua_State *L, rb_FieldEnd *end) {
 
 static const char *const stopkinds[] = {
   "", "deferred", "refused", "timeout", "runaway", "memory", "in-doubt",
-  "question", "plan", "drift", "tape", "lock", "internal", "tape", "unexpected",
+  "question", "plan", "drift", "tape", "lock", "target", "internal", "tape", "unexpected",
   "interrupted"
 };
 
@@ -189,6 +189,7 @@ int rb_field_exit (const rb_Run *r, const rb_FieldEnd *end) {
   if (end->end == RB_STOPPEDEND && end->stop == RB_INTERRUPT) return RB_INTERRUPTED;
   if (end->end == RB_STOPPEDEND && end->stop == RB_PERSON) return RB_STOPPED;
   if (end->end == RB_STOPPEDEND && end->stop == RB_UNPLANNED) return RB_STALE;
+  if (end->end == RB_STOPPEDEND && end->stop == RB_ELSEWHERE) return RB_STALE;
   if (strcmp(end->kind, "drift") == 0) return RB_STALE;
   if (end->end == RB_STOPPEDEND && end->stop == RB_TAPEEND) return RB_FAILED;
   return mistaken(end) && !r->started ? RB_USAGE : RB_FAILED;

@@ -2,13 +2,15 @@
 ** identity.c - which servers these are: asked of each resource's own module
 **
 ** A name of the configuration may lead to another database tomorrow. The answers
-** go into a plan, and are asked for again before it is applied.
+** go into a plan, and are asked for again before it is applied; those that a run heard
+** on its way (servers.c), before it goes on or is taken back.
 */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "vm/base.h"
+#include "vm/replay.h"
 #include "vm/run/run.h"
 
 #define SECONDS 10  /* that one resource may take to answer */
@@ -30,7 +32,10 @@ static char *ask (rb_Run *r, rb_ResourceBox *box, char *why, size_t size) {
   t->call.box = box;
   t->call.effect = RB_PROBE;
   t->calling = 1;
+  int met = box->met;
+  box->met = ~0;  /* it is asked here, and says so to nobody else */
   rb_loop_run(vm, &f);
+  box->met = met;
   t->calling = 0;
   luaL_checkstack(t->L, 30, NULL);
   const char *said = f.stop != RB_GO ? f.why : rb_tolstring(t->L, -1, NULL);
@@ -65,18 +70,25 @@ int rb_identities (rb_Run *r, json_t *is, rb_Problem *p) {
   return 0;
 }
 
+/* [-0, +0, v]  the resource "system.kind", with its module; NULL: it cannot be asked */
+static rb_ResourceBox *boxof (rb_Run *r, const char *name) {
+  char system[200];
+  const char *dot = strrchr(name, '.');
+  if (dot == NULL) return NULL;
+  snprintf(system, sizeof system, "%.*s", (int)(dot - name), name);
+  rb_ResourceBox *box = rb_push_resource(r->L, system, dot + 1);
+  lua_pop(r->L, 1);
+  if (box->module == NULL) box->module = rb_module_load(r->L, box->r.kind);
+  return box->module->identity != NULL ? box : NULL;
+}
+
 int rb_identities_check (rb_Run *r, const json_t *is, rb_Problem *p) {
   const char *name;
   json_t *planned;
-  char why[400], system[200];
+  char why[400];
   json_object_foreach((json_t *)is, name, planned) {
-    const char *dot = strrchr(name, '.');
-    if (dot == NULL) continue;
-    snprintf(system, sizeof system, "%.*s", (int)(dot - name), name);
-    rb_ResourceBox *box = rb_push_resource(r->L, system, dot + 1);
-    lua_pop(r->L, 1);
-    if (box->module == NULL) box->module = rb_module_load(r->L, box->r.kind);
-    if (box->module->identity == NULL) continue;
+    rb_ResourceBox *box = boxof(r, name);
+    if (box == NULL) continue;
     char *id = ask(r, box, why, sizeof why);
     int same = id != NULL && strcmp(id, json_string_value(planned)) == 0;
     if (!same)
@@ -84,6 +96,36 @@ int rb_identities_check (rb_Run *r, const json_t *is, rb_Problem *p) {
                  "made for: it was %s and is %s" : "%s cannot be asked whether it is the "
                  "one of the plan (%s): %s", name, json_string_value(planned),
                  id != NULL ? id : why);
+    free(id);
+    if (!same) return p->exit;
+  }
+  return 0;
+}
+
+/* has the target that resource still? */
+static int there (const rb_Run *r, const char *name) {
+  char system[200];
+  const char *dot = strrchr(name, '.');
+  snprintf(system, sizeof system, "%.*s", dot != NULL ? (int)(dot - name) : 0, name);
+  const char *const *k = dot != NULL ? rb_target_resources(r->vm->target, system) : NULL;
+  while (k != NULL && *k != NULL && strcmp(*k, dot + 1) != 0) k++;
+  return k != NULL && *k != NULL;
+}
+
+/* One that does not answer is looked at when the script comes to it. */
+int rb_servers_same (rb_Run *r, rb_Problem *p) {
+  const char *name;
+  json_t *was;
+  char why[400];
+  if (r->o->resume == NULL) return 0;
+  json_object_foreach(r->o->resume->servers, name, was) {
+    rb_ResourceBox *box = there(r, name) ? boxof(r, name) : NULL;
+    char *id = box != NULL ? ask(r, box, why, sizeof why) : NULL;
+    int same = id == NULL || strcmp(id, json_string_value(was)) == 0;
+    if (!same)
+      rb_problem(p, RB_STALE, "target", "%s is another one than when the run began: it was "
+                 "%s and is %s. Nothing was done; lead the configuration of %s back to that "
+                 "one", name, json_string_value(was), id, r->report.target);
     free(id);
     if (!same) return p->exit;
   }

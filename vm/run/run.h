@@ -208,6 +208,9 @@ int rb_plan_write (rb_Run *r, const char *file, rb_Problem *p);
 ** they say the same again. */
 int rb_identities (rb_Run *r, json_t *is, rb_Problem *p);
 int rb_identities_check (rb_Run *r, const json_t *is, rb_Problem *p);
+/* [-0, +0, m]  Are the servers that an earlier session met still the same, as far as they
+** answer? 0, or RB_STALE. */
+int rb_servers_same (rb_Run *r, rb_Problem *p);
 struct rb_Apply *rb_apply_new (const json_t *doc);
 void rb_apply_free (struct rb_Apply *a);
 /* Is it the script of the plan? Before it is loaded, and all else before the first step. */

@@ -361,7 +361,9 @@ static void undo (Undo *u) {
   double before = rb_now();
   rb_show_start(r->vm->show, &r->report);
   saywhich(u);
-  if (u->n > 0 && lock(r) == 0 && rb_confirm(r, &r->report.error) == 0) steps(u);
+  rb_Problem *p = &r->report.error;
+  if (u->n > 0 && rb_servers_same(r, p) == 0 && lock(r) == 0 && rb_confirm(r, p) == 0)
+    steps(u);
   conclude(u);
   r->report.ms = (rb_now() - before) * 1000;
   rb_taped_result(r);

@@ -184,10 +184,17 @@ static void fill (rb_TapeRow *row, const Fields *f) {
   }};
 }
 
+/* the key is there, and it does not open what is sealed */
+static int unopened (rb_Tape *t, const char *id, int64_t seq, rb_Problem *p) {
+  return rb_problem(p, RB_USAGE, "tape", "event %lld of run %s on the tape %.400s is damaged: "
+                    "what is sealed in it cannot be opened (runbook verify %s)",
+                    (long long)seq, id, t->file, id + 18);
+}
+
 /* 'keys' NULL: nothing is opened */
 static int events (rb_Tape *t, const char *id, const Keys *keys,
                    int (*row) (void *ud, const rb_TapeRow *row), void *ud, rb_Problem *p) {
-  int rc, stop = 0;
+  int rc, stop = 0, damaged = 0;
   Fields f;
   rb_TapeRow one;
   sqlite3_stmt *s = prepare(t, "SELECT seq, at, kind, path, verb, text, "
@@ -203,13 +210,15 @@ static int events (rb_Tape *t, const char *id, const Keys *keys,
       secret = rb_seal_open(keys, id, f.seq, f.s[SEALED], f.len[SEALED],
                             &one.event.secretlen);
     one.event.secret = secret;
-    stop = row(ud, &one);
+    damaged = secret == NULL && keys != NULL && keys->known && f.len[SEALED] != ABSENT;
+    stop = damaged ? unopened(t, id, f.seq, p) : row(ud, &one);
     if (secret != NULL) {
       sodium_memzero(secret, one.event.secretlen);
       free(secret);
     }
   }
-  return finish(t, s, stop ? SQLITE_DONE : rc, p);
+  int bad = finish(t, s, stop ? SQLITE_DONE : rc, p);
+  return bad != 0 ? bad : damaged ? p->exit : 0;
 }
 
 int rb_tape_events (rb_Tape *t, const char *run,

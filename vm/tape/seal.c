@@ -139,42 +139,60 @@ int rb_seal_load (rb_Tape *t, const char *run, Keys *keys) {
 
 /* -- sealing --------------------------------------------------------------- */
 
-static void place (unsigned char out[PLACE], const char *run, int64_t seq) {
-  memset(out, 0, PLACE);
+/* where it belongs; returns its length: one byte more where it was squeezed */
+static size_t place (unsigned char out[PLACE + 1], const char *run, int64_t seq,
+                     int squeezed) {
+  memset(out, 0, PLACE + 1);
   memcpy(out, run, strlen(run));
   for (int i = 0; i < 8; i++)
     out[RB_RUNID - 1 + i] = (unsigned char)((uint64_t)seq >> 8 * i);
+  return squeezed ? PLACE + 1 : PLACE;
 }
 
 /* Nonces count from a random one (192 bits: no two processes come near each
 ** other): a random one for each would be a system call for each. */
-void rb_seal (Keys *keys, const char *run, int64_t seq, unsigned char *s,
+void rb_seal (Keys *keys, const char *run, int64_t seq, int squeezed, unsigned char *s,
               size_t n) {
-  unsigned char where[PLACE];
-  place(where, run, seq);
+  unsigned char where[PLACE + 1];
+  size_t len = place(where, run, seq, squeezed);
   sodium_increment(keys->nonce, sizeof keys->nonce);
   memcpy(s, keys->nonce, SEALHEAD);
   crypto_aead_xchacha20poly1305_ietf_encrypt(s + SEALHEAD, NULL, s + SEALHEAD,
                                              n - SEALHEAD - SEALTAIL, where,
-                                             PLACE, NULL, s, keys->seal);
+                                             len, NULL, s, keys->seal);
+}
+
+static int decrypt (const Keys *keys, const char *run, int64_t seq, int squeezed,
+                    const unsigned char *s, size_t n, unsigned char *out) {
+  unsigned char where[PLACE + 1];
+  size_t len = place(where, run, seq, squeezed);
+  return crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, s + SEALHEAD,
+             n - SEALHEAD, where, len, s, keys->seal) == 0;
+}
+
+/* of 'out', which is freed */
+static void *unsqueezed (unsigned char *out, size_t *len) {
+  size_t n = *len;
+  void *whole = rb_unsqueeze(out, n, len);
+  sodium_memzero(out, n);
+  free(out);
+  return whole;
 }
 
 void *rb_seal_open (const Keys *keys, const char *run, int64_t seq,
                     const void *sealed, size_t n, size_t *len) {
   const unsigned char *s = sealed;
-  unsigned char where[PLACE];
   if (!keys->known || n < SEALHEAD + SEALTAIL) return NULL;
   *len = n - SEALHEAD - SEALTAIL;
   unsigned char *out = malloc(*len + 1);
   if (out == NULL) return NULL;
-  place(where, run, seq);
-  if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, s + SEALHEAD,
-          n - SEALHEAD, where, PLACE, s, keys->seal) != 0) {
-    free(out);
-    return NULL;
+  if (decrypt(keys, run, seq, 0, s, n, out)) {
+    out[*len] = '\0';
+    return out;
   }
-  out[*len] = '\0';
-  return out;
+  if (decrypt(keys, run, seq, 1, s, n, out)) return unsqueezed(out, len);
+  free(out);
+  return NULL;
 }
 
 /* -- what comes from the key -------------------------------------------------- */

@@ -160,11 +160,18 @@ enum {
   SEALHEAD = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
   SEALTAIL = crypto_aead_xchacha20poly1305_ietf_ABYTES
 };
-/* Seals in place the n bytes at s, but for the room at both ends. */
-void rb_seal (Keys *keys, const char *run, int64_t seq, unsigned char *s,
+/* Seals in place the n bytes at s, but for the room at both ends. That it was squeezed is
+** sealed with it. */
+void rb_seal (Keys *keys, const char *run, int64_t seq, int squeezed, unsigned char *s,
               size_t n);
-/* malloc'ed, with a NUL after it; NULL: not the key, or not these bytes. */
+/* What it was before it was squeezed, malloc'ed, with a NUL after it; NULL: not the key, or
+** not these bytes, or no memory. */
 void *rb_seal_open (const Keys *keys, const char *run, int64_t seq,
                     const void *sealed, size_t n, size_t *len);
+
+/* squeeze.c: compresses what is long, in place: the new length, or n where it stays as it is */
+size_t rb_squeeze (unsigned char *s, size_t n);
+/* malloc'ed, with a NUL after it; NULL: damaged, larger than anything may be, or no memory */
+void *rb_unsqueeze (const void *squeezed, size_t n, size_t *len);
 
 #endif

@@ -247,13 +247,15 @@ size_t rb_tape_waiting (const rb_Tape *t) {
 
 /* -- the chain ------------------------------------------------------------------------ */
 
-static void seal (rb_Tape *t, Batch *b, const Waiting *w) {
+static void seal (rb_Tape *t, Batch *b, Waiting *w) {
   size_t at = w->from;
   if (w->len[SEALED] == ABSENT) return;
   for (int i = 0; i < SEALED; i++)
     if (w->len[i] != ABSENT) at += w->len[i];
-  rb_seal(&t->keys, t->run, w->seq, (unsigned char *)b->bytes.s + at,
-          w->len[SEALED]);
+  unsigned char *s = (unsigned char *)b->bytes.s + at;
+  size_t n = w->len[SEALED] - SEALHEAD - SEALTAIL, len = rb_squeeze(s + SEALHEAD, n);
+  w->len[SEALED] = SEALHEAD + len + SEALTAIL;
+  rb_seal(&t->keys, t->run, w->seq, len < n, s, w->len[SEALED]);
 }
 
 static void chain (rb_Tape *t, const Batch *b, Waiting *w) {

@@ -211,3 +211,8 @@ cp "$folder/$marys" "$folder/slow.sql"
 rb resume --yes --json
 is "found not done, and done now" "$rc $(j .status) $(asides)" "0 done $((now + 2))"
 rb drill r.lua; is "a crash at every point of it (drill)" "$rc" 0
+remedy 'b:dump{ schema = "st-marys", label = "drilled" }'; rm "$folder"/drilled-*
+printf '#!/bin/sh\nrm -f "%s"/drilled-*\n' "$folder" > again; chmod +x again
+rb drill r.lua --crashes --reset ./again
+has "and of a dump, which has another name each time" "$rc $out" "4 of 4 points held"
+has "there has to be one of them" "$out" "file $folder/drilled-st-marys-TIME.sql"

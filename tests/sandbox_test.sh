@@ -310,6 +310,8 @@ ok "variant stale-cache" "$sandbox" variant stale-cache "$a"
 has "... shows what is no more" "$(get /t/greenwood_high/dashboard; echo "$body")" '"cached":true,"numbers":{"students":584'
 ok "variant lost-tables" "$sandbox" variant lost-tables "$a"
 is "... one school is gone" "$(status_of /health/golive/tenant/riverside) $(status_of /health/golive/tenant/st-marys)" "404 200"
+ok "variant bad-migration" "$sandbox" variant bad-migration "$a"
+is "... a table is gone" "$(sql "$SANDBOX_PG_URL" -c "SELECT to_regclass('greenwood_high.fees') IS NULL")" t
 ok "variant redis-down" "$sandbox" variant redis-down "$a"
 has "... is an alert" "$(get /health/golive/alerts; echo "$body")" REDIS_DISCONNECT
 ok "variant crashed" "$sandbox" variant crashed "$a"

@@ -257,8 +257,9 @@ RB_API int rb_refuse (lua_State *L, const char *fmt, ...)
 **   blind     true, or one of those keys: what is written there is the same
 **             whatever is there now. Otherwise later reads rest on the deeds
 **             that this preview could not see the end of
-**   reach     "resource" where an unbounded deed stays inside this resource
-**             (pg); otherwise any probe of the system is "as of now" after it
+**   reach     where an unbounded deed stays: "resource" (this one), or the kind of
+**             another of its system ("pg": what a backup restores); otherwise any
+**             probe of the system is "as of now" after it
 ** The deed then runs with the same arguments. */
 
 /* [-0, +1, -]  In a deed: pushes the table that its preview made. */

@@ -98,6 +98,14 @@ int rb_planned_unknown (rb_VM *vm, int n, const char *what) {
   return d->resource != NULL && d->summary != NULL;
 }
 
+/* it changes another resource of its system: what backup does, it does to pg */
+static void throughto (lua_State *L, rb_Deed *d, const char *kind) {
+  lua_pushfstring(L, "%s.%s", d->system != NULL ? d->system : "", kind);
+  free(d->resource);
+  d->resource = strdup(lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
 void rb_planned_add (lua_State *L, rb_Task *t, int n) {
   rb_VM *vm = t->vm;
   const rb_Resource *r = &t->call.box->r;
@@ -107,7 +115,9 @@ void rb_planned_add (lua_State *L, rb_Task *t, int n) {
                  .system = r->system != NULL ? strdup(r->system) : NULL,
                  .summary = rb_redacted(t->call.summary.s, t->call.summary.n)};
   lua_getfield(L, -1, "reach");
-  d->inside = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "resource") == 0;
+  const char *reach = lua_tostring(L, -1);
+  d->inside = reach != NULL;
+  if (reach != NULL && strcmp(reach, "resource") != 0) throughto(L, d, reach);
   lua_pop(L, 1);
   if (t->call.rests) rb_assume_all(&d->assumes, &t->assumes);
   d->bounded = lua_getfield(L, -1, "writes") == LUA_TTABLE;

@@ -164,7 +164,7 @@ typedef struct rb_Deed {  /* planned in this dry run */
   int n;               /* of the effect */
   char *resource, *system;
   int bounded;         /* wrote only the keys in the overlay */
-  int inside;          /* reach = "resource" */
+  int inside;          /* it stays inside that resource */
   rb_Assumes assumes;  /* what it makes of what it found rests on these */
   char *summary;
   int aside;           /* of another case, which is not taken with this one */

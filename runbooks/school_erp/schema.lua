@@ -65,6 +65,7 @@ return {
   maintenance_text    = "System maintenance in progress. Expected completion: 2 hours.",
   emergency_snapshot  = "emergency",       -- labels of dumps
   forensic_snapshot   = "forensic",
+  nightly_snapshot    = "daily",
 
   -- limits -----------------------------------------------------------------------
 
@@ -85,6 +86,8 @@ return {
   first_failed_jobs         = 10,
   last_commits              = 10,
   snapshots_shown           = 10,
+  loss_percent              = 10,          -- a table that has lost more rows than this is damaged
+  passing_tables            = { "user_sessions", "jobs", "login_attempts", "error_events" },   -- rows go by themselves
 
   -- times ------------------------------------------------------------------------
 
@@ -97,6 +100,7 @@ return {
   rollback_takes    = { "5m", "15m" },
   snapshots_kept    = "7d",
   snapshot_schedule = "0 2 * * *",         -- every night at two
+  snapshot_age      = "26h",               -- older: last night's was not taken
 
   -- severities ---------------------------------------------------------------------
 
@@ -154,7 +158,8 @@ return {
   },
 
   -- those of them that are runbooks already: the others are still followed by hand
-  here = { service_restart = true, tenant_isolation = true, tenant_maintenance = true },
+  here = { service_restart = true, tenant_isolation = true, tenant_maintenance = true,
+           database_restore = true },
 
   -- alerts, and the runbook that answers each -------------------------------------------
 

@@ -7,51 +7,9 @@
 
 local erp = system "school_erp"
 local names = erp.schema
+local tenant = require "tenant_parts"
 
 local function blocked (run) return text.render(names.blocked, run) end
-
--- every other school that the database knows, and whether it is served
-local function others (run)
-  local schools = erp.pg:query(
-    [[SELECT schema_name AS tenant FROM public.:"registry" WHERE schema_name <> :tenant
-       ORDER BY schema_name]], { tenant = run.tenant })
-  return run:each(schools, function (school)
-    local answer = erp.http:get(names.dashboard, { path = school })
-    return { tenant = school.tenant, served = answer:ok() }
-  end)
-end
-
-local function all_served (run)
-  for _, school in ipairs(others(run)) do
-    expect(school.served, school.tenant .. " is still served")
-  end
-  return true
-end
-
-local function active_sessions (run)
-  return erp.pg:value([[SELECT count(*) FROM :"tenant".:"sessions" WHERE is_active]],
-                      { tenant = run.tenant })
-end
-
--- the message to the school's admin, ready to be sent
-local function letter (run)
-  local known = (erp.settings.school_names or {})[run.tenant] or {}
-  return text.render([[
-Subject: Scheduled maintenance for {school}
-
-Dear {admin},
-
-We are performing emergency maintenance on your school's system.
-Expected downtime: {minutes} minutes.
-All your data is safe and secure.
-We will notify you when service is restored.
-
-— Engineering Team]], {
-    school  = known.school or run.tenant,
-    admin   = known.admin or "School Admin",
-    minutes = math.ceil(time.seconds(run.block) / 60),
-  })
-end
 
 return runbook {
   title    = "Tenant isolation",
@@ -101,29 +59,20 @@ return runbook {
       verify = function (run) return erp.dotenv:has(names.disabled_tenants, run.tenant) end,
     },
 
-    step "Revoke its active sessions" {
-      remedy = function (run)
-        erp.pg:exec([[
-          UPDATE :"tenant".:"sessions"
-             SET is_active = false, revoked_at = now(), revoke_reason = :reason
-           WHERE is_active]],
-          { tenant = run.tenant, reason = names.isolation_reason })
-      end,
-      verify = function (run) return active_sessions(run) == 0 end,
-      irreversible = "people of {tenant} sign in again once it is back",
-    },
+    tenant.revoke_sessions("Revoke its active sessions", names.isolation_reason),
 
     step "Is it offline, and are the others served?" {
       verify = function (run)
-        local answer = erp.http:get(names.dashboard, { path = run })
+        local answer = tenant.dashboard(run.tenant)
         expect(answer.status == 503, run.tenant .. " answers 503")
-        return all_served(run)
+        return tenant.others_served(run)
       end,
     },
 
     step "Write to the school's admin" {
       probe = function (run)
-        run.letter = letter(run)
+        local subject, words = tenant.letter(run.tenant, run.block)
+        run.letter = "Subject: " .. subject .. "\n\n" .. words
         run:finding("message to the school's admin", run.letter)
       end,
     },
@@ -170,9 +119,9 @@ return runbook {
 
     step "Is it back, and are the others served?" {
       verify = function (run)
-        local answer = erp.http:get(names.dashboard, { path = run })
+        local answer = tenant.dashboard(run.tenant)
         expect(answer:ok(), run.tenant .. " is served again")
-        return all_served(run)
+        return tenant.others_served(run)
       end,
     },
 

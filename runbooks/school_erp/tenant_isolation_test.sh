@@ -42,6 +42,9 @@ rb run tenant_isolation.lua --dry-run
 has "a person reads the same" "$out" "tenant:blocked:greenwood_high"
 is "and still nothing has changed" "$(world)" "$before"
 
+rb show tenant_isolation.lua
+has "what is shared with other runbooks is shown, too" "$out" "SET is_active = false, revoked_at = now()"
+
 # -- for real, while a client polls the others --------------------------------------------
 poll() {
   while [ ! -e stop ]; do

@@ -8,33 +8,12 @@
 
 local erp = system "school_erp"
 local names = erp.schema
+local tenant = require "tenant_parts"
 
 local function flag (run) return text.render(names.maintenance, run) end
 local function notice (run) return text.render(names.maintenance_message, run) end
 
-local function dashboard (tenant)
-  return erp.http:get(names.dashboard, { path = { tenant = tenant } })
-end
-
--- every other school that the database knows is served, but for those taken away on purpose
-local function others_served (run)
-  local schools = erp.pg:query(
-    [[SELECT schema_name AS tenant FROM public.:"registry" WHERE schema_name <> :tenant
-       ORDER BY schema_name]], { tenant = run.tenant })
-  for _, school in ipairs(schools) do
-    local away = erp.redis:get(text.render(names.maintenance, school))
-              or erp.redis:get(text.render(names.blocked, school))
-    expect(away or dashboard(school.tenant):ok(), school.tenant .. " is still served")
-  end
-  return true
-end
-
-local function active_sessions (run)
-  return erp.pg:value([[SELECT count(*) FROM :"tenant".:"sessions" WHERE is_active]],
-                      { tenant = run.tenant })
-end
-
-local function school (run) return (erp.settings.school_names or {})[run.tenant] or {} end
+local function school (run) return tenant.school(run.tenant) end
 
 -- the newest dump with the forensic label, of this school and whole
 local function newest_dump (run)
@@ -78,7 +57,7 @@ return runbook {
       local health = erp.http:get(names.tenant_health, { path = run }):json()
       run:finding("health of " .. run.tenant, health.overallHealth or "unknown",
                   health.overallHealth == names.good and "ok" or "bad")
-      run:finding("active sessions of " .. run.tenant, active_sessions(run))
+      run:finding("active sessions of " .. run.tenant, tenant.active_sessions(run))
     end,
   },
 
@@ -102,10 +81,10 @@ return runbook {
 
     step "Is it away, and are the others served?" {
       verify = function (run)
-        local answer = dashboard(run.tenant)
+        local answer = tenant.dashboard(run.tenant)
         expect(answer.status == 503, run.tenant .. " answers 503")
         expect(answer.body:find(run.message, 1, true), "people read the message")
-        return others_served(run)
+        return tenant.others_served(run)
       end,
     },
 
@@ -120,17 +99,7 @@ return runbook {
       end,
     },
 
-    step "Revoke all its sessions" {
-      remedy = function (run)
-        erp.pg:exec([[
-          UPDATE :"tenant".:"sessions"
-             SET is_active = false, revoked_at = now(), revoke_reason = :reason
-           WHERE is_active]],
-          { tenant = run.tenant, reason = names.maintenance_reason })
-      end,
-      verify = function (run) return active_sessions(run) == 0 end,
-      irreversible = "people of {tenant} sign in again once it is back",
-    },
+    tenant.revoke_sessions("Revoke all its sessions", names.maintenance_reason),
 
     step "Speak with the school's principal" {
       manual = "CTO: tell the principal of {tenant} that the school is offline, why, and when you "
@@ -149,18 +118,8 @@ return runbook {
 
     step "Is the school ready?" {
       probe = function (run)
-        local words = erp.settings.preflight
-        if not words then run:fail("the configuration has no settings.preflight: an argv, to which the schema is added") end
-        local argv = table.move(words, 1, #words, 1, {})
-        argv[#argv + 1] = run.tenant
-        argv.timeout = "2m"
-        local answer = exec.probe(argv)
-        run:evidence("preflight", answer.stdout .. answer.stderr)
-        run:finding("preflight", answer.code == 0 and "ready" or "not ready", answer.code == 0 and "ok" or "bad")
-        if answer.code ~= 0 then
-          run:fail("%s is not ready, and stays in maintenance: %s", run.tenant,
-                   answer.stdout:match("FAILED[^\n]*") or answer.stderr:match("[^\n]+") or "exit code " .. answer.code)
-        end
+        local ready, why = tenant.ready(run)
+        if not ready then run:fail("%s is not ready, and stays in maintenance: %s", run.tenant, why) end
       end,
     },
 
@@ -176,8 +135,8 @@ return runbook {
 
     step "Is it served again, and the others, too?" {
       verify = function (run)
-        expect(dashboard(run.tenant):ok(), run.tenant .. " is served again")
-        return others_served(run)
+        expect(tenant.dashboard(run.tenant):ok(), run.tenant .. " is served again")
+        return tenant.others_served(run)
       end,
     },
 

@@ -160,6 +160,7 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   setinverse(L, schema, w->there ? lua_tostring(L, ASIDE) : NULL);
   rb_views(L, list);
   lua_setfield(L, -2, "views");
+  rb_set(L, "reach", "pg");
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "guarded");
   return 1;

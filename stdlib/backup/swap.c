@@ -89,6 +89,7 @@ static int found (lua_State *L, int status, lua_KContext seen) {
   setinverse(L, w->there);
   rb_views(L, (int)seen - 1);
   lua_setfield(L, -2, "views");
+  rb_set(L, "reach", "pg");
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "guarded");
   return 1;

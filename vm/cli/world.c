@@ -58,14 +58,36 @@ static void describe (int fd, const struct stat *st, char *out, size_t size) {
   snprintf(out, size, "%04o %s", (unsigned)st->st_mode & 07777, hash);
 }
 
+/* where a name holds a time ("-20260218-120000"), or NULL */
+static char *timein (char *name) {
+  for (char *p = strchr(name, '-'); p != NULL; p = strchr(p + 1, '-'))
+    if (strspn(p + 1, "0123456789") == 8 && p[9] == '-' && strspn(p + 10, "0123456789") == 6)
+      return p;
+  return NULL;
+}
+
+/* What is named after the second it was made (a dump) has another name and content in
+** each run: compared is that it is there, its mode, and how many of it there are. */
+static void adddated (json_t *world, char *path, char *at, const struct stat *st) {
+  char name[PATH_MAX + 32], mode[32];
+  snprintf(mode, sizeof mode, "%04o, named by its time", (unsigned)st->st_mode & 07777);
+  snprintf(name, sizeof name, "%.*s-TIME%s", (int)(at - path), path, at + 16);
+  for (int n = 2; json_object_get(world, name) != NULL; n++)
+    snprintf(name, sizeof name, "%.*s-TIME%s (%d)", (int)(at - path), path, at + 16, n);
+  json_object_set_new(world, name, json_string(mode));
+}
+
 static void addfile (json_t *world, const char *folder, const char *name) {
-  char path[PATH_MAX + 8], text[100];
+  char path[PATH_MAX + 8], text[100], *at;
   struct stat st;
   snprintf(path, sizeof path, "file %s/%s", strcmp(folder, "/") == 0 ? "" : folder, name);
   int fd = open(path + 5, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-    describe(fd, &st, text, sizeof text);
-    json_object_set_new(world, path, json_string(text));
+    if ((at = timein(strrchr(path, '/'))) != NULL) adddated(world, path, at, &st);
+    else {
+      describe(fd, &st, text, sizeof text);
+      json_object_set_new(world, path, json_string(text));
+    }
   }
   if (fd >= 0) close(fd);
 }

@@ -1,5 +1,6 @@
 /*
 ** source.c - the lines of a function, as they stand in the runbook's file
+** or in one beside it that it requires
 */
 
 #include <limits.h>
@@ -48,6 +49,15 @@ static void dedent (const char *s, rb_Buffer *b) {
   }
 }
 
+/* The runbook's own file, or a Lua file of its folder: a chunk may call itself anything. */
+static int isbeside (const char *path, const char *file) {
+  const char *slash = strrchr(path, '/'), *own = strrchr(file, '/');
+  size_t n = strlen(path), folder = slash != NULL ? (size_t)(slash - path) : 0;
+  if (strcmp(path, file) == 0) return 1;
+  return slash != NULL && own != NULL && folder == (size_t)(own - file)
+         && strncmp(path, file, folder) == 0 && n > 4 && strcmp(path + n - 4, ".lua") == 0;
+}
+
 void rb_page_source (lua_State *L, const rb_Outline *o, int ref,
                      rb_Buffer *b) {
   char path[PATH_MAX];
@@ -57,7 +67,7 @@ void rb_page_source (lua_State *L, const rb_Outline *o, int ref,
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
   lua_getinfo(L, ">S", &ar);
   if (ar.source[0] != '@' || realpath(ar.source + 1, path) == NULL ||
-      strcmp(path, o->file) != 0) return;
+      !isbeside(path, o->file)) return;
   readlines(path, ar.linedefined, ar.lastlinedefined, &lines);
   if (lines.s != NULL) dedent(lines.s, b);
   rb_buffer_free(&lines);

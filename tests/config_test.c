@@ -644,6 +644,7 @@ static rb_Config *makebooks (void) {
   static const char *const books[] = {
     "books/alone.lua", "books/erp/tenant_isolation.lua", "books/erp/schema.lua",
     "books/erp/tenant_isolation_test.lua", "books/erp/.hidden.lua", "books/erp/twice.lua",
+    "books/erp/dr_test.lua",
     "books/erp/deep/below.lua", "more/twice.lua", "more/notes.txt", NULL};
   char path[200];
   for (const char *const *f = folders; *f != NULL; f++) {
@@ -662,6 +663,7 @@ static void find_by_name (void **state) {
   assert_string_equal(found(c, "tenant_isolation"), "books/erp/tenant_isolation.lua");
   assert_string_equal(found(c, "tenant_isolation.lua"), "books/erp/tenant_isolation.lua");
   assert_string_equal(found(c, "below"), "books/erp/deep/below.lua");
+  assert_string_equal(found(c, "dr_test"), "books/erp/dr_test.lua");
   assert_string_equal(found(c, "erp/twice"), "books/erp/twice.lua");
   snprintf(path, sizeof path, "%s/more/twice", folder);
   assert_string_equal(found(c, path), "more/twice.lua");
@@ -688,7 +690,7 @@ static void find_each (void **state) {
   rb_Config *c = makebooks();
   assert_int_equal(rb_config_each(c, collect, all, &p), 0);
   assert_string_equal(all, "books/alone.lua books/erp/deep/below.lua "
-      "books/erp/tenant_isolation.lua books/erp/twice.lua more/twice.lua ");
+      "books/erp/dr_test.lua books/erp/tenant_isolation.lua books/erp/twice.lua more/twice.lua ");
   rb_config_free(c);
 }
 

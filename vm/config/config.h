@@ -96,8 +96,12 @@ extern const char *const rb_limitnames[];
 int rb_config_find (const rb_Config *c, const char *name, char *path,
                     size_t size, rb_Problem *p);
 
-/* Every runbook file (not *_test.lua, not schema.lua) in the folders, sorted:
-** calls 'each' with the absolute path. */
+/* 1: schema.lua, NAME_parts.lua, or NAME_test.lua beside NAME.lua, which stand
+** beside runbooks and are none. */
+int rb_config_companion (const char *path);
+
+/* Every runbook file (no companion) in the folders, sorted: calls 'each' with
+** the absolute path. */
 int rb_config_each (const rb_Config *c,
                     int (*each) (void *ud, const char *path), void *ud,
                     rb_Problem *p);

@@ -41,11 +41,20 @@ static int endswith (const char *s, const char *end) {
   return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-/* schema.lua and NAME_parts.lua are what runbooks require */
-static int isrunbook (const char *file) {
-  return endswith(file, ".lua") && !endswith(file, "_test.lua")
-         && !endswith(file, "_parts.lua")
-         && strcmp(file, "schema.lua") != 0 && *file != '.';
+/* NAME_test.lua is a test where NAME.lua stands beside it: `dr_test` may be a
+** runbook's own name */
+static int istest (const char *path) {
+  char tested[PATH_MAX];
+  if (!endswith(path, "_test.lua")) return 0;
+  int n = (int)(strlen(path) - strlen("_test.lua"));
+  return (size_t)snprintf(tested, sizeof tested, "%.*s.lua", n, path) < sizeof tested
+         && isfile(tested);
+}
+
+int rb_config_companion (const char *path) {
+  const char *slash = strrchr(path, '/');
+  return strcmp(slash != NULL ? slash + 1 : path, "schema.lua") == 0
+         || endswith(path, "_parts.lua") || istest(path);
 }
 
 /* a file that two folders lead to is one */
@@ -74,7 +83,8 @@ static void walk (Found *f, const char *folder, int depth) {
     if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, e->d_name) >= sizeof path
         || stat(path, &st) != 0) continue;
     if (S_ISDIR(st.st_mode)) walk(f, path, depth + 1);
-    else if (S_ISREG(st.st_mode) && isrunbook(e->d_name)) add(f, path, &st);
+    else if (S_ISREG(st.st_mode) && endswith(path, ".lua") && !rb_config_companion(path))
+      add(f, path, &st);
   }
   closedir(dir);
 }

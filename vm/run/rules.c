@@ -12,6 +12,7 @@
 
 #include <lauxlib.h>
 
+#include "vm/config/config.h"
 #include "vm/run/outline.h"
 #include "vm/run/rules.h"
 #include "vm/run/shape.h"
@@ -239,20 +240,10 @@ static void checkconfig (Checker *c, const rb_Config *config,
 
 /* -- the whole ------------------------------------------------------------- */
 
-/* schema.lua and NAME_test.lua stand beside runbooks, but are none */
-static int iscompanion (const char *file) {
-  const char *base = strrchr(file, '/');
-  size_t n;
-  base = base != NULL ? base + 1 : file;
-  n = strlen(base);
-  return strcmp(base, "schema.lua") == 0 ||
-         (n > 9 && strcmp(base + n - 9, "_test.lua") == 0);
-}
-
 /* 1: there is an outline to look into */
 static int load (Checker *c, const char *file, rb_Outline *o, int *exit) {
   rb_Problem p;
-  int plain = iscompanion(file);
+  int plain = rb_config_companion(file);
   if (plain ? rb_chunk_load(c->L, file, &p) : rb_outline_load(c->L, file, o,
                                                               &p)) {
     int text = strcmp(p.kind, "syntax") == 0 || strcmp(p.kind, "file") == 0;

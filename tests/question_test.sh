@@ -81,3 +81,40 @@ talk 'A ...' .5 '\x03' 'stopping after' .1 '\x03' -- "$runbook" run "$tmp/t.lua"
 is "Ctrl-C twice in the middle of a deed: in doubt" "$rc" 6
 has "it says which deed" "$out" "exec.run    run sleep 20"
 has "and what to type" "$out" "looks at it, asks where it cannot tell,"
+
+# -- what now? A run that has changed something and failed -------------------------------------------
+sed -i 's/programs = { /programs = { "sh", /' "$tmp/runbook.config.lua"
+fresh() { rm -rf "$XDG_STATE_HOME" "$tmp/made" "$tmp/go" "$tmp/log" "$tmp/told"; }
+history() { "$runbook" history --json | jq -r '[.[] | .mode + "=" + .status] | join(" ")'; }
+t 'return runbook { title = "t",
+  step "A" { remedy = function () file.write("'"$tmp"'/made", "x") end },
+  step "B" { undo_when = "asked", remedy = function () file.write("'"$tmp"'/told", "x") end },
+  step "C" { remedy = function () exec.run { "sh", "-c", "echo c >> '"$tmp"'/log; test -e '"$tmp"'/go || { touch '"$tmp"'/go; exit 4; }" } end } }'
+fresh; talk '[q]uit?' .1 'q\n' -- "$runbook" run "$tmp/t.lua"
+is "left as it is" "$rc $(cat "$tmp/made") $(history)" "1 x run=failed"
+has "what was said is on the tape" "$("$runbook" report --json | jq -r '.recorded.notes[-1].text')" "was asked what to do with the failed run: leave it as it is"
+ok "which fits" "$runbook" verify
+fresh; talk '[q]uit?' .1 '\x04' -- "$runbook" run "$tmp/t.lua"; is "who gives up leaves it, too" "$rc $(history)" "1 run=failed"
+fresh; talk '[q]uit?' .1 'what\n' 'what' .1 'q\n' -- "$runbook" run "$tmp/t.lua"
+is "what is no answer is asked again" "$rc $(grep -o 'q\]uit?' <<<"$out" | wc -l)" "1 2"
+fresh; talk '[q]uit?' .1 'u\n' 'back? [y/N]' .1 'n\n' -- "$runbook" run "$tmp/t.lua"
+is "undo is shown first" "$rc $(cat "$tmp/made") $(history)" "1 x dry-run=planned run=failed"
+fresh; talk '[q]uit?' .1 'u\n' 'back? [y/N]' .1 'y\n' -- "$runbook" run "$tmp/t.lua"
+is "and done" "$rc $(ls "$tmp/made" 2>/dev/null) $(history)" "1  undo=done dry-run=planned run=failed"
+is "but for a step that asks for it to be said" "$(cat "$tmp/told")" x
+has "which is named" "$out" "is left alone: runbook undo"
+rb undo --json; is "said, it is done" "$rc $(ls "$tmp/told" 2>/dev/null)" "0 "
+fresh; talk '[q]uit?' .1 'r\n' -- "$runbook" run "$tmp/t.lua"
+is "retry goes on there" "$rc $(tr '\n' ' ' <"$tmp/log")$(history)" "0 c c run=done"
+rb replay; is "and replays" "$rc" 0
+fresh; talk '[q]uit?' .1 'q\n' -- "$runbook" run "$tmp/t.lua" --yes; is "--yes is no answer to that" "$rc $(history)" "1 run=failed"
+fresh; rb run "$tmp/t.lua"; is "without a terminal nobody is asked, and nothing taken back" "$rc $(history)" "1 run=failed"
+hasnot "nor is it said" "$err" "[q]uit"
+t 'return runbook { title = "t",
+  step "A" { remedy = function () file.write("'"$tmp"'/made", "x") end },
+  step "B" { probe = function (run) run:sleep("20s") end } }'
+fresh; talk 'B ...' .5 '\x03' '[q]uit?' .1 'u\n' 'back? [y/N]' .1 'y\n' -- "$runbook" run "$tmp/t.lua"
+is "Ctrl-C: offered, too" "$rc $(ls "$tmp/made" 2>/dev/null) $(history)" "130  undo=done dry-run=planned run=interrupted"
+has "with the word for it" "$out" "[r]esume, [u]ndo or [q]uit?"
+t 'return runbook { title = "t", step "A" { probe = function (run) run:fail("no") end } }'
+fresh; talk 'y/N' .1 '' -- "$runbook" run "$tmp/t.lua"; is "what changed nothing is not asked about" "$rc $(grep -c 'q\]uit' <<<"$out")" "1 0"

@@ -113,7 +113,7 @@ static int apply (Line *line, const json_t *doc, const rb_Arguments *a, rb_Probl
   line->o.apply = doc;
   if (words == NULL || cases == NULL || limits == NULL)
     status = rb_problem(p, RB_USAGE, "memory", "not enough memory");
-  else status = rb_run(&line->o);
+  else status = rb_offer(&line->o, line->o.id, rb_run(&line->o));
   free(words);
   free(cases);
   free(limits);

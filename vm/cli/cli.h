@@ -118,6 +118,12 @@ struct rb_RunOptions;
 struct rb_Replay *rb_again_load (const char *name, int again, rb_Applies applies,
                                  rb_Problem *p);
 struct rb_Replay *rb_again_file (const char *file, rb_Problem *p);  /* of an export */
+/* resume.c: goes on with it; 'with': with this script, or NULL. */
+int rb_resume_run (struct rb_RunOptions *o, struct rb_Replay *r, const char *with,
+                   rb_Problem *p);
+/* offer.c: on a terminal, asks what to do with a real run that ended so, and does it; the exit
+** code that it comes to then. */
+int rb_offer (const struct rb_RunOptions *o, const char *id, int exit);
 /* --in-doubt as it was given, or "ask": 0, or RB_USAGE. */
 int rb_again_policy (const char **policy, rb_Problem *p);
 int rb_again_isrun (rb_Tape *t, const rb_TapeRun *run);  /* neither an undo nor a replay */

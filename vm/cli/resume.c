@@ -106,15 +106,21 @@ static int edited (rb_Replay *r, const char *file, char path[PATH_MAX], rb_Probl
   return 0;
 }
 
-static int goon (Options *o, rb_Replay *r, rb_Problem *p) {
+int rb_resume_run (rb_RunOptions *o, rb_Replay *r, const char *with, rb_Problem *p) {
   char path[PATH_MAX];
-  o->o.apply = json_object_get(r->how, "plan");
-  if (!json_is_object(o->o.apply)) o->o.apply = NULL;
-  o->o.allow_deferred |= json_is_true(json_object_get(r->how, "allow_deferred"));
+  o->apply = json_object_get(r->how, "plan");
+  if (!json_is_object(o->apply)) o->apply = NULL;
+  o->allow_deferred |= json_is_true(json_object_get(r->how, "allow_deferred"));
+  if (check(r, p) != 0 || (with != NULL && edited(r, with, path, p) != 0)) return p->exit;
+  return rb_again_run(o, r, with != NULL ? path : NULL, p);
+}
+
+static int goon (Options *o, rb_Replay *r, rb_Problem *p) {
+  char id[RB_RUNID];
+  snprintf(id, sizeof id, "%s", r->run.id);
   r->policy = o->indoubt;
-  if (check(r, p) != 0 || (o->with != NULL && edited(r, o->with, path, p) != 0))
-    return p->exit;
-  return rb_again_run(&o->o, r, o->with != NULL ? path : NULL, p);
+  int status = rb_resume_run(&o->o, r, o->with, p);
+  return p->exit == 0 ? rb_offer(&o->o, id, status) : status;
 }
 
 int rb_cmd_resume (int argc, char **argv) {

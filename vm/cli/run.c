@@ -109,7 +109,8 @@ static int command (const rb_Command *c, int argc, char **argv) {
   if (words != NULL) {
     line.o.file = a.words[0];
     line.o.words = words;
-    status = rb_report_after(line.report, id, rb_run(&line.o));
+    status = rb_run(&line.o);
+    status = rb_report_after(line.report, id, rb_offer(&line.o, id, status));
   } else {
     status = rb_problem(&p, RB_USAGE, "memory", "not enough memory");
     rb_show_problem(&p, a.json);

@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#define RB_UNDO_OFFERED 2
+
 /* lists are NULL-terminated and never NULL; texts are NULL when not given */
 typedef struct rb_RunOptions {
   const char *file;              /* FILE or NAME */
@@ -23,7 +25,8 @@ typedef struct rb_RunOptions {
   char *id;                      /* room for the run's name (RB_RUNID), once it is on
                                  ** the tape; NULL: not wanted */
   struct rb_Drill *drill;        /* sandboxes only; NULL: none */
-  int undo, force;               /* take the run of 'resume' back */
+  int undo, force;               /* take the run of 'resume' back; RB_UNDO_OFFERED: but for
+                                 ** the steps whose undo is only done when it is asked for */
   const char *export;            /* write the run of 'resume' to this file; or NULL */
   const char *plan;              /* a dry run: the file that keeps its plan */
   const json_t *apply;           /* the document of the plan that is applied, or NULL */

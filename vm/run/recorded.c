@@ -326,6 +326,7 @@ static int event (void *ud, const rb_TapeRow *row) {
                          rb_reread_word(o, "status"));
   else if (strcmp(e->kind, "note") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "abandon") == 0) said(r, rec->notes, e, o);
+  else if (strcmp(e->kind, "offered") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "evidence") == 0) said(r, rec->evidence, e, o);
   else if (strcmp(e->kind, "failures") == 0) failures(r, e, o);
   else if (strcmp(e->kind, "approval") == 0) said(r, rec->approvals, e, o);

@@ -79,12 +79,13 @@ static char *howtext (rb_Run *r) {
   rb_state_files(r->L, addtext, files);
   addurls(r, &urls);
   json_t *how = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:b, s:O?, "
-    "s:O?, s:b}",
+    "s:O?, s:b, s:b}",
     "file", r->outline.file, "urls", urls.s != NULL ? urls.s : "",
     "files", files, "words", listof((const char *const *)words),
     "cases", listof(o->cases), "limits", listof(o->limits), "only", o->only,
     "from", o->from, "to", o->to, "timeout", o->timeout, "no_notify", o->no_notify,
-    "answers", r->answers, "plan", o->apply, "allow_deferred", o->allow_deferred);
+    "answers", r->answers, "plan", o->apply, "allow_deferred", o->allow_deferred,
+    "offered", o->undo == RB_UNDO_OFFERED);
   rb_given_free(words);
   rb_buffer_free(&urls);
   char *text = how != NULL ? json_dumps(how, JSON_COMPACT) : NULL;

@@ -24,6 +24,7 @@ typedef struct Undo {
   rb_Replay *half;                 /* an earlier undo, which goes on; NULL: a new one */
   const rb_Taped **deeds; int n;   /* still to be taken back, the last one first */
   int taken, left;
+  int offered;                     /* steps whose undo is to be asked for are left alone */
   int deferred;                    /* a dry run does not know the rest of this step */
 } Undo;
 
@@ -101,6 +102,7 @@ static int findhalf (Undo *u, rb_Problem *p) {
   if (c.undo[0] == '\0' || c.undone) return 0;
   u->half = rb_replay_load(t, c.undo, 1, p);
   if (u->half != NULL) u->half->policy = u->replay->policy;
+  u->offered |= u->half != NULL && json_is_true(json_object_get(u->half->how, "offered"));
   return p->exit;
 }
 
@@ -239,6 +241,15 @@ static void leave (Undo *u, const rb_Step *s, rb_StepRow *row, const rb_Taped *e
   u->left++;
 }
 
+/* the run did not ask for the undo of such a step: it is named, and left */
+static int alone (Undo *u, const rb_Step *s, rb_StepRow *row) {
+  if (!u->offered || !s->undo_asked) return 0;
+  if (row->reason == NULL && asprintf(&row->reason, "is left alone: runbook undo %s takes it "
+                                      "back", u->replay->run.id + 18) < 0) row->reason = NULL;
+  u->left++;
+  return 1;
+}
+
 /* by the inverse of each; 0: one failed */
 static int automatic (Undo *u, rb_StepRow *row, const rb_Taped *e, int k) {
   lua_State *L = u->r->L;
@@ -279,7 +290,7 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
   rb_taped_step(r, row);
   for (int i = 0; i < u->n && fine; i++) {
     const rb_Taped *e = u->deeds[i];
-    if (!ofstep(e, s->id)) continue;
+    if (!ofstep(e, s->id) || alone(u, s, row)) continue;
     if (e->notice) leave(u, s, row, e);
     else if (rb_undo_hasinverse(r->L, e)) did = fine = automatic(u, row, e, ++k);
     else if (s->fn[RB_UNDO] == RB_NOREF) leave(u, s, row, e);
@@ -389,7 +400,7 @@ static void begin (Undo *u) {
 }
 
 int rb_undo (rb_Run *r, rb_Problem *p) {
-  Undo u = {.r = r, .replay = r->vm->replay};
+  Undo u = {.r = r, .replay = r->vm->replay, .offered = r->o->undo == RB_UNDO_OFFERED};
   rb_VM *vm = r->vm;
   if (rebuild(r, p) == 0 && findhalf(&u, p) == 0 && collect(&u, p) == 0) {
     begin(&u);

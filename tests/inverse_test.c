@@ -73,7 +73,9 @@ static int setup (void **state) {
 static int teardown (void **state) {
   char command[128];
   (void)state;
+  rb_Config *config = rb_vm(L)->config;
   rb_state_free(L);
+  rb_config_free(config);
   snprintf(command, sizeof command, "rm -rf %s", folder);
   return system(command);
 }

@@ -104,7 +104,9 @@ static void everyallocation (const char *code) {
   }
   assert_true(n > 10 && n < MAXTRIES);
   lua_setallocf(L, stock, stockud);
+  rb_Config *config = rb_vm(L)->config;
   rb_state_free(L);
+  rb_config_free(config);
 }
 
 static void probe (void **state) {

@@ -131,8 +131,13 @@ static int run_choose (lua_State *L) {
   return 1;
 }
 
-const luaL_Reg rb_ask_methods[] = {
-  {"ask", run_ask},
-  {"choose", run_choose},
-  {NULL, NULL}
+const rb_Reg rb_ask_methods[] = {
+  {"ask", RB_PURE, run_ask, NULL,
+   "ask{ id =, question = } -> string : what only the operator knows, from the terminal or "
+   "from --answers FILE; on the tape, so that a resumed run does not ask again. Without "
+   "either the run stops (exit 3)", NULL, NULL},
+  {"choose", RB_PURE, run_choose, NULL,
+   "choose{ id =, question =, choices = { ... } } -> string : one of several, asked for as "
+   "by run:ask", NULL, NULL},
+  RB_END
 };

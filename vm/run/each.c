@@ -306,7 +306,10 @@ static int run_each (lua_State *L) {
   return joined(L, LUA_OK, 0);
 }
 
-const luaL_Reg rb_each_methods[] = {
-  {"each", run_each},
-  {NULL, NULL}
+const rb_Reg rb_each_methods[] = {
+  {"each", RB_PURE, run_each, NULL,
+   "each(list [, { limit = 50 }], fn) -> {result, ...} : calls fn(item) for all, `limit` "
+   "at a time; the results in the list's order. In there `run` is read-only, for "
+   "branches run at the same time: return a value instead", NULL, NULL},
+  RB_END
 };

@@ -212,21 +212,34 @@ static int run_try (lua_State *L) {
   return tried(L, lua_pcallk(L, 0, 1, 0, 0, tried), 0);
 }
 
-static const luaL_Reg methods[] = {
-  {"note", run_note},
-  {"fail", run_fail},
-  {"finding", run_finding},
-  {"evidence", run_evidence},
-  {"try", run_try},
-  {NULL, NULL}
+static const rb_Reg said[] = {
+  {"note", RB_PURE, run_note, NULL,
+   "note(fmt, ...) : a line for people, as string.format; print is one, too", NULL, NULL},
+  {"fail", RB_PURE, run_fail, NULL,
+   "fail(fmt, ...) : fails the step in your words", NULL, NULL},
+  {"finding", RB_PURE, run_finding, NULL,
+   "finding(name, value [, status]) : a row of the table that ends the report; the status is "
+   "\"ok\", \"warn\" or \"bad\"", NULL, NULL},
+  {"evidence", RB_PURE, run_evidence, NULL,
+   "evidence(name, value) : kept on the tape, for the post-mortem", NULL, NULL},
+  {"try", RB_PURE, run_try, NULL,
+   "try(fn) -> value | nil, error : what fn returns, or nil and its error, for a failure that "
+   "is an answer. A mistake in the script, a deed in doubt and Ctrl-C are not caught",
+   NULL, NULL},
+  RB_END
+};
+
+const rb_Reg *const rb_run_methods[] = {
+  said, rb_each_methods, rb_wait_methods, rb_ask_methods, NULL
 };
 
 static void pushmethods (lua_State *L) {
   lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  luaL_setfuncs(L, rb_each_methods, 0);
-  luaL_setfuncs(L, rb_wait_methods, 0);
-  luaL_setfuncs(L, rb_ask_methods, 0);
+  for (const rb_Reg *const *list = rb_run_methods; *list != NULL; list++)
+    for (const rb_Reg *m = *list; m->name != NULL; m++) {
+      lua_pushcfunction(L, m->fn);
+      lua_setfield(L, -2, m->name);
+    }
 }
 
 static void newtype (lua_State *L) {

@@ -122,6 +122,7 @@ void rb_report_again (rb_Run *r, const char *mode) {
   }
   for (int i = 0; i < rep->nfindings; i++) {
     free(rep->findings[i].name);
+    free(rep->findings[i].path);
     json_decref(rep->findings[i].value);
   }
   for (int i = 0; i < rep->ncases; i++) rep->cases[i].taken = -1;

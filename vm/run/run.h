@@ -100,7 +100,8 @@ void rb_steps_run (rb_Run *r);
 ** (popped). */
 void rb_object_new (rb_Run *r);
 void rb_object_set (rb_Run *r, const char *name);  /* [-1, +0] */
-extern const luaL_Reg rb_each_methods[], rb_wait_methods[], rb_ask_methods[];
+extern const rb_Reg rb_each_methods[], rb_wait_methods[], rb_ask_methods[];
+extern const rb_Reg *const rb_run_methods[];  /* all of them; NULL ends the lists */
 void rb_note (rb_VM *vm, const char *path, const char *text, size_t n);
 
 /* An answer by id: from --answers or the terminal. 1 and a malloc'ed text;

@@ -193,9 +193,15 @@ static int run_sleep (lua_State *L) {
   return pause_(L, NULL, seconds, slept);
 }
 
-const luaL_Reg rb_wait_methods[] = {
-  {"wait_until", run_wait_until},
-  {"hold", run_hold},
-  {"sleep", run_sleep},
-  {NULL, NULL}
+const rb_Reg rb_wait_methods[] = {
+  {"wait_until", RB_PURE, run_wait_until, NULL,
+   "wait_until(what, { every = \"5s\", within = \"5m\" }, fn) -> value : looks until fn "
+   "gives something true, and returns that; fails after `within`. A look that fails is "
+   "\"not yet\"", NULL, NULL},
+  {"hold", RB_PURE, run_hold, NULL,
+   "hold(what, { every = \"5s\", within = \"5m\" }, fn) -> value : it must stay true for "
+   "that long; the last look is at the end", NULL, NULL},
+  {"sleep", RB_PURE, run_sleep, NULL,
+   "sleep(duration) : waits. A condition is better waited for with run:wait_until", NULL, NULL},
+  RB_END
 };

@@ -55,6 +55,7 @@ TAKES_log := stdlib/common/pattern.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
 EDIT     := $(BUILD)/lib/repl-edit.so
+ROWS     := $(BUILD)/lib/primitives.txt
 SHARED   := $(EDIT) $(MODULES:%=$(BUILD)/lib/%.so) $(foreach p,$(PARTS),$(BUILD)/lib/$(subst /,-,$(p)).so)
 # what runbooks require: stdlib/NAME.lua
 SCRIPTS  := $(patsubst stdlib/%,$(BUILD)/lib/%,$(wildcard stdlib/*.lua))
@@ -73,7 +74,7 @@ POLARIS  := $(wildcard examples/sandbox/polaris.c examples/sandbox/polaris/*.c) 
             $(patsubst %,examples/sandbox/erp/%.c,serve database cache dotenv journal)
 
 .PHONY: all help deps docs test demo bench install uninstall clean
-all: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(BUILD)/school-erp-server $(BUILD)/polaris-server
+all: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(ROWS) $(BUILD)/school-erp-server $(BUILD)/polaris-server
 
 help:
 	@printf '%s\n' \
@@ -143,6 +144,11 @@ $(BUILD)/lib/$(subst /,-,$(1)).so: $(wildcard stdlib/$(1)/*.c stdlib/$(1)/*.h st
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$(p))))
 
+# the rows of all modules, for `check`
+$(ROWS): $(BUILD)/runbook $(MODULES:%=$(BUILD)/lib/%.so)
+	$(Q)$(BUILD)/runbook help --rows > $@.new
+	$(Q)mv $@.new $@
+
 # the editor of lines, loaded by `runbook repl` on a terminal
 $(EDIT): $(wildcard vm/repl/edit/*.c) vm/repl/edit.h
 	@mkdir -p $(@D)
@@ -168,7 +174,7 @@ demo: deps
 bench: all
 	@tests/bench/run
 
-install: $(BUILD)/runbook $(SHARED) $(SCRIPTS)
+install: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(ROWS)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD='$(BUILD)' ./install
 
 uninstall:

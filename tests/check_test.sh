@@ -15,7 +15,7 @@ return runbook {
     tenant = { "identifier", required = true, help = "the school" },
     wait   = { "duration", default = "90m" },
   },
-  step "Look" { probe = function (run) run.seen = key(run) end, diagnose = true },
+  step "Look" { probe = function (run) run.seen = key(run); run:note(run.wait) end, diagnose = true },
   case "on" {
     title = function (run) return "x" end, when = function () return true end,
     step "Switch it on" {
@@ -164,7 +164,7 @@ print([r["name"] for r in d], d[0]["cases"], d[0]["error"], d[1]["error"]["line"
 rb show good
 is "show: exit" "$rc" 0
 for part in "Good one" "It is away." "Nobody notices." "tech-lead, cto" "t:{tenant}" "pg_rows 5" \
-    "required: the school" "default 90m" " 1  Look" "run.seen = key(run)" "Case on: (depends on the run)" \
+    "required: the school" "default 90m" " 1  Look" "run.seen = key(run); run:note(run.wait)" "Case on: (depends on the run)" \
     " 2  Switch it on" "mail is sent" "2 times, every 1s" "asked for with --case" "Call {tenant} | now."; do
   has "show: $part" "$out" "$part"
 done

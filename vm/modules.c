@@ -51,6 +51,10 @@ static int findobject (const char *name, char *path, size_t size) {
   return findinstalled(name, ".so", path, size);
 }
 
+int rb_module_rows (char *path, size_t size) {
+  return findinstalled("primitives", ".txt", path, size) && trusted(path);
+}
+
 int rb_module_script (const char *name, char *path, size_t size) {
   if (!findinstalled(name, ".lua", path, size)) return 0;
   return trusted(path) ? 1 : -1;
@@ -149,6 +153,8 @@ static void setmodules (lua_State *L) {
 }
 
 const char *rb_module_name (int i) { return modules[i].name; }
+
+int rb_module_isfree (int i) { return modules[i].isfree; }
 
 void rb_modules_open (lua_State *L) {
   rb_systems_open(L);

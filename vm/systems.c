@@ -114,6 +114,13 @@ int rb_system_has (lua_State *L, int idx, const char *kind) {
   return hasresource(rb_vm(L), *(const char **)lua_touserdata(L, idx), kind);
 }
 
+int rb_issystem (lua_State *L, int idx) { return luaL_testudata(L, idx, SYSTEM) != NULL; }
+
+const char *rb_resource_kind (lua_State *L, int idx) {
+  rb_ResourceBox **box = luaL_testudata(L, idx, RESOURCE);
+  return box != NULL ? (*box)->r.kind : NULL;
+}
+
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
                                   const char *kind) {
   rb_VM *vm = rb_vm(L);

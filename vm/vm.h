@@ -334,6 +334,9 @@ const char *rb_guarded_text (lua_State *L, int idx, size_t *len);
 void rb_modules_open (lua_State *L);
 /* The i-th of all modules, sorted; NULL: there are no more. */
 const char *rb_module_name (int i);
+/* The file with the rows of all modules; 0: it is not there, or not to be trusted. */
+int rb_module_rows (char *path, size_t size);
+int rb_module_isfree (int i);  /* is it a global of every script? */
 const rb_Module *rb_module_load (lua_State *L, const char *name);
 void rb_settype_named (lua_State *L, const char *name);
 void rb_modules_close (rb_VM *vm);
@@ -391,6 +394,9 @@ rb_ResourceBox *rb_box (rb_VM *vm, const char *name, const char *system,
                         const char *kind);
 /* Has the system at idx that resource on this target? */
 int rb_system_has (lua_State *L, int idx, const char *kind);
+int rb_issystem (lua_State *L, int idx);
+/* "redis" of a resource; NULL: it is none. */
+const char *rb_resource_kind (lua_State *L, int idx);
 /* [-0, +1, v] Pushes a resource of the target. */
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
                                   const char *kind);

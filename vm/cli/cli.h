@@ -71,6 +71,8 @@ void rb_help_command (const rb_Command *c);
 int rb_help_primitive (const char *word, rb_Problem *p);
 /* The reference of all of them, as Markdown. 0, or the exit code. */
 int rb_help_primitives (rb_Problem *p);
+/* The same, a line each: module, name, effect, signature. */
+int rb_help_rows (rb_Problem *p);
 
 /* what `help` knows beside the commands */
 typedef struct rb_Topic {

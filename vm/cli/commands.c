@@ -17,8 +17,8 @@ const rb_Command *const rb_commands[] = {
   &rb_command_abandon, &rb_command_replay, &rb_command_drill, &rb_command_status,
   &rb_command_history, &rb_command_report,
   &rb_command_verify, &rb_command_tape,
-  &rb_command_repl, &rb_command_types, &rb_command_doctor, &rb_command_completion, &rb_command_version,
-  &rb_command_help, NULL
+  &rb_command_repl, &rb_command_types, &rb_command_doctor, &rb_command_completion,
+  &rb_command_version, &rb_command_help, NULL
 };
 
 /* what people type out of habit */

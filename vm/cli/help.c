@@ -65,13 +65,14 @@ static void overview (void) {
 }
 
 typedef struct Options {
-  int man, primitives;
+  int man, primitives, rows;
 } Options;
 
 static const rb_Option options[] = {
   {"man", 0, RB_SWITCH, NULL, "as a page of the manual", offsetof(Options, man)},
   {"primitives", 0, RB_SWITCH, NULL, "all that scripts can call, as Markdown",
    offsetof(Options, primitives)},
+  {"rows", 0, RB_SWITCH, NULL, "the same a line each, for programs", offsetof(Options, rows)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
 };
 
@@ -110,6 +111,8 @@ int rb_cmd_help (int argc, char **argv) {
   else if (a.n > 0) unknown(a.words[0], &p);
   else if (o.primitives && rb_help_primitives(&p) != 0) rb_show_problem(&p, 0);
   else if (o.primitives) ;
+  else if (o.rows && rb_help_rows(&p) != 0) rb_show_problem(&p, 0);
+  else if (o.rows) ;
   else if (o.man) rb_man_overview();
   else overview();
   rb_options_free(&a);

@@ -162,3 +162,20 @@ int rb_help_primitive (const char *word, rb_Problem *p) {
 int rb_help_primitives (rb_Problem *p) {
   return rb_rows_with((rb_WithRows){page, NULL}, p);
 }
+
+/* -- for programs ---------------------------------------------------------------------- */
+
+static void tabbed (void *ud, const rb_Row *row) {
+  const char *end = strstr(row->reg->doc, " : ");
+  (void)ud;
+  if (row->type != NULL) return;  /* results are known when there are some */
+  printf("%s\t%s\t%c\t%.*s\n", row->module->name, row->reg->name, "plrncw"[row->reg->effect],
+         (int)(end != NULL ? end - row->reg->doc : (long)strlen(row->reg->doc)), row->reg->doc);
+}
+
+static void allrows (lua_State *L, void *ud) {
+  const rb_Module *m;
+  for (int i = 0; (m = rb_rows_module(L, i)) != NULL; i++) rb_rows_each(m, tabbed, ud);
+}
+
+int rb_help_rows (rb_Problem *p) { return rb_rows_with((rb_WithRows){allrows, NULL}, p); }

@@ -44,7 +44,8 @@ static const struct { const char *check, *type; } fieldtypes[] = {
   {"count", "integer"}, {"function", "fun(run: runbook.run): any"},
   {"text", "string | fun(run: runbook.run): string"},
   {"when", "\"asked\" | fun(run: runbook.run): any, string?"},
-  {"roles", "string | string[]"}, {"targets", "string | (\"sandbox\"|\"staging\"|\"production\")[]"},
+  {"roles", "string | string[]"},
+  {"targets", "string | (\"sandbox\" | \"staging\" | \"production\")[]"},
   {"limits", "runbook.limits"}, {"params", "table<string, table>"},
   {"retry", "runbook.retry"}, {"outcome", "\"stop\" | \"continue\" | \"warn\""},
   {"asked", "\"asked\""}, {NULL, "any"}

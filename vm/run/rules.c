@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 
 #include "vm/config/config.h"
+#include "vm/run/lint.h"
 #include "vm/run/outline.h"
 #include "vm/run/rules.h"
 #include "vm/run/shape.h"
@@ -21,7 +22,7 @@
 #define MAXNAMES 1000  /* that a suggestion looks through */
 
 /* sets of names: tables at these indices of the state */
-enum { GLOBALS = 1, FIELDS, NEAR, SAID, SETS = SAID };
+enum { GLOBALS = 1, FIELDS, NEAR, SAID, USED, SETS = USED };
 
 /* one use, and the file in which it stands */
 typedef struct Use {
@@ -33,6 +34,7 @@ typedef struct Checker {
   lua_State *L;
   int base;            /* the sets are above it */
   const char *file;    /* being read */
+  const rb_Outline *o;
   Use *uses; int nuses, size;
   int outofmemory, faults;
   void (*tell) (void *ud, const rb_Fault *f);
@@ -88,8 +90,32 @@ static void fault (Checker *c, const char *file, int line, const char *rule,
 
 /* -- what the code uses ---------------------------------------------------- */
 
+/* A parameter is used where its name is a text of a function (run.name), or stands in
+** a text: {name}, :name, :"name". The chunk itself (line 0) has it where it declares it. */
+static int names (const char *text, int line, const char *name) {
+  size_t n = strlen(name);
+  if (line > 0 && strcmp(text, name) == 0) return 1;
+  for (const char *s = text; (s = strstr(s, name)) != NULL; s += n)
+    if (s > text && strchr("{:\"", s[-1]) != NULL
+        && !isalnum((unsigned char)s[n]) && s[n] != '_') return 1;
+  return 0;
+}
+
+static void gathertext (Checker *c, const rb_Use *use) {
+  const char *what = use->kind == RB_WRITTEN ? rb_leak(use->name, use->text) : NULL;
+  for (int i = 0; i < c->o->nparams && use->kind == RB_CONSTANT; i++)
+    if (names(use->text, use->line, c->o->params[i].name)) addname(c, USED, c->o->params[i].name);
+  if (what != NULL)
+    fault(c, c->file, use->line, "secret", "a text here looks like %s: it belongs into the "
+          "configuration, as secret \"NAME\"", what);
+}
+
 static void gather (void *ud, const rb_Use *use) {
   Checker *c = ud;
+  if (use->text != NULL) {
+    gathertext(c, use);
+    return;
+  }
   if (use->kind == RB_SETGLOBAL) addname(c, GLOBALS, use->name);
   if (use->kind == RB_SETFIELD) addname(c, FIELDS, use->name);
   if (use->kind == RB_LOCAL || use->kind == RB_SETGLOBAL)
@@ -211,6 +237,12 @@ static void checktexts (Checker *c, const rb_Outline *o) {
   }
 }
 
+static void checkparams (Checker *c) {
+  for (int i = 0; i < c->o->nparams; i++)
+    if (!hasname(c, USED, c->o->params[i].name))
+      fault(c, c->file, 0, "parameter", "nothing uses the parameter '%s'", c->o->params[i].name);
+}
+
 static void checkroles (Checker *c, const rb_Config *config,
                         const char *const *roles, int line) {
   for (; *roles != NULL; roles++)
@@ -268,6 +300,7 @@ int rb_rules (lua_State *L, const char *file, const rb_Config *config,
   lua_setfield(L, LUA_REGISTRYINDEX, RB_CHUNKS);
   addglobals(&c);
   if (load(&c, file, &o, &exit)) {
+    c.o = &o;
     lua_getfield(L, LUA_REGISTRYINDEX, RB_CHUNK);
     rb_uses(L, gather, &c);
     required(&c);
@@ -275,7 +308,9 @@ int rb_rules (lua_State *L, const char *file, const rb_Config *config,
     addfields(&c, &o);
     checkuses(&c);
     checktexts(&c, &o);
+    checkparams(&c);
     checkconfig(&c, config, systems, &o);
+    c.faults += rb_lint(L, &o, file, tell, ud);
     rb_outline_free(L, &o);
   }
   lua_settop(L, c.base);

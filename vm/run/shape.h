@@ -41,19 +41,26 @@ int rb_param_value (lua_State *L, const rb_Param *q, const char *base, int idx,
 /* a name in the code of a chunk. A field is one of any table; those read
 ** from `run`, and its methods, are known by the name of the variable. */
 typedef enum rb_UseKind {
-  RB_GETGLOBAL, RB_SETGLOBAL, RB_SETFIELD, RB_GETRUN, RB_CALLRUN, RB_LOCAL
+  RB_GETGLOBAL, RB_SETGLOBAL, RB_SETFIELD, RB_GETRUN, RB_CALLRUN, RB_LOCAL,
+  RB_CONSTANT,   /* any text, with no line of its own */
+  RB_WRITTEN     /* a text where it is used; 'name' is the field that it becomes, or "" */
 } rb_UseKind;
 
 typedef struct rb_Use {
   rb_UseKind kind;
   char name[64];
   int line;
+  const char *text;  /* of the last two kinds: it ends with a NUL, and with the call */
 } rb_Use;
 
 /* [-0, +0, m]  Every use in the chunk on the top, inner functions first; 0 when
 ** this Lua's code cannot be read. */
 int rb_uses (lua_State *L, void (*each) (void *ud, const rb_Use *use),
              void *ud);
+
+/* What secret a text in a source is, by its form or by the name of the field that it
+** becomes ("": none): "a GitHub token". NULL: none that is known. */
+const char *rb_leak (const char *name, const char *text);
 
 /* [-0, +(0|1), m]  Reads and compiles a file without calling it, and pushes the
 ** chunk; or says in *p what is wrong with it as text. */

@@ -21,7 +21,7 @@
 typedef struct Options { const char *folder; } Options;
 
 static const rb_Option options[] = {
-  {"output", 'o', RB_VALUE, "DIR", "the folder that the file goes to (default: the "
+  {"output", 'o', RB_VALUE, "FOLDER", "the folder that the file goes to (default: the "
    "standard output)", offsetof(Options, folder)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
 };
@@ -29,7 +29,7 @@ static const rb_Option options[] = {
 const rb_Command rb_command_types = {
   .name = "types", .takes = "",
   .summary = "annotations for your editor: what scripts can call, with its arguments",
-  .about = "Writes DIR/runbook.lua in the format of the Lua language server (LuaCATS), from\n"
+  .about = "Writes FOLDER/runbook.lua in the format of the Lua language server (LuaCATS), from\n"
            "the rows that the modules register: completion, hints and documentation for\n"
            "every word, primitive and method of `run`. `runbook new` makes a .luarc.json\n"
            "that names the folder.",

@@ -2,7 +2,7 @@
 ** fake.c - the modules of a test's world, each of whose functions asks it
 */
 
-#include <stdio.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,16 +54,69 @@ static void setstring (lua_State *L, const char *key, const char *s) {
   lua_setfield(L, -2, key);
 }
 
-/* [-0, +1, m]  what is asked: the call, and its n arguments from 'first' on */
-static void pushrequest (lua_State *L, const char *phase, int first, int n) {
+/* [-0, +0, v]  into the table at the top: the field of `run` (at idx) of that name */
+static void addnamed (lua_State *L, int idx, const char *name, size_t n) {
+  lua_pushlstring(L, name, n);
+  if (luaL_getmetafield(L, idx, "__has") != LUA_TNIL) {
+    lua_pushvalue(L, idx);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 1);
+    if (lua_toboolean(L, -1)) {
+      lua_pushvalue(L, -2);
+      lua_gettable(L, idx);
+      pushplain(L, -1, 0);
+      lua_pushlstring(L, name, n);
+      lua_insert(L, -2);
+      lua_rawset(L, -6);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* [-0, +1, v]  of `run` (at idx) what a text asks for: ":name", "{name}" */
+static void pushnamed (lua_State *L, int idx, const char *text) {
+  lua_newtable(L);
+  for (const char *s = text; s != NULL && (s = strpbrk(s, ":{")) != NULL; ) {
+    s++;
+    s += *s == '"' || *s == '\'';
+    size_t n = 0;
+    while (isalnum((unsigned char)s[n]) || s[n] == '_') n++;
+    if (n > 0 && n < 64) addnamed(L, idx, s, n);
+    s += n;
+  }
+}
+
+/* [-0, +1, v]  an argument, or a part of one, of which 'text' is the call's own */
+static void pushargument (lua_State *L, int idx, const char *text) {
+  idx = lua_absindex(L, idx);
+  if (lua_isuserdata(L, idx) && luaL_getmetafield(L, idx, "__has") != LUA_TNIL) {
+    lua_pop(L, 1);
+    pushnamed(L, idx, text);
+    return;
+  }
+  pushplain(L, idx, 0);
+  if (!lua_istable(L, idx) || lua_getfield(L, idx, "path") != LUA_TUSERDATA) {
+    if (lua_istable(L, idx)) lua_pop(L, 1);
+    return;
+  }
+  pushargument(L, -1, text);
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 1);
+}
+
+/* [-0, +1, m]  what is asked: the call, and its arguments from 'first' to 'n' */
+static void pushrequest (lua_State *L, const char *phase, const char *verb, int first, int n) {
   const rb_Call *c = &rb_taskof(L)->call;
+  const char *text = n >= first && lua_type(L, first) == LUA_TSTRING ? lua_tostring(L, first) : NULL;
   const rb_Resource *r = &c->box->r;
   lua_createtable(L, 0, 10);
   setstring(L, "phase", phase);
   setstring(L, "resource", r->name);
   setstring(L, "system", r->system);
   setstring(L, "module", c->module->name);
-  setstring(L, "verb", c->reg->name);
+  setstring(L, "verb", verb);
   lua_pushboolean(L, rb_vm(L)->dryrun);
   lua_setfield(L, -2, "dryrun");
   lua_pushnumber(L, (lua_Number)rb_clock_wall() / 1000);
@@ -74,10 +127,13 @@ static void pushrequest (lua_State *L, const char *phase, int first, int n) {
   lua_setfield(L, -2, "n");
   lua_createtable(L, n, 0);
   for (int i = first; i <= n; i++) {
-    pushplain(L, i, 0);
+    pushargument(L, i, text);
     lua_rawseti(L, -2, i - first + 1);
   }
   lua_setfield(L, -2, "args");
+  if (strcmp(c->module->name, "pg") != 0) return;
+  rb_push_schema(L, r->system);
+  lua_setfield(L, -2, "schema");
 }
 
 /* in the world's state: (world) */
@@ -120,12 +176,10 @@ static int planned (lua_State *W) {
   return 2;
 }
 
-/* [-0, +1, v]  the answer's table */
-static void ask (lua_State *L, const char *phase, int n) {
+void rb_fake_ask (lua_State *L, const char *phase, const char *verb, int first, int n) {
   rb_World *w = worldof(L);
   lua_State *W = w->W;
-  int first = rb_taskof(L)->call.box->r.system != NULL ? 2 : 1;
-  pushrequest(L, phase, first, n);
+  pushrequest(L, phase, verb, first, n);
   rb_buffer_clear(&w->in);
   rb_buffer_clear(&w->out);
   const char *bad = rb_value_encode(L, -1, &w->in);
@@ -141,6 +195,12 @@ static void ask (lua_State *L, const char *phase, int n) {
   lua_newtable(L);
   setstring(L, "surprise", why != NULL ? why : "the world of the test has no answer");
   if (status != LUA_OK) lua_pop(W, 1);
+}
+
+/* [-0, +1, v]  the answer to the running call */
+static void ask (lua_State *L, const char *phase, int n) {
+  const rb_Call *c = &rb_taskof(L)->call;
+  rb_fake_ask(L, phase, c->reg->name, c->box->r.system != NULL ? 2 : 1, n);
 }
 
 /* -- what an answer says ------------------------------------------------- */
@@ -159,8 +219,7 @@ static double numberof (lua_State *L, const char *key) {
   return d;
 }
 
-/* The answer at the top is a failure, or one that nobody expected: raises, or stops. */
-static int checkanswer (lua_State *L) {
+int rb_fake_check (lua_State *L) {
   rb_World *w = worldof(L);
   const char *what = textof(L, "summary"), *surprise = textof(L, "surprise");
   if (what != NULL) rb_describe(L, "%s", what);
@@ -180,7 +239,7 @@ static int checkanswer (lua_State *L) {
 }
 
 static int finish (lua_State *L) {
-  int stop = checkanswer(L);
+  int stop = rb_fake_check(L);
   if (stop != 0) return stop;
   const char *type = textof(L, "type");
   lua_getfield(L, -1, "value");
@@ -196,8 +255,7 @@ static int awake (lua_State *L, int status, lua_KContext ctx) {
   return finish(L);
 }
 
-/* the answer at the top may take its time */
-static int answered (lua_State *L) {
+int rb_fake_answered (lua_State *L) {  /* it may take its time */
   double takes = numberof(L, "takes"), within = numberof(L, "within");
   if (takes <= 0) return finish(L);
   if (within > 0) rb_timeout(L, within);
@@ -208,12 +266,12 @@ static int answered (lua_State *L) {
 
 static int fakeprobe (lua_State *L) {
   ask(L, "probe", lua_gettop(L));
-  return answered(L);
+  return rb_fake_answered(L);
 }
 
 static int fakepreview (lua_State *L) {
   ask(L, "preview", lua_gettop(L));
-  int stop = checkanswer(L);
+  int stop = rb_fake_check(L);
   if (stop != 0) return stop;
   lua_getfield(L, -1, "plan");
   return 1;
@@ -230,7 +288,7 @@ static int pledged (lua_State *L, int status, lua_KContext n) {
   (void)status;
   lua_settop(L, (int)n);
   ask(L, "deed", (int)n);
-  return answered(L);
+  return rb_fake_answered(L);
 }
 
 static int fakedeed (lua_State *L) {
@@ -264,6 +322,10 @@ static int fakeeither (lua_State *L) {
 static rb_Reg madefake (const char *name, rb_Effect effect,
                         rb_Effect (*classify) (lua_State *L)) {
   rb_Reg r = fakerow(name, effect);
+  if (strcmp(name, "transaction") == 0) {
+    r.fn = rb_faketx_deed;
+    r.preview = rb_faketx_preview;
+  }
   if (effect != RB_CLASSIFY) return r;
   r.fn = fakeeither;
   r.predict = fakepredict;
@@ -336,6 +398,7 @@ static int readmodule (lua_State *W, const char *name, rb_Module *m) {
     lua_getfield(W, -1, "methods");
     m->methods = readrows(W);
     if (strcmp(name, "http") == 0) m->types = httptypes;
+    if (strcmp(name, "pg") == 0) m->types = rb_faketx_types;
   }
   lua_pop(W, 3);
   return is;

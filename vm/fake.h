@@ -30,6 +30,21 @@ void rb_world_free (rb_World *w);
 const rb_Module *rb_world_module (lua_State *L, const char *name,
                                   const rb_Module *(*load) (lua_State *L, const char *name));
 
+/* -- between fake.c and faketx.c ------------------------------------------- */
+
+/* [-0, +1, v]  The answer to a call of 'verb' with the arguments from 'first' to 'n'. */
+void rb_fake_ask (lua_State *L, const char *phase, const char *verb, int first, int n);
+/* [-0, +1, vy]  "return rb_fake_answered(L)": the result that the answer at the top has. */
+int rb_fake_answered (lua_State *L);
+/* A failure, or a surprise, in the answer at the top: raises, or is returned. */
+int rb_fake_check (lua_State *L);
+/* p:transaction(fn): the function runs for the preview, and for the deed. */
+int rb_faketx_preview (lua_State *L);
+int rb_faketx_deed (lua_State *L);
+extern const rb_Type rb_faketx_types[];
+
+/* -- what ran ---------------------------------------------------------------- */
+
 /* A function of the script ran to its end: "block-its-traffic/remedy", and how ("true",
 ** "false", "failed", "ended", ...). */
 void rb_world_ran (rb_World *w, const char *path, const char *how);

@@ -23,6 +23,10 @@ local function fits (seen, wanted)
     return seen ~= nil and T.matches(type(seen) == "string" and seen or T.show(seen), wanted[1])
   end
   if wanted == false and seen == nil then return true end
+  local smt = type(seen) == "table" and getmetatable(seen)
+  if smt == T.Expiring and mt ~= T.Expiring then seen = seen[1] end
+  if mt == T.Set and smt == T.Set then table.sort(wanted) end
+  if type(seen) == "string" and type(wanted) == "number" then wanted = tostring(wanted) end
   if type(wanted) ~= "table" or type(seen) ~= "table" then return wanted == seen end
   for k, v in pairs(wanted) do if not fits(seen[k], v) then return false end end
   for k in pairs(seen) do if wanted[k] == nil then return false end end
@@ -193,7 +197,7 @@ end
 
 local function checkworld (x)
   if not x.world then return end
-  local now = T.plain(T.world)
+  local now = T.plain(T.world, T.clock())
   for name, wanted in pairs(x.world) do
     if name == "files" then checkpart(now.files, wanted, "files", "world", "files")
     else
@@ -280,7 +284,7 @@ function T.undone (text, said, surprise)
     if T.world then checkworld(x) end
     if x.world then return done(doc) end
   elseif doc.exit ~= 0 then fail("the undo's exit code", "0", doc.exit .. reason(doc), "undo") end
-  local list = T.world and differences(T.before, T.plain(T.world), "", {}) or {}
+  local list = T.world and differences(T.before, T.plain(T.world, T.clock(), "exact"), "", {}) or {}
   if #list > 0 then fail("the world after the undo", "as it was before the run", listing(list), "undo") end
   return done(doc)
 end

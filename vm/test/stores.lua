@@ -15,7 +15,7 @@ local function say (c, fmt, ...) c.summary = fmt:format(...) end
 T.setrows("file", { functions = "read:probe lines:probe stat:probe list:probe hash:probe "
   .. "write:remedy copy:remedy move:remedy remove:remedy chmod:remedy" })
 
-local file = { place = function () return "files" end, stub = "" }
+local file = {}
 T.fakes.file = file
 
 function file.open (spec)
@@ -107,5 +107,136 @@ file.verbs = verbs {
     say(c, "chmod %s %s", mode, path)
     c:put(path, { content = f.content, mode = mode })
     return true
+  end,
+}
+
+-- -- .env ---------------------------------------------------------------------------------
+
+T.setrows("dotenv", { methods = "get:probe all:probe has:probe set:remedy unset:remedy "
+  .. "add:remedy remove:remedy" })
+
+local dotenv = {}
+T.fakes.dotenv = dotenv
+
+function dotenv.open (spec)
+  local state = {}
+  for name, value in pairs(spec) do
+    if value ~= false then state[name] = tostring(value) end
+  end
+  return state
+end
+
+function dotenv.plain (state) return T.copy(state) end
+function dotenv.counts () return { files = 1 } end
+function dotenv.inverse (c)
+  local name = c.touched[1]
+  if not c.before[name] then return { "unset", name } end
+  return { "set", name, c.before[name] }
+end
+
+local function items (value)
+  local list = {}
+  for item in (value or ""):gmatch("[^,]+") do list[#list + 1] = item:match("^%s*(.-)%s*$") end
+  return list
+end
+
+local function among (list, item)
+  for i, v in ipairs(list) do if v == item then return i end end
+end
+
+dotenv.verbs = verbs {
+  get = function (c, name) return c:get(name) end,
+  all = function (c)
+    local to = {}
+    for _, name in ipairs(c:keys()) do to[name] = c:get(name) end
+    if c.phase == "predict" then c.missed = true end
+    return to
+  end,
+  has = function (c, name, item)
+    local value = c:get(name)
+    if item == nil then return value ~= nil end
+    return among(items(value), tostring(item)) ~= nil
+  end,
+  set = function (c, name, value)
+    say(c, "%s=%s", name, tostring(value))
+    c:put(name, tostring(value))
+    return true
+  end,
+  unset = function (c, name)
+    say(c, "unset %s", name)
+    c:put(name, nil)
+    return true
+  end,
+  add = function (c, name, item)
+    local list = items(c:get(name))
+    if not among(list, tostring(item)) then list[#list + 1] = tostring(item) end
+    say(c, "add %s to %s", tostring(item), name)
+    c:put(name, table.concat(list, ","))
+    return true
+  end,
+  remove = function (c, name, item)
+    local value = c:get(name)
+    local list = items(value)
+    local at = among(list, tostring(item))
+    say(c, "remove %s from %s", tostring(item), name)
+    if at then table.remove(list, at) end
+    c:put(name, value and table.concat(list, ",") or nil)
+    return true
+  end,
+}
+
+-- -- services: one key, "service" ----------------------------------------------------------
+
+T.setrows("service", { methods = "status:probe logs:probe start:remedy stop:remedy restart:remedy" })
+
+local service = { unbounded = true, stub = 'state = "online"' }
+T.fakes.service = service
+
+function service.open (spec, line, now)
+  return { service = { state = spec.state or "online", pid = spec.pid or 100, since = T.stamp(now - 3600),
+                       restarts = spec.restarts or 0, logs = spec.logs or {}, health = spec.health } }
+end
+
+function service.plain (state)
+  local s = state.service
+  return { state = s.state, restarts = s.restarts }
+end
+
+-- a restart cannot be taken back: what counts is whether it is there
+function service.exact (state) return { state = state.service.state } end
+
+function service.counts () return { commands = 1 } end
+function service.shown (_, s) return { value = s.state } end
+function service.inverse (c)
+  return c.verb == "start" and { "stop" } or c.verb == "stop" and { "start" } or nil
+end
+
+local function seen (s)
+  return { state = s.state, pid = s.pid, restarts = s.restarts, since = s.since, health = s.health }
+end
+
+local function become (c, state, restarted)
+  local s = c:get("service")
+  if restarted or s.state ~= state then
+    s.pid, s.since = state == "online" and (s.pid or 100) + 1 or nil, T.stamp(c.now)
+  end
+  if restarted then s.restarts = s.restarts + 1 end
+  s.state = state
+  say(c, "%s", c.verb)
+  c:put("service", s)
+  return seen(s)
+end
+
+service.verbs = verbs {
+  status = function (c) return seen(c:get("service")) end,
+  logs = function (c, n)
+    local list = c:get("service").logs
+    return { table.unpack(list, math.max(#list - (n or 100) + 1, 1)) }
+  end,
+  start = function (c) return become(c, "online") end,
+  stop = function (c) return become(c, "stopped") end,
+  restart = function (c)
+    c.undo = "nothing: a restart leaves nothing behind"
+    return become(c, "online", true)
   end,
 }

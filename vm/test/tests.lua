@@ -189,18 +189,18 @@ local function checkworld (w, line)
   end
 end
 
-local function open (module, spec, line)
+local function open (module, spec, line, now)
   local fake = T.fakes[module]
   if spec == nil or not (fake and fake.open) then return spec end
-  return fake.open(spec, line)
+  return fake.open(spec, line, now)
 end
 
-local function build (w, line)
+local function build (w, line, now)
   checkworld(w, line)
   local world = { systems = {}, free = {}, fails = w.fails or {}, notices = {} }
   for _, name in ipairs(T.runbook.systems) do
     local system, given = {}, w[name] or {}
-    for kind in pairs(T.fields.system) do system[kind] = open(kind, given[kind], line) end
+    for kind in pairs(T.fields.system) do system[kind] = open(kind, given[kind], line, now) end
     world.systems[name] = system
   end
   for module in pairs(T.fields.world) do world.free[module] = open(module, w[module], line) end
@@ -209,15 +209,17 @@ local function build (w, line)
   return world
 end
 
--- the parts of the world that are compared: plain values
-function T.plain (world)
-  local to = { files = world.free.file and T.fakes.file.plain(world.free.file) }
+-- the parts of the world that are compared, as a test writes them down; "exact": as an undo
+-- has to leave them
+function T.plain (world, now, exact)
+  local function part (fake, state) return (exact and fake.exact or fake.plain)(state, now) end
+  local to = { files = world.free.file and part(T.fakes.file, world.free.file) }
   for name, system in pairs(world.systems) do
     for kind, state in pairs(system) do
       local fake = T.fakes[kind]
       if fake and fake.plain then
         to[name] = to[name] or {}
-        to[name][kind] = fake.plain(state)
+        to[name][kind] = part(fake, state)
       end
     end
   end
@@ -250,7 +252,7 @@ local function config (t, me)
     if given.schema then system.schema = given.schema end
     c.targets.test.systems[name] = system
   end
-  return "return " .. T.show(c)
+  return "return " .. T.show(c, -100)
 end
 
 -- case number i of the runbook (what is known of it, as JSON): how it is run, as JSON
@@ -265,10 +267,11 @@ function T.begin (i, runbook, me)
               answers = t.answers and json.encode(t.answers) }
   T.checkexpected(case)
   if not t.tape and not t.target then
-    T.world = build(t.world or {}, case.line)
-    T.before = T.plain(T.world)
+    local now = T.time(t.world and t.world.clock or "2026-01-05T03:00:00Z")
+    T.world = build(t.world or {}, case.line, now)
+    T.before = T.plain(T.world, now, "exact")
     o.config, o.fakes = config(t, me), true
-    o.clock = math.floor(T.time(t.world and t.world.clock or "2026-01-05T03:00:00Z") * 1000)
+    o.clock = math.floor(now * 1000)
   end
   return json.encode(o)
 end

@@ -2,6 +2,7 @@
 ** words.c - the state in which a test file is loaded: its words and its worlds
 */
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include <lauxlib.h>
 
+#include "vm/clock.h"
 #include "vm/fake.h"
 #include "vm/run/outline.h"
 #include "vm/state.h"
@@ -17,6 +19,7 @@
 
 #include "test/world.h"
 #include "test/stores.h"
+#include "test/redis.h"
 #include "test/answers.h"
 #include "test/tests.h"
 #include "test/expect.h"
@@ -82,6 +85,26 @@ static int stamp (lua_State *L) {
   return 1;
 }
 
+/* duration(seconds) -> "1h30m" */
+static int duration (lua_State *L) {
+  char text[64];
+  rb_duration_text(luaL_checknumber(L, 1), text, sizeof text);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+/* globs(text, pattern) -> boolean, as Redis matches keys */
+static int globs (lua_State *L) {
+  lua_pushboolean(L, fnmatch(luaL_checkstring(L, 2), luaL_checkstring(L, 1), 0) == 0);
+  return 1;
+}
+
+/* clock() -> seconds since 1970 in this world */
+static int clock_ (lua_State *L) {
+  lua_pushnumber(L, (lua_Number)rb_clock_wall() / 1000);
+  return 1;
+}
+
 static int hash (lua_State *L) {
   size_t n;
   char hex[65];
@@ -93,14 +116,15 @@ static int hash (lua_State *L) {
 
 static const luaL_Reg host[] = {
   {"here", here}, {"nearest", nearest}, {"seconds", seconds}, {"time", totime},
-  {"stamp", stamp}, {"hash", hash}, {NULL, NULL}
+  {"stamp", stamp}, {"hash", hash}, {"duration", duration}, {"globs", globs},
+  {"clock", clock_}, {NULL, NULL}
 };
 
 /* -- the state ----------------------------------------------------------- */
 
 static const struct { const char *name; const unsigned char *code; size_t n; } chunks[] = {
   {"=world", rb_world, sizeof rb_world}, {"=stores", rb_stores, sizeof rb_stores},
-  {"=answers", rb_answers, sizeof rb_answers}, {"=tests", rb_tests, sizeof rb_tests},
+  {"=redis", rb_redis, sizeof rb_redis}, {"=answers", rb_answers, sizeof rb_answers}, {"=tests", rb_tests, sizeof rb_tests},
   {"=expect", rb_expect, sizeof rb_expect}
 };
 

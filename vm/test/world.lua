@@ -37,7 +37,7 @@ function T.misuse (message) T.fail("misuse", message) end
 -- nobody expected this: 'stub' is what the test may add
 function T.surprise (what, place, stub)
   local text = "the test does not expect " .. what
-  if stub then text = text .. "; add to its world:\n" .. T.pasted(place, stub) end
+  text = text .. "; add to its world:\n" .. T.pasted(place, stub or "")
   error({ surprise = text }, 0)
 end
 
@@ -45,10 +45,11 @@ end
 function T.pasted (place, stub)
   local opens, closes = {}, {}
   for name in place:gmatch("[^.]+") do
-    opens[#opens + 1] = T.key(name) .. " = { "
-    closes[#closes + 1] = " }"
+    opens[#opens + 1] = T.key(name) .. " = {"
+    closes[#closes + 1] = "}"
   end
-  return table.concat(opens) .. stub .. table.concat(closes) .. ","
+  local space = stub == "" and "" or " "
+  return table.concat(opens, " ") .. space .. stub .. space .. table.concat(closes, " ") .. ","
 end
 
 local reserved = {}
@@ -205,13 +206,14 @@ local function plan (fake, c, result)
   local p = {
     summary = c.summary, result = result, exact = true, guarded = true, image = image(c, c.before),
     afterimage = image(c, c.after), counts = fake.counts and fake.counts(c), writes = {},
-    undo = c.undo, reason = c.reason, rows = c.rows,
+    undo = c.undo, reason = c.reason,
   }
+  if fake.unbounded then p.writes, p.exact = nil, false end
   local changed, first = false, nil
   for key, value in pairs(c.after) do
     if not T.same(value, c.before[key]) then changed = true end
     first = first or key
-    p.writes[c.prefix .. key] = value
+    if p.writes then p.writes[c.prefix .. key] = value end
   end
   if not changed then p.verdict, p.reason = "nothing to do", c.reason or "it is so already" end
   if first then
@@ -224,9 +226,8 @@ end
 local function store (q, fake, state)
   local c = newcall(q, fake, state)
   local verb = fake.verbs[q.verb]
-  if q.phase ~= "deed" and q.phase ~= "preview" and verb.planless and q.phase == "predict" then
-    return {}
-  end
+  if q.phase == "classify" then return { value = fake.classify(q) } end
+  if q.phase == "predict" and fake.unbounded then return {} end
   local result = verb.fn(c, table.unpack(q.args, 1, q.n))
   if q.phase == "preview" then return plan(fake, c, result) end
   if q.phase == "predict" then
@@ -254,12 +255,13 @@ end
 
 local function answer (q)
   local fake = T.fakes[q.module] or T.scripted
+  T.asking = q
   failing(q)
   if not fake.verbs then return fake.ask(q, T.part(q)) end
   local state = T.part(q)
   if state == nil then
     T.surprise("a call of " .. q.module .. "." .. q.verb .. " (" .. q.resource .. ")",
-               fake.place and fake.place(q) or q.resource, fake.stub or "")
+               T.place(q), fake.stub)
   end
   return store(q, fake, state)
 end
@@ -271,6 +273,9 @@ function T.ask (q)
   if type(result) == "table" and result.surprise then return { surprise = result.surprise } end
   return { surprise = "a fake of the test failed: " .. tostring(result) }
 end
+
+-- where in a test's world that is
+function T.place (q) return q.module == "file" and "files" or q.resource end
 
 -- what the world has for the resource that is asked: its state, or the test's answers
 function T.part (q)

@@ -130,11 +130,25 @@ function T.word_in_turn (list) return setmetatable(list, T.Turns) end
 
 -- -- a file that was loaded -------------------------------------------------
 
-local function over (base, more)
-  if type(base) ~= "table" or type(more) ~= "table" or getmetatable(more) or #more > 0 then return more end
+-- what all tests have in common, and what one has more: `depth` says how far down tables
+-- are joined, an entry below that is replaced, and `false` takes one away
+local function over (base, more, depth, keepfalse)
+  if depth == 0 or type(base) ~= "table" or type(more) ~= "table" then return more end
   local to = {}
   for k, v in pairs(base) do to[k] = v end
-  for k, v in pairs(more) do to[k] = base[k] ~= nil and over(base[k], v) or v end
+  for k, v in pairs(more) do
+    local exact = keepfalse or k == "settings" or k == "schema"
+    if v == false and not keepfalse then to[k] = nil
+    else to[k] = over(base[k], v, depth - 1, exact) end
+  end
+  return to
+end
+
+-- what a system has is joined by kind and key, what the machine has by key
+local function overworld (base, more)
+  local to = {}
+  for k, v in pairs(base or {}) do to[k] = v end
+  for k, v in pairs(more) do to[k] = over(to[k], v, T.fields.world[k] and 1 or 2) end
   return to
 end
 
@@ -143,7 +157,8 @@ local function whole (suite, test)
   local t = {}
   for k, v in pairs(suite.common) do t[k] = v end
   for k, v in pairs(test.given) do
-    if k == "params" or k == "world" or k == "answers" then v = over(t[k], v) end
+    if k == "world" then v = overworld(t[k], v)
+    elseif k == "params" or k == "answers" then v = over(t[k] or {}, v, 1) end
     t[k] = v
   end
   return t

@@ -19,6 +19,9 @@
 static const rb_Option options[] = {
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output",
    offsetof(rb_TestOptions, json)},
+  {"junit", 0, RB_SWITCH, NULL, "JUnit's XML on standard output", offsetof(rb_TestOptions, junit)},
+  {"tap", 0, RB_SWITCH, NULL, "the Test Anything Protocol on standard output",
+   offsetof(rb_TestOptions, tap)},
   {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)",
    offsetof(rb_TestOptions, config)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
@@ -134,9 +137,13 @@ static int collect (Files *f, rb_Config *config, const rb_Arguments *a, rb_Probl
 
 /* -- the command --------------------------------------------------------- */
 
+static rb_TestFormat formatof (const rb_TestOptions *o) {
+  return o->json ? RB_TESTJSON : o->junit ? RB_TESTJUNIT : o->tap ? RB_TESTTAP : RB_TESTTEXT;
+}
+
 static int runall (const Files *f, rb_Config *config, const rb_TestOptions *o, rb_Problem *p) {
   rb_Suite *suites = calloc((size_t)f->n, sizeof *suites);
-  rb_Shown *shown = rb_shown_open(RB_TESTTEXT);
+  rb_Shown *shown = rb_shown_open(formatof(o));
   if (suites == NULL || shown == NULL)
     return rb_problem(p, RB_USAGE, "memory", "not enough memory");
   for (int i = 0; i < f->n; i++) rb_suite_load(&suites[i], config, f->list[i]);
@@ -154,7 +161,10 @@ int rb_cmd_test (int argc, char **argv) {
   Files f = {0};
   int status = rb_options_read(&rb_command_test, argc, argv, &o, &a);
   if (status != 0) return status;
-  rb_Config *config = rb_config_load(o.config, &p);
+  rb_Config *config = NULL;
+  if (o.json + o.junit + o.tap > 1)
+    rb_problem(&p, RB_USAGE, "usage", "one of --json, --junit and --tap: a document has one form");
+  else config = rb_config_load(o.config, &p);
   if (config != NULL && collect(&f, config, &a, &p) == 0) status = runall(&f, config, &o, &p);
   if (p.exit != 0) {
     rb_show_problem(&p, o.json);

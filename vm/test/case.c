@@ -148,6 +148,10 @@ static int judge (Case *c, const char *judging) {
   json_t *verdict = text != NULL ? json_loads(text, 0, NULL) : NULL;
   json_array_extend(c->failures, json_object_get(verdict, "failures"));
   int again = json_is_true(json_object_get(verdict, "undo"));
+  if (strcmp(judging, "finish") == 0) {
+    json_object_set(c->result, "steps", json_object_get(verdict, "steps"));
+    json_object_set(c->result, "cases", json_object_get(verdict, "cases"));
+  }
   json_object_set_new(c->result, "said", json_string(said));
   json_decref(verdict);
   free(text);
@@ -183,8 +187,8 @@ static void all (Case *c, int i) {
     undo(c);
     if (c->p.exit == 0) judge(c, "undone");
   }
-  if (c->world != NULL)
-    json_object_set(c->result, "ran", rb_world_whatran(c->world));
+  json_object_set(c->result, "dry", json_object_get(c->how, "dry"));
+  if (c->world != NULL) json_object_set(c->result, "ran", rb_world_whatran(c->world));
 }
 
 /* -- what became of it --------------------------------------------------- */

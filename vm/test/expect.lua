@@ -251,7 +251,12 @@ local function check (x, doc, said)
 end
 
 local function done (doc)
-  return json.encode { failures = json.array(T.failures), undo = T.wantsundo and doc.exit ~= 2 or false }
+  local reached = {}
+  for _, s in ipairs(doc.steps) do
+    if not nothing(s.status) and s.status ~= "unselected" then reached[s.id] = s.status end
+  end
+  return json.encode { failures = json.array(T.failures), steps = reached, cases = doc.cases,
+                       undo = T.wantsundo and doc.exit ~= 2 or false }
 end
 
 -- the run is over: its document, and what it said -> { failures, undo }, as JSON

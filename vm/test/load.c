@@ -54,9 +54,10 @@ static json_t *steprow (const rb_Outline *o, const rb_Step *s) {
   json_t *fields = json_array();
   for (int f = 0; f < RB_FIELDS; f++)
     if (s->fn[f] != RB_NOREF) json_array_append_new(fields, json_string(rb_fieldnames[f]));
-  return json_pack("{s:s, s:s?, s:o, s:i}", "id", s->id, "case",
+  return json_pack("{s:s, s:s?, s:o, s:b, s:b}", "id", s->id, "case",
                    s->incase >= 0 ? o->cases[s->incase].id : NULL, "fields", fields,
-                   "on_failure", s->on_failure);
+                   "goes_on", s->on_failure != RB_STOP, "irreversible",
+                   s->irreversible.text != NULL || s->irreversible.ref != RB_NOREF);
 }
 
 static void describe (lua_State *L, const rb_Outline *o, json_t *info) {

@@ -9,6 +9,8 @@
 #include "vm/clock.h"
 #include "vm/test/suite.h"
 
+#define SHOWN 10  /* of what never ran */
+
 struct rb_Shown {
   rb_TestFormat format;
   int tests, passed, failed, broken;
@@ -95,6 +97,27 @@ void rb_shown_suite (void *shown, const rb_Suite *s) {
   fflush(stdout);
 }
 
+/* "14 of 16 steps" */
+static void part (const json_t *cover, const char *key, const char *between) {
+  const json_t *p = json_object_get(cover, key);
+  json_int_t of = json_integer_value(json_object_get(p, "of"));
+  if (of == 0) return;
+  printf("%s%d of %d %s", between, (int)json_integer_value(json_object_get(p, "ran")), (int)of, key);
+}
+
+static void textcover (const json_t *cover) {
+  static const char *const more[] = {"cases", "branches", "remedies", "undos"};
+  const json_t *never = json_object_get(cover, "never");
+  size_t n = json_array_size(never);
+  printf("%s: ", textof(cover, "runbook"));
+  part(cover, "steps", "");
+  for (size_t i = 0; i < sizeof more / sizeof *more; i++) part(cover, more[i], ", ");
+  printf("\n");
+  for (size_t i = 0; i < n && i < SHOWN; i++)
+    printf("  never: %s\n", json_string_value(json_array_get(never, i)));
+  if (n > SHOWN) printf("  and %zu more, all of them in --json\n", n - SHOWN);
+}
+
 static void total (const rb_Shown *sh) {
   printf("%d test%s: %d passed", sh->tests, sh->tests == 1 ? "" : "s", sh->passed);
   if (sh->failed > 0) printf(", %d failed", sh->failed);
@@ -102,10 +125,24 @@ static void total (const rb_Shown *sh) {
   printf("\n");
 }
 
+static void textend (const rb_Shown *sh, const rb_Suite *list, int n) {
+  for (int i = 0; i < n; i++) {
+    json_t *cover = rb_cover(list, n, i);
+    if (cover != NULL) textcover(cover);
+    json_decref(cover);
+  }
+  total(sh);
+}
+
 int rb_shown_close (rb_Shown *sh, const rb_Suite *list, int n) {
   int exit = sh->broken > 0 ? RB_USAGE : sh->failed > 0 ? RB_FAILED : RB_DONE;
-  (void)list; (void)n;
-  if (sh->format == RB_TESTTEXT) total(sh);
+  double ms = (rb_clock_real() - sh->began) * 1000;
+  switch (sh->format) {
+    case RB_TESTTEXT: textend(sh, list, n); break;
+    case RB_TESTJSON: rb_document_json(list, n, exit, ms); break;
+    case RB_TESTJUNIT: rb_document_junit(list, n); break;
+    case RB_TESTTAP: rb_document_tap(list, n); break;
+  }
   free(sh);
   return exit;
 }

@@ -59,7 +59,19 @@ void rb_case_run (rb_Suite *s, int i, const rb_TestOptions *o, int fd);
 int rb_pool_run (rb_Suite *list, int n, const rb_TestOptions *o,
                  void (*each) (void *ud, const rb_Suite *s), void *ud);
 
+/* -- cover.c ----------------------------------------------------------------- */
+
+/* What all tests of this suite's runbook ran, among the suites: {runbook, steps, cases,
+** branches, remedies, undos: {ran, of}, never: list of texts}. NULL where an earlier suite is of
+** the same runbook, or none of its tests was run. */
+json_t *rb_cover (const rb_Suite *list, int n, int suite);
+
 /* -- shown.c ------------------------------------------------------------- */
+
+/* document.c: all of it, on standard output */
+void rb_document_json (const rb_Suite *list, int n, int exit, double ms);
+void rb_document_junit (const rb_Suite *list, int n);
+void rb_document_tap (const rb_Suite *list, int n);
 
 typedef struct rb_Shown rb_Shown;
 rb_Shown *rb_shown_open (rb_TestFormat format);

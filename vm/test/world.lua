@@ -226,7 +226,6 @@ end
 local function store (q, fake, state)
   local c = newcall(q, fake, state)
   local verb = fake.verbs[q.verb]
-  if q.phase == "classify" then return { value = fake.classify(q) } end
   if q.phase == "predict" and fake.unbounded then return {} end
   local result = verb.fn(c, table.unpack(q.args, 1, q.n))
   if q.phase == "preview" then return plan(fake, c, result) end
@@ -257,6 +256,7 @@ local function answer (q)
   local fake = T.fakes[q.module] or T.scripted
   T.asking = q
   failing(q)
+  if q.phase == "classify" and fake.classify then return { value = fake.classify(q) } end
   if not fake.verbs then return fake.ask(q, T.part(q)) end
   local state = T.part(q)
   if state == nil then

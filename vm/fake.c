@@ -109,7 +109,8 @@ static void pushargument (lua_State *L, int idx, const char *text) {
 /* [-0, +1, m]  what is asked: the call, and its arguments from 'first' to 'n' */
 static void pushrequest (lua_State *L, const char *phase, const char *verb, int first, int n) {
   const rb_Call *c = &rb_taskof(L)->call;
-  const char *text = n >= first && lua_type(L, first) == LUA_TSTRING ? lua_tostring(L, first) : NULL;
+  const char *text = n >= first && lua_type(L, first) == LUA_TSTRING ? lua_tostring(L, first)
+                                                                     : NULL;
   const rb_Resource *r = &c->box->r;
   lua_createtable(L, 0, 10);
   setstring(L, "phase", phase);

@@ -34,7 +34,8 @@ static void *trykernel (void *ud) {
 }
 
 void rb_layers_begin (rb_Run *r) {
-  r->trying = r->vm->dryrun && rb_thread(&r->trykernel, trykernel, NULL) == 0;
+  r->trying = r->vm->dryrun && r->vm->world == NULL
+              && rb_thread(&r->trykernel, trykernel, NULL) == 0;
 }
 
 void rb_layers_end (rb_Run *r) {
@@ -47,6 +48,7 @@ void rb_layers_look (rb_Run *r) {
   const char *why = NULL;
   rep->script = rep->gate = 1;
   rep->protocol = json_array();
+  if (r->vm->world != NULL) return;  /* nothing is below the gate */
   if (!r->vm->dryrun) return;  /* trying the kernel's out takes 2.5 ms */
   rb_layers_end(r);
   rep->kernel = rb_kernellayer(&why);

@@ -102,7 +102,8 @@ static void part (const json_t *cover, const char *key, const char *between) {
   const json_t *p = json_object_get(cover, key);
   json_int_t of = json_integer_value(json_object_get(p, "of"));
   if (of == 0) return;
-  printf("%s%d of %d %s", between, (int)json_integer_value(json_object_get(p, "ran")), (int)of, key);
+  printf("%s%d of %d %s", between, (int)json_integer_value(json_object_get(p, "ran")), (int)of,
+         key);
 }
 
 static void textcover (const json_t *cover) {

@@ -124,7 +124,8 @@ static const luaL_Reg host[] = {
 
 static const struct { const char *name; const unsigned char *code; size_t n; } chunks[] = {
   {"=world", rb_world, sizeof rb_world}, {"=stores", rb_stores, sizeof rb_stores},
-  {"=redis", rb_redis, sizeof rb_redis}, {"=answers", rb_answers, sizeof rb_answers}, {"=tests", rb_tests, sizeof rb_tests},
+  {"=redis", rb_redis, sizeof rb_redis},
+  {"=answers", rb_answers, sizeof rb_answers}, {"=tests", rb_tests, sizeof rb_tests},
   {"=expect", rb_expect, sizeof rb_expect}
 };
 

@@ -13,7 +13,7 @@ return tests {
 
   world = {
     school_erp = {
-      settings = { school_names = { [school] = { school = "Greenwood High", admin = "Ms Rivera" } } },
+      settings = { school_names = { [school] = { school = "Greenwood High" } } },
       redis  = {},
       dotenv = { DISABLED_TENANTS = "old_school" },
       http   = {
@@ -44,7 +44,7 @@ return tests {
       },
       findings = {
         ["health of greenwood_high"] = { "RED", "bad" },
-        ["message to the school's admin"] = like "Dear Ms Rivera, * Expected downtime: 60 minutes",
+        ["message to the school's admin"] = like "maintenance for Greenwood High * Expected downtime: 60 minutes",
       },
       world = {
         school_erp = {

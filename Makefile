@@ -69,12 +69,15 @@ $(BUILD)/lib/%.lua: stdlib/%.lua
 	$(Q)install -m 644 $< $@
 
 ERPPKG   := libmicrohttpd libpq hiredis jansson
-ERP      := $(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c)
+ERP      := $(filter-out %/start.c,$(wildcard examples/sandbox/school_erp.c examples/sandbox/erp/*.c))
 POLARIS  := $(wildcard examples/sandbox/polaris.c examples/sandbox/polaris/*.c) \
-            $(patsubst %,examples/sandbox/erp/%.c,serve database cache dotenv journal)
+            $(patsubst %,examples/sandbox/erp/%.c,start serve database cache dotenv journal)
+VOUCHERS := $(wildcard examples/sandbox/vouchers.c examples/sandbox/vouchers/*.c) \
+            $(patsubst %,examples/sandbox/erp/%.c,start serve database dotenv journal)
+SERVERS  := $(BUILD)/school-erp-server $(BUILD)/polaris-server $(BUILD)/vouchers-server
 
 .PHONY: all help deps docs test demo bench install uninstall clean
-all: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(ROWS) $(BUILD)/school-erp-server $(BUILD)/polaris-server
+all: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(ROWS) $(SERVERS)
 
 help:
 	@printf '%s\n' \
@@ -158,7 +161,8 @@ $(EDIT): $(wildcard vm/repl/edit/*.c) vm/repl/edit.h
 
 $(BUILD)/school-erp-server: $(ERP)
 $(BUILD)/polaris-server: $(POLARIS)
-$(BUILD)/school-erp-server $(BUILD)/polaris-server: $(wildcard examples/sandbox/*/*.h)
+$(BUILD)/vouchers-server: $(VOUCHERS)
+$(SERVERS): $(wildcard examples/sandbox/*/*.h)
 	@mkdir -p $(@D)
 	@echo '  cc      $@'
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Iexamples/sandbox $(WARN) -O2 -g $(if $(CI),-Werror) \

@@ -245,6 +245,36 @@ done
 "$sandbox" variant polaris-plague "$a" > /dev/null 2>&1
 is "an unknown variant of Polaris is a usage error" $? 2
 
+# ---- vouchers: only when they are asked for ------------------------------------------------
+
+vouchers () { SANDBOX_HTTP_PORT=$SANDBOX_VOUCHERS_PORT http "$1" "$2" "${3:-}"; }
+is "an up starts no vouchers" "$SANDBOX_VOUCHERS $(grep -c vouchers_staging "$SANDBOX_CONFIG")" " 0"
+ok "their first variant does" "$sandbox" variant vouchers-healthy "$a"
+use "$a"
+is "... and the configuration has all three systems" "$(grep -cE '^ +vouchers(_staging|_platform)? = \{' "$SANDBOX_CONFIG")" 3
+is "production has its vouchers, staging an older copy" "$(sql "$SANDBOX_VOUCHERS_PG_URL" -c 'SELECT count(*) FROM vouchers') \
+$(sql "$SANDBOX_VOUCHERS_STAGING_PG_URL" -c 'SELECT count(*) FROM vouchers')" "420 300"
+vouchers GET /api/integrations/status
+has "it says where it is" "$body" '"environment":"production"'
+vouchers POST /api/vouchers/issue '{"station_scope":"harbour"}'
+has "a voucher is issued" "$status $body" '201 {"code":"V-'
+code=${body#*'"code":"'} code=${code%%'"'*}
+station () { vouchers POST /api/station/redeem "{\"code\":\"$code\",\"station\":\"$1\",\"idempotency_key\":\"$2\"}"; echo "$status"; }
+is "not at another station, then at its own, and once" "$(station museum a) $(station harbour a) $(station harbour a) $(station harbour b)" "403 200 200 409"
+vouchers POST /api/station/redeem '{"code":1}'
+is "what is no voucher is 400" "$status" 400
+vouchers GET /v1/projects/sandbox-production/backups
+is "the manifest is for its token" "$status" 401
+refuses "staging's role cannot reach production" sql "${SANDBOX_VOUCHERS_STAGING_PG_URL%/*}/vouchers" -c 'SELECT 1'
+refuses "the probe role of the vouchers cannot write" sql "$SANDBOX_VOUCHERS_PG_PROBE_URL" -c "SET default_transaction_read_only = off" -c "DELETE FROM vouchers.settings"
+ok "reset" "$sandbox" reset "$a"
+is "... puts the vouchers back, too" "$(sql "$SANDBOX_VOUCHERS_PG_URL" -c 'SELECT count(*) FROM vouchers')" 420
+for name in $(. "$top/examples/sandbox/lib/vouchers.sh"; echo $vouchers_variants); do
+  has "vouchers-$name is in the README" "$(cat "$top/examples/sandbox/README.md")" "-$name\`"
+done
+"$sandbox" variant vouchers-plague "$a" > /dev/null 2>&1
+is "an unknown variant of the vouchers is a usage error" $? 2
+
 # ---- the roles ----------------------------------------------------------------------------
 
 probe=$SANDBOX_PG_PROBE_URL

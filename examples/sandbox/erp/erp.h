@@ -47,6 +47,9 @@ struct Route {
 
 extern const char *const erp_name;     /* of the program */
 
+/* start.c: the whole of a main; `ready` may be NULL, and is 0 where it may serve */
+int erp_main (int argc, char **argv, App *app, int (*ready) (App *app));
+
 /* serve.c: erp_fail says what is wrong, and is 1; erp_serve serves until told to stop */
 int erp_fail (const char *what, const char *why);
 int erp_serve (App *app, const char *pidfile);

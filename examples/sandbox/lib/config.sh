@@ -25,6 +25,7 @@ return {
     ["senior-engineer"] = { $who },
     ["tech-lead"]       = { $who },
     cto                 = { $who },
+    ["support-manager"] = { $who },
   },
   targets  = {
     ["local"] = {
@@ -32,7 +33,7 @@ return {
       defaults = { tenant_isolation = { tenant = "greenwood_high" } },
       allow    = {
         files    = { $(q "$dir") },
-        programs = { "pm2", "git", "ls", "cat", "sh", $(q "$SANDBOX_APP/bin/preflight"),
+        programs = { "pm2", "git", "ls", "cat", "sh", "mkdir", "rmdir",$(vouchers_programs) $(q "$SANDBOX_APP/bin/preflight"),
                      $(q "$SANDBOX_APP/bin/build"), $(q "$SANDBOX_APP/bin/golive") },
         hosts    = { "127.0.0.1", "127.0.0.1:$SANDBOX_PG_PORT" },   -- the latter for bin/preflight
       },
@@ -101,6 +102,7 @@ $(receivers_notify)
           },
           schema  = {},
         },
+$(vouchers_config)
       },
     },
   },

@@ -1,6 +1,6 @@
 /*
 ** polaris.c - the second application of the sandbox: teachers, virtual sessions,
-** magic links, imports
+** magic links, invitations, imports
 **
 ** It is there to be operated, as the first one is. Its parts for HTTP, PostgreSQL,
 ** Redis, .env and the log are those of the school ERP.
@@ -19,6 +19,7 @@ static const Route routes[] = {
   {"POST", {"magic-link", "request"}, polaris_link_request},
   {"GET", {"magic-link", "*", "check"}, polaris_link_check},
   {"GET", {"magic-link", "*"}, polaris_link_open},
+  {"GET", {"events", "*", "invite.ics"}, polaris_invite},
   {"POST", {"virtual", "import-sheet", "*"}, polaris_import_sheet},
   {NULL, {NULL}, NULL}
 };

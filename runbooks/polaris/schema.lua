@@ -12,6 +12,7 @@ return {
   link_check   = "/magic-link/{token}/check",       -- state, email, teacher_id; uses nothing up
   link_none    = "none",                            -- a token that nobody has
   provider     = "/provider/status",                -- status: up, down; detail
+  invite       = "/events/{event}/invite.ics",      -- the invitation as the application makes it
   import_sheet = "/virtual/import-sheet/{file}",    -- POST, the sheet as the body
 
   -- pg -----------------------------------------------------------------------------
@@ -37,6 +38,8 @@ return {
   revoked       = "magic_link_revoked",
   corrected     = "roster_corrected",         -- detail: teacher_id, from, to (addresses)
   added         = "roster_added",
+  invited       = "invite_regenerated",       -- detail: event_id, sequence, to (how many)
+  event_changed = "event_corrected",          -- detail: event_id, what it was
   odd_pattern   = [['|--|;|\m(union|select|drop)\M]],   -- in what a form sent: somebody tries
 
   -- the five syncs, in the order of the page; older than `limit` is stale ---------------
@@ -65,6 +68,11 @@ return {
   test_rows             = { 5, 10 },
   column_alike          = 0.85,    -- two column names that may be one
   alike                 = 0.9,     -- two addresses that may be one, by text.similarity
+  rate_limit            = [[4\.7\.0|429|rate limit|too many]],  -- in a delivery's error
+  ics_blocked           = [[\.ics|attachment|calendar]],        -- in that of a blocked one
+  invitation            = "<invite-{event}-",   -- how message ids of invitations begin
+  timezone              = "America/Chicago",    -- of an event that has none
+  invitees              = 60,                   -- mails of one run
   shown                 = 10,      -- rows of a list that a finding shows
   told                  = 50,      -- and that a mail to leadership has
 
@@ -92,7 +100,7 @@ return {
   },
 
   -- those of them that are runbooks already: the others are still followed by hand
-  here = { magic_link = true, pathful_schema_change = true },
+  here = { magic_link = true, pathful_schema_change = true, calendar_invites = true },
 
   -- the names of the settings these runbooks need from the configuration ------------------
 
@@ -101,6 +109,8 @@ return {
     pathful_imports   = "a switch: of the schedule that imports Pathful's exports",
     link_url          = "text with {token}: what a teacher opens",
     link_lifetime     = "duration: how long a magic link is good",
+    invite_from       = "address: who invites people to events, such as Events <events@example.org>",
+    invite_uid        = "text with {event}: the UID of an event's invitation, as the application writes it",
     dashboard_refresh = "duration: the dashboard's cache is refreshed at least this often",
     pathful_daily     = "boolean: is an import from Pathful expected every day?",
     roster_current    = "boolean: is the roster expected to be current?",

@@ -37,6 +37,7 @@ typedef struct Reply {
   unsigned status;
   json_t *body;                        /* owned by the reply */
   long retry_after;                    /* seconds; 0: not said */
+  const char *type;                    /* the body is a string, sent as this; NULL: JSON */
 } Reply;
 
 struct Route {

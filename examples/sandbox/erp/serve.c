@@ -100,12 +100,14 @@ static Reply serve (App *app, Request *r) {
 
 static enum MHD_Result answer (struct MHD_Connection *c, App *app,
                                const char *url, Reply reply) {
-  char *text = json_dumps(reply.body, JSON_COMPACT);
+  const char *plain = reply.type ? json_string_value(reply.body) : NULL;
+  char *text = plain ? strdup(plain) : json_dumps(reply.body, JSON_COMPACT);
   json_decref(reply.body);
   if (!text) return MHD_NO;
   struct MHD_Response *out = MHD_create_response_from_buffer(
     strlen(text), text, MHD_RESPMEM_MUST_FREE);
-  MHD_add_response_header(out, "Content-Type", "application/json");
+  MHD_add_response_header(out, "Content-Type",
+                          plain ? reply.type : "application/json");
   MHD_add_response_header(out, "Cache-Control", "no-store");
   if (reply.retry_after > 0) {
     char seconds[32];

@@ -87,6 +87,8 @@ $(receivers_notify)
             link_lifetime    = "24h",
             magic_link       = { redis = "feature:magic_link", on = "on", off = "off" },
             pathful_imports  = { redis = "feature:pathful_imports", on = "on", off = "off" },
+            invite_from      = "Polaris Events <events@polaris.example.org>",
+            invite_uid       = "event-{event}@polaris.example.org",
             dashboard_refresh = "1h",
             pathful_daily    = true,                      -- an import is expected every day
             roster_current   = true,                      -- the roster is expected to be current

@@ -22,6 +22,9 @@ Reply polaris_link_request (App *app, const Request *r);
 Reply polaris_link_check (App *app, const Request *r);
 Reply polaris_link_open (App *app, const Request *r);
 
+/* invite.c */
+Reply polaris_invite (App *app, const Request *r);
+
 /* sheet.c: a sheet of CSV as a list of lists of strings; NULL: a quote never closes */
 json_t *polaris_sheet (const char *text);
 

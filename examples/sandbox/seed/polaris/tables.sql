@@ -48,7 +48,7 @@ CREATE TABLE email_delivery (
   message_id text PRIMARY KEY,
   recipient  text NOT NULL,
   kind       text NOT NULL CHECK (kind IN ('magic_link', 'calendar_invite', 'reminder')),
-  status     text NOT NULL CHECK (status IN ('queued', 'delivered', 'bounced', 'blocked', 'failed')),
+  status     text NOT NULL CHECK (status IN ('queued', 'sent', 'delivered', 'bounced', 'blocked', 'failed')),
   error      text,
   sent_at    timestamptz NOT NULL DEFAULT now()
 );

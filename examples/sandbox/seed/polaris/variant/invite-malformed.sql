@@ -1,0 +1,2 @@
+-- Invitations are cut off in the middle.
+INSERT INTO app_setting VALUES ('invite:fault', 'truncated');

@@ -309,10 +309,21 @@ static void test_deferred (void **state) {
   show(&m, (Looks){100, 0, 0});
   has(" would refuse\n      redis.set   school_erp  tenant:blocked:greenwood_high\n"
       "        redis: this user may not SET\n      verify passes\n");
-  has("\nNothing was changed. A real run would fail at step 2.\n"
-      "  1 step would be refused\n");
+  has("\nNothing was changed. A real run would be refused at step 2.\n");
+  hasnot("step would be refused");
   hasnot("Failed");
   hasnot("To do it:");
+  m.steps[0].status = "failed";  /* each of them is told once */
+  m.steps[0].reason = T("there is no such school");
+  m.r.errorstep = T(m.steps[0].id);
+  show(&m, (Looks){100, 0, 0});
+  has("Nothing was changed. A real run would fail at step 1.\n"
+      "  1 later step would be refused, too\n");
+  rb_problem(&m.r.error, 1, "fail", "there is no such school");
+  show(&m, (Looks){100, 0, 0});
+  has("\nFailed at step 1");
+  has("\nNothing was changed. A real run would fail there.\n"
+      "  1 later step would be refused, too\n");
 }
 
 static void test_diff (void **state) {

@@ -48,6 +48,12 @@ static const rb_StepRow *obstacle (const rb_Report *r) {
   return NULL;
 }
 
+static const rb_StepRow *failedstep (const rb_Report *r) {
+  for (int i = 0; i < r->nsteps && r->errorstep != NULL; i++)
+    if (rb_same(r->steps[i].id, r->errorstep)) return &r->steps[i];
+  return NULL;
+}
+
 /* -- findings ------------------------------------------------------------------------ */
 
 static int shownwidth (const char *s) {
@@ -110,15 +116,18 @@ static void point (rb_Show *s, Style style, int n, const char *one,
   if (n > 0) rb_style_say(s, 2, style, rb_style_many(text, n, one, many));
 }
 
-/* what a real run would do before it came to the step "at" */
+/* what a real run would do before it came to the step "at", which the headline may
+** have named */
 static void wouldstop (rb_Show *s, const rb_Report *r, const rb_StepRow *at) {
+  const char *what = rb_same(at->status, "refused") ? "be refused" : "fail";
   char text[160];
   Totals t = {0};
   for (const rb_StepRow *step = r->steps; step < at; step++) addstep(&t, step);
   rb_style_add(&s->text, PLAIN, " A real run would ");
   if (t.changes + t.notices > 0)
     rb_style_addf(&s->text, PLAIN, "%s and then ", would(text, &t));
-  rb_style_addf(&s->text, PLAIN, "fail at step %d.", at->n);
+  if (r->error.exit != 0 && failedstep(r) == at) rb_style_addf(&s->text, PLAIN, "%s there.", what);
+  else rb_style_addf(&s->text, PLAIN, "%s at step %d.", what, at->n);
 }
 
 /* a plan that was kept is applied: what was reviewed is what is done */
@@ -142,7 +151,8 @@ static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
   else if (idle && r->exit == 0)
     rb_style_add(&s->text, PLAIN, " A real run would find nothing to do.");
   rb_style_line(s);
-  point(s, RED, t->refused, "step would be refused", "steps would be refused");
+  point(s, RED, t->refused - (at != NULL && rb_same(at->status, "refused")),
+        "later step would be refused, too", "later steps would be refused, too");
   point(s, YELLOW, t->deferred, "step cannot be predicted",
         "steps cannot be predicted");
   point(s, CYAN, t->manual, "step is for a person", "steps are for a person");
@@ -165,12 +175,6 @@ static void donetotals (rb_Show *s, const rb_Report *r, const Totals *t) {
 }
 
 /* -- what failed ------------------------------------------------------------------------ */
-
-static const rb_StepRow *failedstep (const rb_Report *r) {
-  for (int i = 0; i < r->nsteps && r->errorstep != NULL; i++)
-    if (rb_same(r->steps[i].id, r->errorstep)) return &r->steps[i];
-  return NULL;
-}
 
 static void headline (rb_Show *s, const rb_Report *r, const rb_StepRow *at) {
   static const struct { const char *status, *word; Style style; } words[] = {

@@ -34,7 +34,9 @@ void rb_page_status (rb_Page *p, const rb_Param *q, rb_Buffer *b) {
     return;
   }
   lua_rawgeti(p->L, LUA_REGISTRYINDEX, q->defaultref);
-  rb_buffer_printf(b, "default %s", luaL_tolstring(p->L, -1, NULL));
+  const char *value = luaL_tolstring(p->L, -1, NULL);
+  if (*value != '\0') rb_buffer_printf(b, "default %s", value);
+  else rb_buffer_puts(b, "optional");
   lua_pop(p->L, 2);
 }
 

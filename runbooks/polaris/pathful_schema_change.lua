@@ -91,6 +91,9 @@ return runbook {
     probe = function (run)
       local it = header.compare(csv.header(run.sample), run.alias)
       run.proposed, run.map, run.of = it.proposed, it.map, it.of
+      local list = {}
+      for i, p in ipairs(it.proposed) do list[i] = text.render("{from} is {to}", p) end
+      run.proposal = table.concat(list, "; ")
       for _, p in ipairs(it.proposed) do
         run:finding("renamed: " .. p.to, text.render("{from} ({by})", p), "warn")
       end
@@ -110,11 +113,7 @@ return runbook {
   step "Agree to the new names" {
     id     = "agree-to-the-names",
     when   = function (run) return #run.proposed > 0, "no column has another name" end,
-    manual = function (run)
-      local list = {}
-      for i, p in ipairs(run.proposed) do list[i] = text.render("{from} is {to}", p) end
-      return "Look into the sample: do the values agree with the names? " .. table.concat(list, "; ") .. "."
-    end,
+    manual = "Look into the sample: do the values agree with the names? {proposal}.",
   },
 
   step "Update the alias map" {

@@ -18,6 +18,8 @@ local snapshot = require "snapshot_parts"
 local function flag (run) return text.render(names.maintenance, run) end
 local function notice (run) return text.render(names.maintenance_message, run) end
 
+local words = tenant.letter_text(names.rollback_takes[2])
+
 -- "3 tables, 12 rows" and the like
 local function several (n, one) return n .. " " .. one .. (n == 1 and "" or "s") end
 
@@ -84,6 +86,7 @@ return runbook {
     probe = function (run)
       run.dump = run.snapshot == "" and newest_good(run) or named(run)
       run:finding("snapshot", run.dump.name, "ok")
+      run.as_of = time.format(run.dump.at, "%Y-%m-%d %H:%M")
       run:finding("what was entered after it is lost", run.dump.at .. ", " .. hours(run.dump.at), "bad")
     end,
   },
@@ -144,17 +147,13 @@ return runbook {
         return tenant.school(run.tenant).admin ~= nil, "settings.school_names has no admin of " .. run.tenant
       end,
       notify = function (run)
-        local subject, words = tenant.letter(run.tenant, names.rollback_takes[2])
-        mail.send{ to = tenant.school(run.tenant).admin, subject = subject, text = words }
+        mail.send{ to = tenant.school(run.tenant).admin, subject = tenant.letter_subject(run.tenant), text = words }
       end,
     },
 
     step "Tell the school's admin by hand that it is away" {
       when   = function (run) return tenant.school(run.tenant).admin == nil, "a mail was sent" end,
-      manual = function (run)
-        local subject, words = tenant.letter(run.tenant, names.rollback_takes[2])
-        return "Write to the admin of the school. " .. subject .. ": " .. words
-      end,
+      manual = "Write to the admin of {tenant}. Scheduled maintenance: " .. words,
     },
 
     step "Put up the maintenance page" {
@@ -233,16 +232,14 @@ Maintenance complete. Service restored at {now} UTC.
 Your school's data are as they were at {at} UTC. What was entered after that has to be entered again.
 
 — Engineering Team]], { now = time.format(time.now(), "%Y-%m-%d %H:%M"),
-                        at = time.format(run.dump.at, "%Y-%m-%d %H:%M") }) }
+                        at = run.as_of }) }
       end,
     },
 
     step "Tell the school's admin by hand that it is back" {
       when   = function (run) return tenant.school(run.tenant).admin == nil, "a mail was sent" end,
-      manual = function (run)
-        return "Tell the admin of the school: Maintenance complete. The data are as they were at "
-            .. time.format(run.dump.at, "%Y-%m-%d %H:%M") .. " UTC; what was entered after that has to be entered again."
-      end,
+      manual = "Tell the admin of {tenant}: Maintenance complete. The data are as they were at {as_of} UTC; what was "
+            .. "entered after that has to be entered again.",
     },
   },
 

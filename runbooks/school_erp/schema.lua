@@ -30,6 +30,13 @@ return {
   error_events   = "error_events",     -- at, route, status, message
   audit_log      = "audit_log",        -- at, actor, action, detail
   registry       = "schools",          -- in public: schema_name, name, admin_email, status
+  migrations     = "schema_migrations",   -- in public: version, of each that has run
+
+  -- releases ---------------------------------------------------------------------
+
+  release_file  = "release.json",        -- in git: what a release says of itself: version and
+  release_needs = "schema",              -- the number of the migration that it needs
+  container     = "school-erp-server",   -- its name, where the server runs in docker
 
   -- redis ----------------------------------------------------------------------
 
@@ -98,6 +105,7 @@ return {
   alerts_every      = "10s",
   restart_takes     = { "30s", "60s" },
   rollback_takes    = { "5m", "15m" },
+  build_takes       = "15m",               -- a build that takes longer is stopped
   snapshots_kept    = "7d",
   snapshot_schedule = "0 2 * * *",         -- every night at two
   snapshot_age      = "26h",               -- older: last night's was not taken
@@ -159,7 +167,7 @@ return {
 
   -- those of them that are runbooks already: the others are still followed by hand
   here = { service_restart = true, tenant_isolation = true, tenant_maintenance = true,
-           database_restore = true },
+           database_restore = true, deployment_rollback = true },
 
   -- alerts, and the runbook that answers each -------------------------------------------
 
@@ -183,6 +191,7 @@ return {
     school_names   = "table: schema -> { school, admin }",
     login          = "table: { tenant, email, password } of a test user",
     image          = "name of the docker image, where the server runs in docker",
+    docker_run     = "list: options of docker run for the server's container (ports, settings, volumes)",
     load_baseline  = "argv: the load baseline of the go-live checklist",
     simulate_usage = "argv: the usage simulation",
     resilience     = "argv: the failure resilience test",

@@ -71,8 +71,7 @@ return runbook {
 
     step "Write to the school's admin" {
       probe = function (run)
-        local subject, words = tenant.letter(run.tenant, run.block)
-        run.letter = "Subject: " .. subject .. "\n\n" .. words
+        run.letter = "Subject: " .. tenant.letter_subject(run.tenant) .. "\n\n" .. tenant.letter_text(run.block)
         run:finding("message to the school's admin", run.letter)
       end,
     },

@@ -50,10 +50,9 @@ end
 -- { school =, admin = } of the settings; empty where they do not know it
 function tenant.school (name) return (erp.settings.school_names or {})[name] or {} end
 
--- the mail that announces a time without service: subject, text. `lasts` is a duration
-function tenant.letter (name, lasts)
-  local known = tenant.school(name)
-  return "Scheduled maintenance for " .. (known.school or name), text.render([[
+-- the mail that announces a time without service; `lasts` is a duration
+function tenant.letter_text (lasts)
+  return text.render([[
 Dear School Admin,
 
 We are performing emergency maintenance on your school's system.
@@ -62,6 +61,11 @@ All your data is safe and secure.
 We will notify you when service is restored.
 
 — Engineering Team]], { minutes = math.ceil(time.seconds(lasts) / 60) })
+end
+
+-- its subject
+function tenant.letter_subject (name)
+  return "Scheduled maintenance for " .. (tenant.school(name).school or name)
 end
 
 -- asks the program of the settings whether the school is ready; true, or false and why not

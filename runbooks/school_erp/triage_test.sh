@@ -55,7 +55,7 @@ has "sick: which school" "$(found next)" "runbook run tenant_isolation tenant=gr
 has "sick: the alert, its limit and its runbook" "$(found 'alert DLQ_SPIKE')" "P1: 27, limit 10; runbook dlq_spike"
 
 names bad-release 3 'deployment_rollback, database_restore' 'tech-lead and cto' 'P0 (critical)'
-has "bad-release: what is not a runbook yet is said to be done by hand" "$(found next)" "deployment_rollback by hand"
+has "bad-release: what is run next" "$(found next)" "runbook run deployment_rollback --dry-run"
 has "bad release: by its migration" "$(found 'level 3: a deployment or a migration was bad?')" "yes: release 1.5.0 needs schema 12, the database has 11"
 has "bad release: the log of the server" "$(found 'the last of them')" '"status":503'
 

@@ -7,7 +7,7 @@ export PATH=$BUILD:$PATH
 mkdir books
 cat > runbook.config.lua <<'LUA'
 return { runbooks = { "books" }, target = "here", roles = { lead = { "kim", "ada" } },
-  targets = { here = { kind = "sandbox" }, there = { kind = "sandbox" } } }
+  targets = { here = { kind = "sandbox", systems = { web = { http = "http://127.0.0.1:1" } } }, there = { kind = "sandbox" } } }
 LUA
 chmod 600 runbook.config.lua
 cat > books/mend_it.lua <<'LUA'
@@ -43,6 +43,7 @@ is "cases" "$(values run mend_it --case '')" "first second"
 is "cases, after =" "$(values run mend_it --case=f)" "--case=first"
 is "steps" "$(values run mend_it --only '')" "do-it look-at-it or-this"
 is "targets" "$(values run mend_it -t '')" "here there"
+is "systems" "$(values new x --system '')" "web"
 is "roles" "$(values run mend_it --approved-by '')" "lead="
 is "people" "$(values run mend_it --approved-by lead=)" "lead=ada lead=kim"
 is "files" "$(values run mend_it --answers '')" ":files"

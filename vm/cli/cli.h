@@ -167,6 +167,7 @@ int rb_cmd_tape (int argc, char **argv);
 int rb_cmd_doctor (int argc, char **argv);
 int rb_cmd_completion (int argc, char **argv);
 int rb_cmd_repl (int argc, char **argv);
+int rb_cmd_new (int argc, char **argv);
 int rb_cmd_types (int argc, char **argv);
 int rb_cmd_version (int argc, char **argv);
 int rb_cmd_help (int argc, char **argv);
@@ -176,6 +177,6 @@ extern const rb_Command rb_command_run, rb_command_plan, rb_command_apply,
   rb_command_undo, rb_command_abandon, rb_command_replay, rb_command_drill,
   rb_command_status, rb_command_history, rb_command_report,
   rb_command_verify, rb_command_tape, rb_command_doctor, rb_command_completion, rb_command_version,
-  rb_command_repl, rb_command_types, rb_command_help;
+  rb_command_repl, rb_command_new, rb_command_types, rb_command_help;
 
 #endif

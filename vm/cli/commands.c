@@ -17,7 +17,7 @@ const rb_Command *const rb_commands[] = {
   &rb_command_abandon, &rb_command_replay, &rb_command_drill, &rb_command_status,
   &rb_command_history, &rb_command_report,
   &rb_command_verify, &rb_command_tape,
-  &rb_command_repl, &rb_command_types, &rb_command_doctor, &rb_command_completion,
+  &rb_command_repl, &rb_command_new, &rb_command_types, &rb_command_doctor, &rb_command_completion,
   &rb_command_version, &rb_command_help, NULL
 };
 

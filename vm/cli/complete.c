@@ -316,6 +316,12 @@ static void limits (Line *l) {
     offername(l, *n, "limit");
 }
 
+static void systems (Line *l) {
+  rb_Problem p = {0};
+  rb_Target *t = configof(l) != NULL ? rb_config_open(l->c, NULL, &p) : NULL;
+  if (t != NULL) offerall(l, rb_target_systems(t), "system");
+}
+
 static void statuses (Line *l) { offerall(l, rb_history_statuses, ""); }
 static void filesof (Line *l) { files(l); }
 static void runsandfiles (Line *l) { runs(l); files(l); }
@@ -325,7 +331,7 @@ static const struct { const char *word; void (*offer) (Line *l); } kinds[] = {
   {"FILE", filesof}, {"FOLDER", filesof}, {"RUN", runs}, {"RUN|FILE", runsandfiles},
   {"COMMAND|TOPIC", topics}, {"TARGET", targets}, {"STEP", steps}, {"CASE", cases},
   {"ROLE=WHO:NOTE", roles}, {"NAME=VALUE", params}, {"NAME=N", limits},
-  {"STATUS", statuses}
+  {"STATUS", statuses}, {"SYSTEM", systems}
 };
 
 /* "FILE|NAME" or "text|json|md": by name, else the words themselves */

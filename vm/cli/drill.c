@@ -430,11 +430,13 @@ int rb_cmd_drill (int argc, char **argv) {
   rb_DrillOptions o = {0};
   rb_Arguments a;
   rb_Problem p = {0};
-  rb_DrillRun d = {.o = &o, .unseen = json_object(), .left = json_object(),
-                   .rows = json_array(), .proxy.control = -1};
+  rb_DrillRun d = {.o = &o, .proxy.control = -1};
   static const char *const none[] = {NULL};
   int status = rb_options_read(&rb_command_drill, argc, argv, &o, &a);
   if (status != 0) return status;
+  d.unseen = json_object();
+  d.left = json_object();
+  d.rows = json_array();
   o.o.file = a.words[0];
   o.o.words = a.words + 1;
   o.o.limits = none;

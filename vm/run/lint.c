@@ -32,7 +32,7 @@ typedef struct Lint {
 
 /* what never has an inverse of its own */
 static const char *const forever[] = {
-  "pg:exec", "pg:transaction", "http:post", "http:put", "http:patch", "http:delete",
+  "pg:exec", "http:post", "http:put", "http:patch", "http:delete",
   "exec.run", NULL
 };
 

@@ -98,8 +98,8 @@ static void writebook (rb_Buffer *b, const New *n) {
             "  step \"How is it?\" {\n    probe = function (run)\n");
   put(b, n, looks[n->look].probe);
   put(b, n, "    end,\n  },\n\n"
-            "  -- What mends it comes here: a step with `remedy`, `verify`, which looks whether it\n"
-            "  -- did, and `undo`, where nothing takes it back by itself.\n}\n");
+            "  -- What mends it comes here: a step with `remedy`, `verify`, which looks whether\n"
+            "  -- it did, and `undo`, where nothing takes it back by itself.\n}\n");
 }
 
 static void writetest (rb_Buffer *b, const New *n) {

@@ -21,8 +21,8 @@ static const rb_Option options[] = {
   {"dry-run", 'n', RB_SWITCH, NULL, "show what it would take back, and change nothing",
    at(o.dry_run)},
   {"force", 0, RB_SWITCH, NULL, "even where somebody has changed it since", at(o.force)},
-  {"in-doubt", 0, RB_VALUE, "ask|done|retry|skip", "a change of an undo that was killed, of "
-   "which nobody can tell (default: ask)", at(indoubt)},
+  {"in-doubt", 0, RB_VALUE, "ask|done|retry|skip", "what an undo that was killed left in "
+   "doubt (ask)", at(indoubt)},
   {"yes", 'y', RB_SWITCH, NULL, "confirm on production", at(o.yes)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
    at(o.json)},

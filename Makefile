@@ -15,7 +15,7 @@ pkg       = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
 
 VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp zlib
 VM       := $(filter-out vm/run/embed.c,$(wildcard vm/*.c vm/*/*.c))
-TESTLUA  := $(patsubst vm/%.lua,$(BUILD)/%.h,$(wildcard vm/test/*.lua))
+TESTLUA  := $(patsubst vm/%.lua,$(BUILD)/%.h,$(wildcard vm/test/*.lua vm/repl/*.lua))
 VMOBJ    := $(VM:%.c=$(BUILD)/%.o)
 
 # one shared object for each module: stdlib/NAME.c, or all of stdlib/NAME/*.c
@@ -117,8 +117,13 @@ $(BUILD)/world.h: vm/cli/world.lua $(BUILD)/words.h
 	@echo '  embed   $<'
 	$(Q)$(BUILD)/embed vm/cli/world.lua world text > $@
 
-# the words and the worlds of test files
+# the words and the worlds of test files; how a session is saved
 $(BUILD)/test/%.h: vm/test/%.lua $(BUILD)/words.h
+	@mkdir -p $(@D)
+	@echo '  embed   $<'
+	$(Q)$(BUILD)/embed $< $* > $@
+
+$(BUILD)/repl/%.h: vm/repl/%.lua $(BUILD)/words.h
 	@mkdir -p $(@D)
 	@echo '  embed   $<'
 	$(Q)$(BUILD)/embed $< $* > $@

@@ -32,6 +32,21 @@ hasnot() { case "$2" in *"$3"*) fail "$1" "'$3' in:" "$2";; *) pass "$1";; esac;
 # rb ARGS...: runs runbook; leaves $out (stdout), $err (stderr), $rc
 rb() { out=$("$runbook" "$@" 2>"$tmp/stderr" </dev/null); rc=$?; err=$(cat "$tmp/stderr"); }
 
+# typed FILE: a test that types on a terminal (prompt.py); what it tells counts
+typed() {
+  local line
+  "$python" "$top/tests/$1" "$runbook" >"$tmp/typed" 2>&1
+  while read -r line; do
+    case $line in
+      "ok - "*) pass "${line#ok - }";;
+      "not ok - "*) fail "${line#not ok - }";;
+      "#"*|*passed*) [ "${line#\#}" = "$line" ] || echo "$line";;
+      *) fail "$1" "$line";;
+    esac
+  done <"$tmp/typed"
+  has "$1 came to its end" "$(tail -1 "$tmp/typed")" " passed, "
+}
+
 # a sandbox of its own in $tmp/sb; its variables are set, its configuration used
 sandbox_up() {
   "$top/examples/sandbox/sandbox" up "$tmp/sb" --config "$tmp/runbook.config.lua" \

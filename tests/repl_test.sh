@@ -92,15 +92,7 @@ has "its name is" "$out" "[redacted"
 
 redis-cli -u "$PROBE" --no-auth-warning SET "repl:what is it?" x >/dev/null
 # -- on a terminal ----------------------------------------------------------------------------------
-"$python" "$top/tests/repl.py" "$runbook" > "$tmp/tty.out" 2>&1
-while read -r line; do
-  case $line in
-    "ok - "*) pass "${line#ok - }";;
-    "not ok - "*) fail "${line#not ok - }";;
-    "#"*|*passed*) [ "${line#\#}" = "$line" ] || echo "$line";;
-    *) fail "repl.py" "$line";;
-  esac
-done < "$tmp/tty.out"
+typed repl.py
 history=$XDG_STATE_HOME/runbook/repl/local.history
 is "the history is ours alone" "$(stat -c %a "$history")" 600
 hasnot "and holds no secret" "$(cat "$history")" "$secret"

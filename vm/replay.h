@@ -51,6 +51,9 @@ typedef struct rb_Replay {
   int left;            /* outcomes and waits not given out yet */
   int indoubt;         /* deeds that may or may not have happened */
   const char *policy;  /* --in-doubt: "ask", "done", "retry", "skip" */
+  const json_t *adopts;  /* a session that was made into a runbook: a list of {n, step, word},
+                       ** the field that each statement went to. Arguments are not
+                       ** compared then; NULL: a run like any other */
   int offline;         /* nothing is performed: where the tape ends, the run ends */
   int over;            /* the session is live now */
   char *livefrom;      /* path of the first live effect; NULL while there is none */

@@ -30,10 +30,11 @@ static int takeback (rb_Repl *s, const rb_Taped *e) {
   rb_undo_push(s->r.L, e, 0);
   if (rb_repl_call(s, luaL_ref(s->r.L, LUA_REGISTRYINDEX), title, &exit) != RB_EVALDONE)
     return exit;
+  const rb_StepRow *row = &s->r.report.steps[s->r.report.nsteps - 1];
+  json_object_set_new(json_object_get(s->told, row->id), "undo", json_true());
   if (s->r.vm->dryrun) return 0;
   json_object_del(s->done, e->path);
   rb_record(s->r.vm, "undone", e->path, json_pack("{s:s}", "of", s->r.report.run));
-  const rb_StepRow *row = &s->r.report.steps[s->r.report.nsteps - 1];
   for (const rb_EffectRow *x = row->effects; x != NULL; x = x->next)
     json_object_del(s->done, x->path);
   return 0;

@@ -203,6 +203,8 @@ static void cleanup (rb_Repl *s) {
   rb_report_close(&s->r.report);
   free(s->r.outline.file);
   json_decref(s->done);
+  json_decref(s->told);
+  free(s->reason);
   rb_state_free(s->r.L);
   rb_config_free(config);
   rb_redact_free();
@@ -214,7 +216,7 @@ int rb_repl (const rb_ReplOptions *o) {
   rb_ShowOptions show = {.nocolor = o->nocolor};
   rb_Repl s = {.asked = o, .o = {.words = none, .cases = none, .limits = none,
                .approved_by = none, .config = o->config, .target = o->target},
-               .terminal = rb_ask_terminal(), .done = json_object()};
+               .terminal = rb_ask_terminal(), .done = json_object(), .told = json_object()};
   s.r.o = &s.o;
   s.r.who = rb_operator();
   s.r.session = 1;

@@ -24,6 +24,8 @@ typedef struct rb_Repl {
   int quit;
   int steps;             /* room in the report */
   json_t *done;          /* paths of what was changed, and not taken back by :undo */
+  json_t *told;          /* by step: {value, rows, armed, undo}, what it showed and was */
+  char *reason;          /* of the last :live; NULL: none */
   const rb_Edit *edit;   /* NULL: plain lines */
 } rb_Repl;
 
@@ -59,6 +61,18 @@ void rb_repl_value (lua_State *L, int idx, rb_Show *show);
 int rb_repl_word (rb_Repl *s, const char *line);
 /* The i-th of them, without its colon; NULL: there are no more. */
 const char *rb_repl_wordname (int i);
+
+/* -- story.c: what was done so far; 0, or an exit code (said) ----------------- */
+
+int rb_repl_steps (rb_Repl *s, const char *rest);
+int rb_repl_plan (rb_Repl *s, const char *rest);
+/* A runbook, in a run of its own: a dry run, unless the session is armed. */
+int rb_repl_run (rb_Repl *s, const char *rest);
+
+/* -- save.c -------------------------------------------------------------------- */
+
+/* The session as a runbook, with a tape: 0, or an exit code (said). */
+int rb_repl_save (rb_Repl *s, const char *rest);
 
 /* -- back.c ---------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vm/base.h"
 #include "vm/redact.h"
 #include "vm/repl/repl.h"
 #include "vm/show/terminal.h"
@@ -152,12 +153,38 @@ static rb_Evaluated compile (rb_Repl *s, const char *text) {
 
 /* -- and run --------------------------------------------------------------- */
 
+/* what the first value is, for a `verify` of :save */
+static void tell (lua_State *L, json_t *told) {
+  rb_Buffer b = {0};
+  size_t n;
+  if (lua_istable(L, 1)) {
+    if (lua_rawlen(L, 1) > 0)
+      json_object_set_new(told, "rows", json_integer((json_int_t)lua_rawlen(L, 1)));
+    return;
+  }
+  if (lua_type(L, 1) == LUA_TUSERDATA || lua_isfunction(L, 1)) return;
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    const char *text = lua_tolstring(L, 1, &n);
+    rb_buffer_puts(&b, "\"");
+    for (size_t i = 0; i < n; i++)
+      if ((unsigned char)text[i] < 32) rb_buffer_printf(&b, "\\%03d", text[i]);
+      else rb_buffer_printf(&b, strchr("\"\\", text[i]) ? "\\%c" : "%c", text[i]);
+    rb_buffer_puts(&b, "\"");
+  } else {
+    rb_buffer_puts(&b, rb_tolstring(L, 1, NULL));
+    lua_pop(L, 1);
+  }
+  if (b.n < 200 && b.s != NULL) json_object_set_new(told, "value", rb_jsontext(b.s, b.n));
+  rb_buffer_free(&b);
+}
+
 /* upvalue 1: the session. Shows its arguments; runs inside the statement's task. */
 static int keep (lua_State *L) {
   rb_Repl *s = lua_touserdata(L, lua_upvalueindex(1));
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) rb_repl_value(L, i, s->r.vm->show);
   if (n == 0) return 0;
+  tell(L, json_object_get(s->told, s->r.report.steps[s->r.report.nsteps - 1].id));
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "_");
@@ -180,6 +207,8 @@ static rb_StepRow *addstep (rb_Repl *s, const char *title) {
   snprintf(id, sizeof id, "%d", row->n);
   row->id = strdup(id);
   row->title = rb_redacted(title, strlen(title));
+  json_object_set_new(s->told, id, json_object());
+  if (!s->r.vm->dryrun) json_object_set_new(json_object_get(s->told, id), "armed", json_true());
   row->ran = 1;
   return row;
 }

@@ -57,6 +57,10 @@ static int live (rb_Repl *s, const char *rest) {
                    ":live 10m the queue is stuck");
   }
   if (!confirmed(s)) return rb_ask_terminal() ? 0 : RB_STOPPED;
+  if (*reason != '\0') {
+    free(s->reason);
+    s->reason = rb_redacted(reason, strlen(reason));
+  }
   s->until = rb_now() + seconds;
   s->r.vm->dryrun = 0;
   rb_duration_text(seconds, time, sizeof time);
@@ -155,6 +159,10 @@ static const Word words[] = {
   {"live", "[10m] [reason]", "remedies are for real, for a time", live},
   {"dry", "", "read-only again", dry},
   {"undo", "", "takes back the last change of this session", undo},
+  {"run", "NAME [k=v]", "a runbook: a dry run, unless armed", rb_repl_run},
+  {"steps", "", "what was typed so far, and what it did", rb_repl_steps},
+  {"plan", "", "what the session changed, or would change", rb_repl_plan},
+  {"save", "FILE", "the session as a runbook, with a tape as its first test", rb_repl_save},
   {"system", "", "the systems of this target, and where they are", systems},
   {"time", "EXPR", "how long it takes", time_},
   {"watch", "5s EXPR", "again and again, until Ctrl-C", watch},

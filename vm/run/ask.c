@@ -33,11 +33,16 @@ void rb_answer_tape (rb_Run *r, const char *id, const char *text) {
                    rb_jsontext(text, strlen(text))), text, strlen(text));
 }
 
+/* Nobody is asked where nothing is done. */
+static int asks (const rb_Run *r) {
+  return !r->vm->dryrun && !r->vm->mute && rb_ask_terminal();
+}
+
 int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
   const char *taped = rb_replay_answer(r->vm, id);
   *text = taped != NULL ? strdup(taped) : given(r, id);
   if (*text == NULL) {
-    if (r->vm->dryrun || !rb_ask_terminal()) return 0;
+    if (!asks(r)) return 0;
     double began = rb_person_begin(r->vm);
     *text = rb_ask_line(r->vm->show, question, 0);
     rb_person_end(r->vm, began);
@@ -49,6 +54,8 @@ int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
 
 static int noanswer (lua_State *L, const char *id, const char *question) {
   if (rb_vm(L)->interrupts > 0) return rb_stop(L, RB_INTERRUPT, "interrupted");
+  if (rb_vm(L)->mute) return rb_stop(L, RB_TAPEEND, "the tape ends before the answer to: %s",
+                                     question);
   if (rb_vm(L)->dryrun) return rb_stop(L, RB_DEFER, "needs an answer: %s", question);
   return rb_stop(L, RB_PERSON, "needs an answer: %s (run it on a terminal, or give "
                  "{\"%s\": ...} with --answers FILE)", question, id);
@@ -121,7 +128,7 @@ static int run_choose (lua_State *L) {
     if (chosen == 0)
       return rb_fail(L, "argument", RB_NOTDONE, "the answer '%s' for %s is none of "
                      "the choices", lua_tostring(L, -2), id);
-  } else if (!r->vm->dryrun && rb_ask_terminal()) {
+  } else if (asks(r)) {
     chosen = onterminal(L, r, question);
   }
   if (chosen == 0) return noanswer(L, id, question);

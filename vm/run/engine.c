@@ -18,6 +18,7 @@
 #define BURST 5.0  /* seconds that a script may compute without waiting */
 
 static int nested;  /* a dry run that a real run shows first */
+static int within;  /* a session goes on after it */
 
 /* -- before: the file, the target, the parameters --------------------------------- */
 
@@ -358,7 +359,7 @@ static void cleanup (rb_Run *r) {
   rb_across_free(r);
   for (int i = 0; i < r->nlocks; i++) close(r->locks[i]);
   free(r->locks);
-  if (nested == 0) rb_redact_free();
+  if (nested == 0 && within == 0) rb_redact_free();
 }
 
 int rb_run (const rb_RunOptions *o) {
@@ -394,5 +395,12 @@ int rb_run (const rb_RunOptions *o) {
   if (p.exit != 0) rb_show_problem(&p, o->json);
   int exit = p.exit != 0 ? p.exit : r.report.exit;
   cleanup(&r);
+  return exit;
+}
+
+int rb_run_inside (const rb_RunOptions *o) {
+  within++;
+  int exit = rb_run(o);
+  within--;
   return exit;
 }

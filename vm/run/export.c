@@ -135,16 +135,22 @@ static int replay (Export *x) {
   rb_steps_run(r);
   r->vm->exported = NULL;
   if (error->exit != RB_STALE && error->exit != RB_USAGE) return 0;
+  if (r->o->resume->adopts != NULL)
+    return rb_problem(x->p, error->exit, error->kind, "the runbook does not do what the "
+                      "session did: %.800s", error->message);
   return rb_problem(x->p, error->exit, error->kind, "run %s does not replay here, so that it "
                     "cannot be exported: %.700s", r->report.run, error->message);
 }
 
 int rb_export (rb_Run *r, rb_Problem *p) {
   Export x = {.r = r, .p = p, .e = {.marks = json_object(), .drawn = json_object()}};
+  const int adopts = r->o->resume->adopts != NULL;
   randombytes_buf(x.e.key, sizeof x.e.key);
+  if (adopts && !rb_adopt(r)) luaL_error(r->L, "not enough memory");
   if (replay(&x) == 0 && (x.file = rb_tapefile_create(r->o->export, p)) != NULL) {
     header(&x);
-    rb_tape_events(r->vm->tape, r->report.run, line, &x, p);
+    if (adopts) rb_adopted_events(r, line, &x);
+    else rb_tape_events(r->vm->tape, r->report.run, line, &x, p);
     rb_tapefile_close(x.file, p->exit == 0, p);
   }
   json_decref(x.e.marks);

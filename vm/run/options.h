@@ -37,5 +37,7 @@ typedef struct rb_RunOptions {
 
 /* Runs it, prints it, and returns the exit code of design section 5. */
 int rb_run (const rb_RunOptions *o);
+/* The same, inside of another session: what that knows as secret stays known. */
+int rb_run_inside (const rb_RunOptions *o);
 
 #endif

@@ -137,6 +137,13 @@ int rb_undo_hasinverse (lua_State *L, const struct rb_Taped *e);
 ** the exit code. */
 int rb_export (rb_Run *r, rb_Problem *p);
 
+/* -- adopt.c: a session at the prompt as a run of the runbook that was made of it --- */
+
+/* Its effects get the paths that they have in the runbook; 0: no memory. */
+int rb_adopt (rb_Run *r);
+/* What the tape would hold, had it been that run. */
+void rb_adopted_events (rb_Run *r, int (*event) (void *ud, const rb_TapeRow *row), void *ud);
+
 /* -- lock.c ---------------------------------------------------------------------------- */
 
 /* 0 and the lock is held until the process ends, or RB_LOCKED and who holds it. */

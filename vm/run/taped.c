@@ -169,7 +169,8 @@ int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p) {
 int rb_taped_begin (rb_Run *r, rb_Problem *p) {
   char file[4096];
   rb_VM *vm = r->vm;
-  if (r->o->resume != NULL && r->o->resume->exported != NULL) return 0;  /* needs no tape */
+  if (r->o->resume != NULL && (r->o->resume->exported != NULL || r->o->resume->adopts != NULL))
+    return 0;  /* needs no tape */
   if (!rb_tape_file(file, sizeof file))
     return rb_problem(p, RB_USAGE, "tape", "there is no place for the tape: set HOME "
                       "or XDG_STATE_HOME");

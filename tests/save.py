@@ -1,0 +1,36 @@
+# save.py RUNBOOK - pokes around at the prompt, changes something, and saves it as a runbook
+from prompt import Terminal, check, finish
+
+t = Terminal()
+t.until(")> ")
+for line in ("1 + 1", 'dead = "never used"', 'erp = system "school_erp"', "erp.redis:gte 'x'",
+             'erp.pg:value "SELECT count(*) FROM riverside.user_sessions WHERE is_active"',
+             'erp.redis:get "tenant:blocked:riverside"'):
+    t.type(line + "\n")
+t.type(":live 5m riverside slows the others down\n", "(LIVE")
+t.type('erp.redis:set("tenant:blocked:riverside", "true", { ex = "1h" })\n', "(LIVE")
+got, _ = t.type('erp.redis:get "tenant:blocked:riverside"\n', "(LIVE")
+check("armed, it is done", '"true"' in got, got)
+t.type('erp.redis:set("oops", "1")\n', "(LIVE")
+t.type(":undo\n", "(LIVE")
+t.type('for _, school in ipairs { "riverside" } do\n', "...> ")
+t.type('  erp.dotenv:add("DISABLED_TENANTS", school)\n', "...> ")
+t.type("end\n", "(LIVE")
+got, _ = t.type(":steps\n", "(LIVE")
+check(":steps says what was typed, and what it did", "taken back" in got and "DISABLED_TENANTS" in got, got)
+got, _ = t.type(":plan\n", "(LIVE")
+check(":plan says what was changed", "2 done, 1 taken back, 0 would be done" in got, got)
+got, _ = t.type(":save isolate\n", "(LIVE")
+check(":save says where, and what to type", "saved isolate.lua" in got and "runbook replay isolate.tape" in got, got)
+got, _ = t.type(":save isolate\n", "(LIVE")
+check("and writes over nothing", "is there already" in got, got)
+t.type(":undo\n", "(LIVE")
+t.type(":undo\n", "(LIVE")
+t.type(":dry\n")
+got, _ = t.type(":run isolate tenant=riverside\n", "(read-only)> ")
+check(":run is a dry run where nothing is armed", "Nothing was changed" in got, got)
+got, _ = t.type("1 + 1\n")
+check("and the session goes on", "\n2\n" in got, got)
+t.type("\x04", "\n")
+check("Ctrl-D leaves, with 0", t.end() == 0)
+finish()

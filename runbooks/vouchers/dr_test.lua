@@ -141,6 +141,17 @@ return runbook {
     end,
   },
 
+  -- asked as the role that changes things: looking may go another way
+  step "Is staging what would be changed?" {
+    remedy = function (run)
+      run.changed = staging.pg:transaction(function (tx) return tx:value(dr.identity) end)
+    end,
+    verify = function (run)
+      return expect(run.changed ~= run.production, "changes of vouchers_staging are made in staging, and not in production")
+    end,
+    irreversible = "it only asks",
+  },
+
   step "Is the way to the backup free?" {
     probe = function (run)
       local answer = platform.http:get(names.manifest, { path = { ref = run.ref } })
@@ -236,6 +247,10 @@ return runbook {
       expect(exec.run(argv).code == 0, "the script ends with 0")
       run.began, run.ended = math.floor(began), time.now()
     end,
+    verify = function (run)
+      local log = file.stat(dr.setting "backup_log")
+      return expect(log and time.parse(log.modified) >= run.began, "backup.log is of this run")
+    end,
     irreversible = "the backup stays at its destination",
   },
 
@@ -258,6 +273,7 @@ return runbook {
       run.dump = newest_dump(run.began)
       if not run.dump then run:fail("the backup folder of staging has no dump of this exercise: is it what the script fills?") end
       local dump, server = staging.backup:verify(run.dump), staging.pg:value "SHOW server_version"
+      run.tables = dump.tables
       run:finding("dump", text.render("{name}: {bytes} bytes, {tables} tables", dump))
       if #dump.schemas ~= 1 or dump.schemas[1] ~= names.data then
         run:fail("%s holds %s, not the schema %s", run.dump, table.concat(dump.schemas, ", "), names.data)
@@ -273,11 +289,12 @@ return runbook {
   step "Restore it into staging" {
     when = function () return not staging.settings.script_restores, "the script has done it" end,
     remedy = function (run)
-      -- asked once more as the one who changes things: looking may go another way
-      local there = staging.pg:transaction(function (tx) return tx:value(dr.identity) end)
-      if there == run.production then run:fail("changes of vouchers_staging would be made in production: nothing was restored") end
       run.restore_began = time.now()
       staging.backup:restore { file = run.dump, schema = names.data }
+    end,
+    verify = function (run)
+      local n = staging.pg:value([[SELECT count(*) FROM pg_tables WHERE schemaname = :data]], { data = names.data })
+      return expect(n == run.tables, "staging has the " .. run.tables .. " tables of the dump (it has " .. n .. ")")
     end,
     undo_when = "asked",
   },
@@ -439,13 +456,21 @@ return runbook {
 
   step "Are there new controls for SYSTEM_CHECKLIST.md?" {
     id = "new-controls",
+    probe = function (run)
+      local lines = {}
+      for i, it in ipairs(dr.ask(run, "new-controls", "Which new controls go into SYSTEM_CHECKLIST.md? a; b; ... or none",
+                                 dr.read_list)) do
+        lines[i] = text.render("- [ ] {control} ({event} {day})\n", { control = it, event = names.event, day = run.day })
+      end
+      run.controls = table.concat(lines)
+    end,
     remedy = function (run)
-      local new = dr.ask(run, "new-controls", "Which new controls go into SYSTEM_CHECKLIST.md? a; b; ... or none", dr.read_list)
-      if #new == 0 then return end
+      if run.controls == "" then return end
       local path = dr.setting "checklist"
-      local lines = file.read(path):gsub("\n*$", "\n")
-      for _, it in ipairs(new) do lines = lines .. "- [ ] " .. it .. " (" .. names.event .. " " .. run.day .. ")\n" end
-      file.write(path, lines)
+      file.write(path, file.read(path):gsub("\n*$", "\n") .. run.controls)
+    end,
+    verify = function (run)
+      return expect(file.read(dr.setting "checklist"):find(run.controls, 1, true), "the new controls stand there")
     end,
   },
 

@@ -105,8 +105,8 @@ refuses_with "a staging that is production" "$to_production" '1 vouchers_staging
 configured "${to_production//|g/|}"
 before=$(dump vouchers)
 book --yes
-has "changes that would go to production, though looks do not" "$rc $(j .error.message)" '1 changes of vouchers_staging would be made in production'
-is "changes that would go to production: it is as it was" "$(dump vouchers)" "$before"
+has "changes that would go to production, though looks do not" "$rc $(j .error.message)" 'changes of vouchers_staging are made in staging, and not in production'
+is "changes that would go to production: it is as it was, and nobody is paged" "$(dump vouchers) $(kept length)" "$before 0"
 give_up
 cp saved.lua runbook.config.lua
 refuses_with "the same project" 's|project_ref = "sandbox-staging"|project_ref = "sandbox-production"|' '1 vouchers_staging is production itself'

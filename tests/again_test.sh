@@ -61,3 +61,25 @@ rb undo; is "nor is it taken back before that" "$rc" 6
 touch "$work/go"
 rb resume --in-doubt=retry --json; is "resumed as told" "$rc $(log)" "0 one one two "
 rb replay --json; is "it replays" "$rc" 0
+
+# -- a transaction that is replayed: its function goes on with what its statements brought -----------
+fresh
+t <<LUA
+local erp = system "school_erp"
+return runbook { title = "T", system = "school_erp",
+  step "A" { remedy = function (run)
+      run.n = erp.pg:transaction(function (tx)
+        run.seen = tx:value "SELECT count(*) FROM greenwood_high.roles"
+        tx:exec "UPDATE greenwood_high.roles SET name = name || '!' WHERE id = 1"
+        return "once" end)
+    end, irreversible = "t" },
+  step "B" { probe = function (run)
+    run:finding("words", (run.n .. "_" .. run.seen):gsub("_", "-"):upper())
+    if not file.stat("$work/go") then run:fail("not yet") end end } }
+LUA
+name=$(psql -qAt "$SANDBOX_PG_URL" -c 'SELECT name FROM greenwood_high.roles WHERE id = 1')
+rb run "$tmp/t.lua" --json; said=$(j '.findings[0].value')
+has "a transaction, and a failure after it" "$rc $said" "1 ONCE-"
+touch "$work/go"; rb resume --json
+is "resumed: strings are what they were, and so is what it saw" "$rc $(j '.findings[0].value')" "0 $said"
+is "it was done once" "$(psql -qAt "$SANDBOX_PG_URL" -c 'SELECT name FROM greenwood_high.roles WHERE id = 1')" "$name!"

@@ -73,11 +73,10 @@ static int replayed (lua_State *L, int status, lua_KContext n) {
   }
   if (n < 2 || !lua_isfunction(L, 2)) return given(L);
   t->call.replaying = 1;
+  const char *type = lua_pushfstring(L, "%s.%s", t->call.module->name, t->call.reg->name);
   lua_pushvalue(L, 2);
   lua_newtable(L);
-  lua_pushfstring(L, "%s.%s", t->call.module->name, t->call.reg->name);
-  rb_settype_named(L, lua_tostring(L, -1));
-  lua_remove(L, -1);
+  rb_settype_named(L, type);
   return rerun(L, lua_pcallk(L, 1, 0, 0, n, rerun), n);
 }
 

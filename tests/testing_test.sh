@@ -189,6 +189,38 @@ tests <<<'return nil'; rb test t --tap; has "a file that cannot be loaded is one
 rb test t --junit; has "here, too" "$out" 'errors="1"'; rb test t --json; is "and here" "$(jq -r '.files[0].error.kind' <<<"$out")" test
 rb test t --json --tap; is "one document at a time" "$rc" 2
 
+# -- a tape, and a target that is a sandbox ------------------------------------------------------------------
+mkdir -p r/x
+cat > runbook.config.lua <<LUA
+return { target = "here", targets = { here = { kind = "sandbox", allow = { files = { "$tmp/r" } } }, prod = { kind = "production" } } }
+LUA
+chmod 600 runbook.config.lua
+book <<'LUA'
+return runbook { title = "R", params = { f = { "path", required = true } },
+  step "Write" { remedy = function (run) file.write(run.f, "x") end, verify = function (run) return file.read(run.f) == "x" end } }
+LUA
+rm -f t/b_test.lua
+rb run t/b.lua "f=$tmp/r/out"; rb tape export -o t/b.tape; rm -f r/out
+rb test t/b.lua; is "a tape beside its runbook is its test" "$rc" 0; said "and is named" "ok      replays b.tape"
+refuses "nothing is done" test -e r/out
+rb test t/b.tape; is "a tape may be named" "$rc" 0
+tests <<LUA
+return tests { params = { f = "$tmp/r/x/real" },
+  test "tape" { tape = "b.tape", expect = { steps = { write = "done" } } },
+  test "real" { target = "here", expect = { effects = { "file.write" }, undo = true } },
+}
+LUA
+rb test t; is "a tape, and real parts" "$rc" 0; has "three tests" "$out" "3 tests: 3 passed"
+is "what was done for real was taken back" "$(ls r/x)" ""
+sed -i 's/"x")/"y")/' t/b.lua
+rb test t/b.tape; is "another script than that of the tape fails" "$rc" 1
+said "with what differs" "here it asks for file.write $tmp/r/out y, and the tape has file.write"
+sed -i 's/"y")/"x")/' t/b.lua
+bad "production is never a test's target" "a test is for sandbox targets only, and prod is production" <<<'return tests { params = { f = "/x" }, test "a" { target = "prod" } }'
+bad "a tape that is not there" "nosuch.tape" <<<'return tests { test "a" { tape = "nosuch.tape" } }'
+bad "no world is expected of a tape" "world is expected of a world of fakes, not of a tape" <<<'return tests { test "a" { tape = "b.tape", expect = { world = {} } } }'
+rm -f t/b.tape runbook.config.lua
+
 # -- no client library, no connection -----------------------------------------------------------------------
 cd "$top" || exit 2
 LD_DEBUG=files LD_DEBUG_OUTPUT=$tmp/loaded "$runbook" test runbooks examples >/dev/null 2>&1

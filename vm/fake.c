@@ -16,7 +16,6 @@
 struct rb_World {
   lua_State *W;
   rb_Module modules[MODULES]; int n;
-  json_t *ran;
   rb_Buffer in, out;           /* what is asked, and the answer, as bytes */
   lua_State *L;                /* who asks */
   rb_Buffer surprise;
@@ -446,7 +445,6 @@ rb_World *rb_world_open (lua_State *W) {
   rb_World *w = calloc(1, sizeof *w);
   if (w == NULL) return NULL;
   w->W = W;
-  w->ran = json_object();
   lua_getfield(W, LUA_REGISTRYINDEX, RB_WORLD);
   lua_pushlightuserdata(W, w);
   lua_pushcclosure(W, planned, 1);
@@ -468,21 +466,11 @@ void rb_world_free (rb_World *w) {
     freerows(w->modules[i].methods);
     free((char *)w->modules[i].name);
   }
-  json_decref(w->ran);
   rb_buffer_free(&w->in);
   rb_buffer_free(&w->out);
   rb_buffer_free(&w->surprise);
   free(w);
 }
-
-void rb_world_ran (rb_World *w, const char *path, const char *how) {
-  json_t *row = json_object_get(w->ran, path);
-  if (row == NULL && (row = json_object()) != NULL) json_object_set_new(w->ran, path, row);
-  json_int_t n = json_integer_value(json_object_get(row, how));
-  json_object_set_new(row, how, json_integer(n + 1));
-}
-
-json_t *rb_world_whatran (const rb_World *w) { return w->ran; }
 
 const char *rb_world_surprise (const rb_World *w) {
   return w->surprise.n > 0 ? w->surprise.s : "";

@@ -10,7 +10,6 @@
 #ifndef rb_fake_h
 #define rb_fake_h
 
-#include <jansson.h>
 #include <lua.h>
 
 #include "vm/module.h"
@@ -42,14 +41,6 @@ int rb_fake_check (lua_State *L);
 int rb_faketx_preview (lua_State *L);
 int rb_faketx_deed (lua_State *L);
 extern const rb_Type rb_faketx_types[];
-
-/* -- what ran ---------------------------------------------------------------- */
-
-/* A function of the script ran to its end: "block-its-traffic/remedy", and how ("true",
-** "false", "failed", "ended", ...). */
-void rb_world_ran (rb_World *w, const char *path, const char *how);
-/* An object: path -> { how: times }. */
-json_t *rb_world_whatran (const rb_World *w);
 
 /* What nobody expected, or a fake that failed by itself; the first of them. "" */
 const char *rb_world_surprise (const rb_World *w);

@@ -189,6 +189,7 @@ typedef struct rb_VM {
   int hushed;          /* below the gate: doctor, identity; nothing is recorded */
   int mute;            /* an offline replay: nothing is recorded */
   struct rb_Drill *drill;  /* NULL: this is none */
+  json_t *ran;           /* a test: path of a function -> { how it ended: times }; NULL */
   struct rb_World *world;  /* a test's, in place of all modules; NULL: the real one */
 
   rb_Config *config;

@@ -70,6 +70,13 @@ static int byname (const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* NAME_test.lua; NAME.tape where there is a NAME.lua of which it is */
+static int istest (const char *path) {
+  char book[PATH_MAX];
+  snprintf(book, sizeof book, "%.*s.lua", (int)strlen(path) - 5, path);
+  return endswith(path, "_test.lua") || (rb_suite_istape(path) && access(book, R_OK) == 0);
+}
+
 static void walk (Files *f, const char *folder, int depth) {
   char path[PATH_MAX];
   struct dirent *e;
@@ -80,7 +87,7 @@ static void walk (Files *f, const char *folder, int depth) {
     if (*e->d_name == '.' || (size_t)snprintf(path, sizeof path, "%s%s%s", dot ? "" : folder,
         dot ? "" : "/", e->d_name) >= sizeof path || lstat(path, &st) != 0) continue;
     if (S_ISDIR(st.st_mode)) walk(f, path, depth + 1);
-    else if (S_ISREG(st.st_mode) && endswith(path, "_test.lua")) add(f, path);
+    else if (S_ISREG(st.st_mode) && istest(path)) add(f, path);
   }
   if (dir != NULL) closedir(dir);
 }
@@ -90,9 +97,23 @@ static int isfolder (const char *path) {
   return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* the tests of NAME.lua (the path): NAME_test.lua, and NAME.tape; how many there are */
+static int addof (Files *f, const char *path) {
+  static const char *const ends[] = {"_test.lua", ".tape"};
+  char test[PATH_MAX + 16];
+  int n = 0, stem = (int)strlen(path) - (endswith(path, ".lua") ? 4 : 0);
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    snprintf(test, sizeof test, "%.*s%s", stem, path, ends[i]);
+    if (access(test, R_OK) != 0) continue;
+    add(f, test);
+    n++;
+  }
+  return n;
+}
+
 /* a test file, its runbook, a runbook's name, or a folder */
 static int addword (Files *f, rb_Config *config, const char *word, rb_Problem *p) {
-  char path[PATH_MAX], test[PATH_MAX + 16];
+  char path[PATH_MAX];
   size_t n = strlen(word);
   if (isfolder(word)) {
     int before = f->n;
@@ -103,18 +124,16 @@ static int addword (Files *f, rb_Config *config, const char *word, rb_Problem *p
       return rb_problem(p, RB_USAGE, "usage", "there are no tests (NAME_test.lua) below %s", word);
     return 0;
   }
-  if (endswith(word, "_test.lua")) {
+  if (endswith(word, "_test.lua") || rb_suite_istape(word)) {
     add(f, word);
     return 0;
   }
   if (access(word, R_OK) == 0) snprintf(path, sizeof path, "%s", word);
   else if (rb_config_find(config, word, path, sizeof path, p) != 0) return p->exit;
+  if (addof(f, path) > 0) return 0;
   n = strlen(path);
-  snprintf(test, sizeof test, "%.*s_test.lua", (int)(endswith(path, ".lua") ? n - 4 : n), path);
-  if (access(test, R_OK) != 0)
-    return rb_problem(p, RB_USAGE, "usage", "%s has no test: there is no %s", word, test);
-  add(f, test);
-  return 0;
+  return rb_problem(p, RB_USAGE, "usage", "%s has no test: there is neither %.*s_test.lua nor a "
+                    ".tape of that name", word, (int)(endswith(path, ".lua") ? n - 4 : n), path);
 }
 
 static int addall (Files *f, rb_Config *config, rb_Problem *p) {

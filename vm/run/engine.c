@@ -377,6 +377,7 @@ int rb_run (const rb_RunOptions *o) {
   r.vm->dryrun = o->dry_run && !o->undo;
   r.vm->drill = o->drill;
   r.vm->world = o->world;
+  r.vm->ran = o->ran;
   r.vm->mute = o->resume != NULL && o->resume->offline;
   r.vm->replay = o->resume;
   if (r.vm->mute) o->resume->over = 0;  /* also where nothing is on the tape */

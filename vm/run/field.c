@@ -8,7 +8,6 @@
 
 #include "vm/base.h"
 #include "vm/clock.h"
-#include "vm/fake.h"
 #include "vm/redact.h"
 #include "vm/replay.h"
 #include "vm/run/run.h"
@@ -149,6 +148,13 @@ static const char *howof (const rb_FieldEnd *end) {
   return end->truthy || end->nilresult ? "true" : "false";
 }
 
+static void countran (json_t *ran, const char *path, const char *how) {
+  json_t *row = json_object_get(ran, path);
+  if (row == NULL && (row = json_object()) != NULL) json_object_set_new(ran, path, row);
+  json_int_t n = json_integer_value(json_object_get(row, how));
+  json_object_set_new(row, how, json_integer(n + 1));
+}
+
 /* Functions that only look are simply run again; the effects of others are
 ** retried one by one, by the gate. */
 static void repeated (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
@@ -173,7 +179,7 @@ static void repeated (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
 
 void rb_field_run (rb_Run *r, const rb_FieldSpec *spec, rb_FieldEnd *end) {
   repeated(r, spec, end);
-  if (r->vm->world != NULL) rb_world_ran(r->vm->world, spec->path, howof(end));
+  if (r->vm->ran != NULL) countran(r->vm->ran, spec->path, howof(end));
 }
 
 /* a mistake of the script's, not of the world's */

@@ -31,6 +31,8 @@ typedef struct rb_RunOptions {
   const char *plan;              /* a dry run: the file that keeps its plan */
   const json_t *apply;           /* the document of the plan that is applied, or NULL */
   int allow_deferred;            /* apply: what the plan could not know is done unasked */
+  json_t *ran;                   /* a test's: gets path -> { how: times } of every function of
+                                 ** the script that ran; NULL: not wanted */
   struct rb_World *world;        /* a test's; NULL: the real one */
   struct rb_Replay *resume;      /* an earlier session goes on; NULL: a new run */
 } rb_RunOptions;

@@ -25,7 +25,7 @@
 typedef struct Case {
   rb_Suite *s;
   const rb_TestOptions *o;
-  json_t *how, *result, *failures;
+  json_t *how, *result, *failures, *ran;
   rb_World *world;
   char folder[PATH_MAX], config[PATH_MAX + 20], answers[PATH_MAX + 20];
   int out, err;          /* what the run prints is kept there */
@@ -119,6 +119,7 @@ static void run (Case *c) {
     .from = textof(c, "from"), .to = textof(c, "to"), .approved_by = none, .limits = none,
     .no_notify = !json_is_true(json_object_get(c->how, "notify")), .target = textof(c, "target"),
     .answers = textof(c, "answers") != NULL ? c->answers : NULL, .world = c->world,
+    .ran = c->ran,
     .config = c->world != NULL ? c->config : c->o->config
   };
   if (words != NULL && cases != NULL) rb_run(&o);
@@ -126,10 +127,62 @@ static void run (Case *c) {
   free(cases);
 }
 
+/* -- a tape, and a target ---------------------------------------------------- */
+
+/* Does the configuration that is there know the target? */
+static int isknown (const Case *c, const char *target) {
+  rb_Problem p = {0};
+  rb_Config *config = rb_config_load(c->o->config, &p);
+  int known = config != NULL && rb_config_file(config) != NULL
+              && rb_config_open(config, target, &p) != NULL;
+  rb_config_free(config);
+  return known;
+}
+
+/* the tape's path, from the test's folder */
+static const char *tapepath (const Case *c, char *path, size_t size) {
+  const char *given = textof(c, "tape"), *slash = strrchr(c->s->file, '/');
+  int folder = slash != NULL && *given != '/' ? (int)(slash + 1 - c->s->file) : 0;
+  snprintf(path, size, "%.*s%s", folder, c->s->file, given);
+  return path;
+}
+
+/* The present script against what the tape has. Its settings are those of the test, or of
+** the configuration where that knows the target. */
+static void replay (Case *c) {
+  char path[PATH_MAX];
+  rb_RunOptions o = {.json = 1, .config = c->config, .ran = c->ran};
+  rb_Replay *r = rb_again_file(tapepath(c, path, sizeof path), &c->p);
+  if (r == NULL) return;
+  json_object_del(r->how, "files");
+  r->offline = 1;
+  if (!json_is_true(json_object_get(c->how, "settings")) && isknown(c, r->run.target))
+    o.config = c->o->config;
+  else {
+    lua_pushstring(c->s->W, r->run.target);
+    char *text = rb_test_call(c->s->W, c->s->file, "tapeconfig", 1, &c->p);
+    if (text != NULL) writefile(c, c->config, text);
+    free(text);
+  }
+  if (c->p.exit == 0) rb_again_run(&o, r, c->s->runbook, &c->p);
+  rb_replay_free(r);
+}
+
+/* Real parts are for sandboxes only. */
+static int issandbox (Case *c) {
+  rb_Config *config = rb_config_load(c->o->config, &c->p);
+  rb_Target *t = config != NULL ? rb_config_open(config, textof(c, "target"), &c->p) : NULL;
+  if (t != NULL && strcmp(rb_target_kind(t), "sandbox") != 0)
+    rb_problem(&c->p, RB_USAGE, "target", "a test is for sandbox targets only, and %s is %s",
+               rb_target_name(t), rb_target_kind(t));
+  rb_config_free(config);
+  return c->p.exit == 0;
+}
+
 static void undo (Case *c) {
   static const char *const none[] = {NULL};
   rb_RunOptions o = {.yes = 1, .json = 1, .undo = 1, .approved_by = none, .world = c->world,
-                     .config = c->world != NULL ? c->config : c->o->config};
+                     .ran = c->ran, .config = c->world != NULL ? c->config : c->o->config};
   rb_Replay *r = rb_again_load(NULL, 0, rb_again_isrun, &c->p);
   if (r == NULL) return;
   r->offline = 1;
@@ -182,13 +235,14 @@ static int begin (Case *c, int i) {
 
 static void all (Case *c, int i) {
   if (privately(c) != 0 || begin(c, i) != 0) return;
-  run(c);
+  if (textof(c, "tape") != NULL) replay(c);
+  else if (textof(c, "target") == NULL || issandbox(c)) run(c);
+  if (c->p.exit != 0) return;
   if (judge(c, "finish") && c->p.exit == 0) {
     undo(c);
     if (c->p.exit == 0) judge(c, "undone");
   }
   json_object_set(c->result, "dry", json_object_get(c->how, "dry"));
-  if (c->world != NULL) json_object_set(c->result, "ran", rb_world_whatran(c->world));
 }
 
 /* -- what became of it --------------------------------------------------- */
@@ -202,22 +256,26 @@ static void tidy (const Case *c) {
   if (access(c->folder, F_OK) == 0) nftw(c->folder, removeone, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static void conclude (Case *c) {
+static void conclude (Case *c, const json_t *row) {
   if (c->p.exit != 0) {
+    json_t *line = c->p.line > 0 ? json_integer(c->p.line)
+                                 : json_incref(json_object_get(row, "line"));
     json_array_clear(c->failures);
-    json_array_append_new(c->failures, json_pack("{s:s, s:i}", "what", c->p.message,
-                          "line", c->p.line));
+    json_array_append_new(c->failures, json_pack("{s:s, s:o}", "what", c->p.message,
+                          "line", line));
   }
   json_object_set_new(c->result, "status", json_string(c->p.exit != 0 ? "broken"
                       : json_array_size(c->failures) > 0 ? "failed" : "passed"));
   json_object_set(c->result, "failures", c->failures);
+  json_object_set(c->result, "ran", c->ran);
 }
 
 void rb_case_run (rb_Suite *s, int i, const rb_TestOptions *o, int fd) {
-  Case c = {.s = s, .o = o, .result = json_object(), .failures = json_array()};
+  Case c = {.s = s, .o = o, .result = json_object(), .failures = json_array(),
+            .ran = json_object()};
   double before = rb_clock_real();
   all(&c, i);
-  conclude(&c);
+  conclude(&c, json_array_get(s->cases, (size_t)i));
   json_object_set_new(c.result, "ms", json_real((rb_clock_real() - before) * 1000));
   tidy(&c);
   json_dumpfd(c.result, fd, JSON_COMPACT);

@@ -229,6 +229,14 @@ end
 -- a mistake in what is expected is one of the test's author
 function T.checkexpected (case)
   local x = case.t.expect or {}
+  if case.t.tape or case.t.target then
+    for _, field in ipairs { "world", "notices", case.t.tape and "undo" } do
+      if x[field] ~= nil then
+        T.mistake(T.line(case.line, "expect", field), "%s is expected of a world of fakes, not of a %s",
+                  field, case.t.tape and "tape" or "target")
+      end
+    end
+  end
   for id in pairs(x.steps or {}) do
     if not T.runbook.ids[id] then
       local list = {}
@@ -240,7 +248,18 @@ function T.checkexpected (case)
   end
 end
 
+-- a tape says what the script asked for when it was made; now it asks for something else
+local function checktape (doc)
+  local e = doc.error
+  if doc.exit ~= 4 or nothing(e) then return false end
+  local at = not nothing(e.file) and not nothing(e.line) and e.file .. ":" .. e.line .. ": " or ""
+  T.failures[1] = { what = "the script is not that of the tape", expected = T.case.t.tape,
+                    seen = at .. tostring(e.message), line = T.case.line }
+  return true
+end
+
 local function check (x, doc, said)
+  if T.case.t.tape and checktape(doc) then return end
   checkexit(x, doc)
   checkerror(x, doc)
   checkcases(x, doc)

@@ -96,7 +96,7 @@ static int look (lua_State *L) {
 /* -- which runbook ------------------------------------------------------- */
 
 /* the test's own word for it, from the test's folder or by name; else NAME.lua of
-** NAME_test.lua */
+** NAME_test.lua or NAME.tape */
 static void findrunbook (rb_Suite *s, rb_Config *config, const char *given) {
   char file[PATH_MAX], path[PATH_MAX];
   const char *slash = strrchr(s->file, '/');
@@ -104,7 +104,8 @@ static void findrunbook (rb_Suite *s, rb_Config *config, const char *given) {
   size_t n = strlen(s->file);
   if (given != NULL) snprintf(file, sizeof file, "%.*s%s", *given == '/' ? 0 : folder, s->file,
                               given);
-  else snprintf(file, sizeof file, "%.*s.lua", (int)(n - strlen("_test.lua")), s->file);
+  else snprintf(file, sizeof file, "%.*s.lua", (int)(n - strlen(rb_suite_istape(s->file) ? ".tape"
+                                                                : "_test.lua")), s->file);
   if (realpath(file, path) == NULL) {
     rb_Problem p = {0};
     if (given == NULL || rb_config_find(config, given, path, sizeof path, &p) != 0) {
@@ -138,10 +139,27 @@ static int setlines (lua_State *W, const char *file) {
   return n;
 }
 
-/* (suite): compiles it and leaves in the registry what it returned, with its count */
+int rb_suite_istape (const char *file) {
+  size_t n = strlen(file);
+  return n > 5 && strcmp(file + n - 5, ".tape") == 0;
+}
+
+/* A tape beside its runbook is a test by itself. */
+static int setfield (lua_State *W, const char *key, const char *value) {
+  lua_getfield(W, LUA_REGISTRYINDEX, RB_WORLD);
+  lua_pushstring(W, value);
+  lua_setfield(W, -2, key);
+  lua_pop(W, 1);
+  return 0;
+}
+
+/* (suite): compiles it */
 static int compile (lua_State *W) {
   rb_Suite *s = lua_touserdata(W, 1);
+  const char *slash = strrchr(s->file, '/');
   setlines(W, s->file);
+  if (rb_suite_istape(s->file))
+    return setfield(W, "onetape", slash != NULL ? slash + 1 : s->file);
   if (rb_chunk_load(W, s->file, &s->problem) != 0) return 0;
   return 1;
 }

@@ -97,11 +97,23 @@ static void hear (Child *c) {
 
 /* -- all of them --------------------------------------------------------- */
 
-/* the next case that is to be run; NULL: none is left */
+static int isalone (const rb_Suite *s, int i) {
+  return json_is_true(json_object_get(rowof(s, i), "alone"));
+}
+
+/* Does a case run that has a real target to itself? */
+static int occupied (const Pool *p) {
+  for (const Child *c = p->children; c < p->children + p->most; c++)
+    if (c->pid != 0 && isalone(c->s, c->i)) return 1;
+  return 0;
+}
+
+/* the next case that may be begun; NULL: there is none now */
 static rb_Suite *nextcase (Pool *p, int *i) {
   for (; p->suite < p->n; p->suite++, p->next = 0) {
     rb_Suite *s = &p->list[p->suite];
     if (s->problem.exit == 0 && p->next < (int)json_array_size(s->cases)) {
+      if (isalone(s, p->next) && occupied(p)) return NULL;
       *i = p->next++;
       return s;
     }

@@ -46,6 +46,8 @@ char *rb_test_call (lua_State *W, const char *file, const char *name, int n, rb_
 /* Loads the file, and looks at its runbook; the problem is the suite's. */
 void rb_suite_load (rb_Suite *s, rb_Config *config, const char *file);
 void rb_suite_free (rb_Suite *s);
+/* Is it NAME.tape, a test of NAME.lua by itself? */
+int rb_suite_istape (const char *file);
 
 /* -- case.c: one case, in a process of its own --------------------------- */
 

@@ -109,7 +109,7 @@ function T.word_tests (given)
 end
 
 function T.word_test (name)
-  local line = T.here()
+  local line = T.here() or 1
   if type(name) ~= "string" then T.mistake(line, "a test begins with its name: test \"name\" { ... }") end
   return function (given)
     if type(given) ~= "table" then T.mistake(line, "test \"%s\" takes a table", name) end
@@ -180,11 +180,15 @@ function T.loaded (n, suite)
     if seen[test.name] then T.mistake(test.line, "two tests are called \"%s\"", test.name) end
     seen[test.name] = true
     local t = whole(suite, test)
-    if t.tape and (t.world or t.target) or t.world and t.target then
-      T.mistake(test.line, "a test has one of world, tape and target")
+    if t.tape and t.target then
+      T.mistake(test.line, "a test is of a tape or of a target, not of both")
+    end
+    if t.target and test.given.world then
+      T.mistake(T.line(test.line, "world"), "a test of a target has no world of its own: the target is real")
     end
     T.cases[i] = { name = test.name, line = test.line, t = t }
-    list[i] = { name = test.name, line = test.line, runbook = t.runbook or json.null }
+    list[i] = { name = test.name, line = test.line, runbook = t.runbook or json.null,
+                alone = t.target ~= nil }
   end
   return json.encode(list)
 end
@@ -257,21 +261,22 @@ local places = {
   dotenv = "/%s/.env", service = "pm2:%s", log = "/%s/log", backup = "/%s/backups",
 }
 
-local function config (t, me)
-  local c = { target = "test", roles = {}, targets = { test = { kind = "sandbox", systems = {} } } }
+local function config (t, me, target)
+  local c = { target = target, roles = {}, targets = { [target] = { kind = "sandbox", systems = {} } } }
   for _, role in ipairs(t.approvals or T.runbook.roles) do c.roles[role] = { me } end
   for _, name in ipairs(T.runbook.systems) do
     local given, system = (t.world or {})[name] or {}, {}
     for kind, url in pairs(places) do system[kind] = url:format(name) end
     if given.settings then system.settings = given.settings end
     if given.schema then system.schema = given.schema end
-    c.targets.test.systems[name] = system
+    c.targets[target].systems[name] = system
   end
   return "return " .. T.show(c, -100)
 end
 
 -- case number i of the runbook (what is known of it, as JSON): how it is run, as JSON
 function T.begin (i, runbook, me)
+  T.me = me
   T.runbook = json.decode(runbook)
   local case = T.cases[i]
   local t = case.t
@@ -279,20 +284,26 @@ function T.begin (i, runbook, me)
   local o = { name = case.name, line = case.line, words = words(t.params), cases = listed(t.case),
               dry = t.mode == "dry-run", only = t.only, from = t.from, to = t.to,
               notify = t.notify ~= false, tape = t.tape, target = t.target,
-              answers = t.answers and json.encode(t.answers) }
+              answers = t.answers and json.encode(t.answers), settings = t.world ~= nil }
   T.checkexpected(case)
   if not t.tape and not t.target then
     local now = T.time(t.world and t.world.clock or "2026-01-05T03:00:00Z")
     T.world = build(t.world or {}, case.line, now)
     T.before = T.plain(T.world, now, "exact")
-    o.config, o.fakes = config(t, me), true
+    o.config, o.fakes = config(t, me, "test"), true
     o.clock = math.floor(now * 1000)
   end
   return json.encode(o)
 end
 
+-- the configuration with which a tape of that target is replayed
+function T.tapeconfig (target) return config(T.case.t, T.me, target) end
+
 -- the file that was compiled: its cases
 function T.load ()
+  if T.onetape then
+    return T.loaded(1, T.word_tests { T.word_test("replays " .. T.onetape) { tape = T.onetape } })
+  end
   local results = table.pack(T.chunk())
   T.chunk = nil
   return T.loaded(results.n, results[1])

@@ -73,6 +73,10 @@ bad "a runbook that is not there" "there is no runbook 't/nosuch.lua'" \
 bad "two of one name" "two tests are called \"a\"" <<<'return tests { test "a" {}, test "a" {} }'
 bad "an error of its own has its line" "t/b_test.lua:1: " <<<'return tests { test "a" { params = nosuch.x } }'
 bad "an endless loop" "loading took too long" <<<'while true do end'
+mkdir n; echo 'return runbook { title = "Dr", step "A" { probe = function () end } }' > n/dr_test.lua
+rb test n; is "NAME_test.lua may be a runbook's own name: no test" "$rc" 2; said "it is none" "there are no tests"
+echo 'return tests { test "a" {} }' > n/dr_test_test.lua; rb test n; is "and has tests of its own" "$rc" 0
+rb test n/dr_test.lua; is "which are found by its name" "$rc" 0; said "that is it" "n/dr_test_test.lua"
 rm t/b_test.lua
 rb test t; is "no tests in a folder: exit 2" "$rc" 2
 rb test t/b.lua; said "a runbook without a test" "has no test"

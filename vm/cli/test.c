@@ -70,11 +70,24 @@ static int byname (const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* NAME_test.lua; NAME.tape where there is a NAME.lua of which it is */
+/* Does a file say of itself that it holds tests? */
+static int hastests (const char *path) {
+  char line[1024];
+  int has = 0;
+  FILE *f = fopen(path, "re");
+  while (f != NULL && !has && fgets(line, sizeof line, f) != NULL)
+    has = strncmp(line, "return tests", 12) == 0;
+  if (f != NULL) fclose(f);
+  return has;
+}
+
+/* NAME_test.lua beside NAME.lua, or that names another runbook (`dr_test` may be a
+** runbook's own name); NAME.tape where there is a NAME.lua of which it is */
 static int istest (const char *path) {
   char book[PATH_MAX];
   snprintf(book, sizeof book, "%.*s.lua", (int)strlen(path) - 5, path);
-  return endswith(path, "_test.lua") || (rb_suite_istape(path) && access(book, R_OK) == 0);
+  if (rb_suite_istape(path)) return access(book, R_OK) == 0;
+  return endswith(path, "_test.lua") && (rb_config_companion(path) || hastests(path));
 }
 
 static void walk (Files *f, const char *folder, int depth) {
@@ -124,7 +137,8 @@ static int addword (Files *f, rb_Config *config, const char *word, rb_Problem *p
       return rb_problem(p, RB_USAGE, "usage", "there are no tests (NAME_test.lua) below %s", word);
     return 0;
   }
-  if (endswith(word, "_test.lua") || rb_suite_istape(word)) {
+  int isbook = endswith(word, "_test.lua") && !istest(word) && access(word, R_OK) == 0;
+  if ((endswith(word, "_test.lua") && !isbook) || rb_suite_istape(word)) {
     add(f, word);
     return 0;
   }

@@ -225,6 +225,21 @@ bad "a tape that is not there" "nosuch.tape" <<<'return tests { test "a" { tape 
 bad "no world is expected of a tape" "world is expected of a world of fakes, not of a tape" <<<'return tests { test "a" { tape = "b.tape", expect = { world = {} } } }'
 rm -f t/b.tape runbook.config.lua
 
+# -- again and again ------------------------------------------------------------------------------------------
+book <<<'return runbook { title = "B", step "A" { probe = function (run) run:finding("n", 1) end } }'
+tests <<<'return tests { test "a" { expect = { findings = { n = 1 } } } }'
+"$runbook" test t/b.lua --watch >watched 2>&1 & watching=$!
+seen() { for _ in $(seq 300); do [ "$(grep -c "$1" watched)" = "$2" ] && return; sleep 0.1; done; return 1; }
+ok "it runs at once, and waits" seen "Ctrl-C ends it" 1
+sed -i 's/"n", 1/"n", 2/' t/b.lua; ok "a runbook that is written runs them again" seen "Ctrl-C ends it" 2
+has "which fails now" "$(cat watched)" "FAILED  a"
+sed -i 's/n = 1/n = 2/' t/b_test.lua; ok "a test that is written, too" seen "Ctrl-C ends it" 3
+echo 'return tests {' > t/b_test.lua; ok "one that cannot be loaded is said" seen "Ctrl-C ends it" 4
+touch t/notes.txt; echo x > t/notes.txt; tests <<<'return tests { test "a" {} }'; ok "other files do not count" seen "Ctrl-C ends it" 5
+kill -INT $watching; wait $watching; is "Ctrl-C ends it" "$?" 130
+is "each time was one" "$(grep -c '^1 test: \|^0 tests: ' watched)" 5
+rb test t --watch --json; is "it prints no document" "$rc" 2
+
 # -- no client library, no connection -----------------------------------------------------------------------
 cd "$top" || exit 2
 LD_DEBUG=files LD_DEBUG_OUTPUT=$tmp/loaded "$runbook" test runbooks examples >/dev/null 2>&1

@@ -22,6 +22,8 @@ static const rb_Option options[] = {
   {"junit", 0, RB_SWITCH, NULL, "JUnit's XML on standard output", offsetof(rb_TestOptions, junit)},
   {"tap", 0, RB_SWITCH, NULL, "the Test Anything Protocol on standard output",
    offsetof(rb_TestOptions, tap)},
+  {"watch", 0, RB_SWITCH, NULL, "run them again when a test or a runbook is written",
+   offsetof(rb_TestOptions, watch)},
   {"config", 0, RB_VALUE, "FILE", "the configuration (also: RUNBOOK_CONFIG)",
    offsetof(rb_TestOptions, config)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
@@ -174,12 +176,18 @@ static rb_TestFormat formatof (const rb_TestOptions *o) {
   return o->json ? RB_TESTJSON : o->junit ? RB_TESTJUNIT : o->tap ? RB_TESTTAP : RB_TESTTEXT;
 }
 
-static int runall (const Files *f, rb_Config *config, const rb_TestOptions *o, rb_Problem *p) {
+/* 'watch': a descriptor that is to see their folders, or -1 */
+static int runall (const Files *f, rb_Config *config, const rb_TestOptions *o, int watch,
+                   rb_Problem *p) {
   rb_Suite *suites = calloc((size_t)f->n, sizeof *suites);
   rb_Shown *shown = rb_shown_open(formatof(o));
   if (suites == NULL || shown == NULL)
     return rb_problem(p, RB_USAGE, "memory", "not enough memory");
-  for (int i = 0; i < f->n; i++) rb_suite_load(&suites[i], config, f->list[i]);
+  for (int i = 0; i < f->n; i++) {
+    rb_watch_beside(watch, f->list[i]);
+    rb_suite_load(&suites[i], config, f->list[i]);
+    rb_watch_beside(watch, suites[i].runbook);
+  }
   int interrupted = rb_pool_run(suites, f->n, o, rb_shown_suite, shown);
   int exit = rb_shown_close(shown, suites, f->n);
   for (int i = 0; i < f->n; i++) rb_suite_free(&suites[i]);
@@ -187,24 +195,48 @@ static int runall (const Files *f, rb_Config *config, const rb_TestOptions *o, r
   return interrupted != 0 ? interrupted : exit;
 }
 
+static void forget (Files *f) {
+  for (int i = 0; i < f->n; i++) free(f->list[i]);
+  free(f->list);
+  *f = (Files){0};
+}
+
+/* once, or again and again, until somebody has enough */
+static int round_ (rb_Config *config, const rb_Arguments *a, const rb_TestOptions *o,
+                   rb_Problem *p) {
+  Files f = {0};
+  int status = 0, watch = o->watch ? rb_watch_open(p) : -1;
+  if (p->exit == 0 && collect(&f, config, a, p) == 0) status = runall(&f, config, o, watch, p);
+  while (watch >= 0 && p->exit == 0 && status != RB_INTERRUPTED) {
+    rb_Problem q = {0};
+    status = rb_watch_wait(watch);
+    if (status != 0) break;
+    forget(&f);
+    if (collect(&f, config, a, &q) == 0) status = runall(&f, config, o, watch, &q);
+    if (q.exit != 0) rb_show_problem(&q, 0);
+  }
+  if (watch >= 0) close(watch);
+  forget(&f);
+  return status;
+}
+
 int rb_cmd_test (int argc, char **argv) {
   rb_TestOptions o = {0};
   rb_Arguments a;
   rb_Problem p = {0};
-  Files f = {0};
   int status = rb_options_read(&rb_command_test, argc, argv, &o, &a);
   if (status != 0) return status;
   rb_Config *config = NULL;
   if (o.json + o.junit + o.tap > 1)
     rb_problem(&p, RB_USAGE, "usage", "one of --json, --junit and --tap: a document has one form");
+  else if (o.watch && o.json + o.junit + o.tap > 0)
+    rb_problem(&p, RB_USAGE, "usage", "--watch is for people: it prints no document");
   else config = rb_config_load(o.config, &p);
-  if (config != NULL && collect(&f, config, &a, &p) == 0) status = runall(&f, config, &o, &p);
+  if (config != NULL) status = round_(config, &a, &o, &p);
   if (p.exit != 0) {
     rb_show_problem(&p, o.json);
     status = p.exit;
   }
-  for (int i = 0; i < f.n; i++) free(f.list[i]);
-  free(f.list);
   rb_config_free(config);
   rb_options_free(&a);
   return status;

@@ -68,6 +68,14 @@ int rb_pool_run (rb_Suite *list, int n, const rb_TestOptions *o,
 ** the same runbook, or none of its tests was run. */
 json_t *rb_cover (const rb_Suite *list, int n, int suite);
 
+/* -- watch.c ----------------------------------------------------------------- */
+
+/* A descriptor (-1 and *p), to which the folders are added in which these files stand. */
+int rb_watch_open (rb_Problem *p);
+void rb_watch_beside (int fd, const char *file);
+/* Waits until a file of Lua, or a tape, is written there; 0, or 130: interrupted. */
+int rb_watch_wait (int fd);
+
 /* -- shown.c ------------------------------------------------------------- */
 
 /* document.c: all of it, on standard output */

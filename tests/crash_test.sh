@@ -29,9 +29,12 @@ runbooks/polaris/magic_link.lua|polaris-wrong-data||all|--case wrong_data --answ
 runbooks/polaris/pathful_schema_change.lua|polaris-column-gone||all|sample=SANDBOX/polaris/export/pathful-next.csv'
 more=$(cat "$top"/runbooks/*/*.drill 2>/dev/null)
 table=$table${more:+$'\n'$more}
-printf '{ "open-incidents": "yes", "watch": "the import", "pager": "yes", "verify-the-address": "done",
-  "speak-with-the-school-s-principal": "yes", "is-the-cause-found-and-mended": "yes", "find-the-cause": "done",
-  "the-cause-is-known-and-mended": "done", "agree-to-the-names": "done" }' >answers.json
+answers() {  # FILE: what its runbook asks
+  case "$1" in *handover*) echo '{ "open-incidents": "yes", "watch": "the import", "pager": "yes" }';;
+    *tenant_maintenance*) echo '{ "speak-with-the-school-s-principal": "yes", "is-the-cause-found-and-mended": "yes" }';;
+    *magic_link*) echo '{ "verify-the-address": "done", "find-the-cause": "done", "the-cause-is-known-and-mended": "done" }';;
+    *pathful*) echo '{ "agree-to-the-names": "done" }';; esac >"$tmp/answers.json"
+}
 
 # every shipped runbook is drilled and compared (fidelity), or has no remedy and no undo in it
 for file in "$top"/runbooks/*/*.lua "$top"/examples/*.lua; do
@@ -72,11 +75,13 @@ drill() {  # FILE VARIANT FIRST ARGS
     "$tmp/again" >"$tmp/reset"
   chmod +x "$tmp/reset"
   : >"$tmp/counts"
+  answers "$1"
   [ -z "$all" ] || what=("--probes")
   # shellcheck disable=SC2086
   rb drill "$top/$1" $args "${what[@]}" --reset "$tmp/reset" --json
   is "$name: all of it holds" "$rc" 0
-  [ "$rc" = 0 ] || printf '%s\n' "$err" "$(jq -r '.rows[] | select(.held | not) | "\(.path) \(.what) \(.result)"' <<<"$out")" | sed 's/^/#   /'
+  [ "$rc" = 0 ] || printf '%s\n' "$err" "$(jq -r '.error.message // empty, (.rows[]? | select(.held | not) | "\(.path) \(.what) \(.result)")' <<<"$out")" | sed 's/^/#   /'
+  [ "$(jq .counts <<<"$out")" != null ] || return
   ok "$name: something was drilled" test "$(jq '[.rows[] | select(.kind == "crash")] | length' <<<"$out")" -ge 4
   points=$((points + $(jq .counts.points_held <<<"$out"))) faults=$((faults + $(jq .counts.faults_held <<<"$out")))
   asked=$((asked + $(jq .counts.asked <<<"$out"))) looked=$((looked + $(jq .counts.looked_at <<<"$out")))

@@ -38,6 +38,7 @@ static int run (rb_Session *s, int dry) {
   if (s->file != NULL) {
     o.file = s->file;
     o.words = o.cases = none;
+    o.answers = NULL;
   }
   return rb_run(&o);
 }

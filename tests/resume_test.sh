@@ -238,3 +238,18 @@ return runbook { title = "T", step "Look" { probe = function (run) run:note("loo
 LUA
 rb run "$tmp/t.lua"
 rb undo; has "of which run nothing is left is said" "$rc $err" "0 nothing of run 0"
+
+# -- a script that ends before the tape does is another one ----------------------------------------
+fresh
+t <<LUA
+return runbook { title = "T",
+  step "A" { remedy = function () file.write("$work/a", "1") file.write("$work/b", "1") end },
+  step "B" { remedy = function (run) run:fail("no") end } }
+LUA
+rb run "$tmp/t.lua"
+sed "s|file.write(\"$work/b\", \"1\")||" "$tmp/t.lua" > "$tmp/short.lua"
+for c in resume replay; do
+  rb $c --with "$tmp/short.lua" --json; is "$c: the tape has more than the script" "$rc $(j .error.kind)" "4 drift"
+  has "which is named" "$(j .error.message)" "file.write"
+done
+rb undo --json; is "the run as it was is taken back" "$rc $(ls "$work")" "0 "

@@ -6,6 +6,7 @@
 ** statements inside an effect (a transaction's) have their results on the tape, too.
 */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "vm/gate.h"
@@ -46,13 +47,34 @@ static int given (lua_State *L) {
   return failed ? lua_error(L) : 1;
 }
 
-/* a transaction's function has run against what its statements brought */
-static int rerun (lua_State *L, int status, lua_KContext n) {
+int rb_gate_rerun (lua_State *L, int n, lua_KFunction k) {
   rb_Task *t = rb_taskof(L);
-  (void)status;
+  char type[80];
+  if (n < 2 || !lua_isfunction(L, 2)) return k(L, LUA_OK, n);
+  t->call.replaying = 1;
+  snprintf(type, sizeof type, "%s.%s", t->call.module->name, t->call.reg->name);
+  lua_pushvalue(L, 2);
+  lua_newtable(L);
+  rb_settype_named(L, type);
+  return k(L, lua_pcallk(L, 1, 0, 0, n, k), n);
+}
+
+int rb_gate_reran (lua_State *L, int status, int n) {
+  rb_Task *t = rb_taskof(L);
   t->call.replaying = 0;
-  lua_settop(L, (int)n);
-  return given(L);
+  if (status == LUA_OK || status == LUA_YIELD || t->taped->failed) {
+    lua_settop(L, n);
+    return 1;
+  }
+  const char *why = rb_guarded_text(L, -1, NULL);
+  rb_gate_clear(L, t);
+  rb_stop(L, RB_DIVERGED, "the script differs from the run: inside %s (%s) it went well, "
+          "and here it is: %s", t->taped->verb, t->taped->path, why);
+  return 0;
+}
+
+static int rerun (lua_State *L, int status, lua_KContext n) {
+  return rb_gate_reran(L, status, (int)n) ? given(L) : rb_stop_now(L);
 }
 
 static int replayed (lua_State *L, int status, lua_KContext n) {
@@ -71,13 +93,7 @@ static int replayed (lua_State *L, int status, lua_KContext n) {
     t->call.attempt++;
     return rb_gate_start(L, (int)n);
   }
-  if (n < 2 || !lua_isfunction(L, 2)) return given(L);
-  t->call.replaying = 1;
-  const char *type = lua_pushfstring(L, "%s.%s", t->call.module->name, t->call.reg->name);
-  lua_pushvalue(L, 2);
-  lua_newtable(L);
-  rb_settype_named(L, type);
-  return rerun(L, lua_pcallk(L, 1, 0, 0, n, rerun), n);
+  return rb_gate_rerun(L, (int)n, rerun);
 }
 
 /* -- statements inside an effect ------------------------------------------------ */

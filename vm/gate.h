@@ -55,6 +55,11 @@ void rb_call_abandon (rb_Task *t);
 /* -- earlier.c: what an earlier session did ------------------------------------------ */
 
 int rb_gate_taped (lua_State *L, int n);
+/* A transaction's function is run against what its statements brought, so that the script
+** has what it kept of them; then, or where the call takes no function, k with context n. */
+int rb_gate_rerun (lua_State *L, int n, lua_KFunction k);
+/* In k, before all else: 0: it failed where it had gone well, "return rb_stop_now(L)". */
+int rb_gate_reran (lua_State *L, int status, int n);
 int rb_gate_within (lua_State *L, const rb_Reg *reg);
 /* It was done in an earlier session (or a person said to go on without it); its
 ** result is at the top. */

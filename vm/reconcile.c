@@ -47,14 +47,19 @@ static int stop (lua_State *L, rb_Task *t, const char *why) {
                  t->taped->summary != NULL ? t->taped->summary : "", t->call.path.s, why);
 }
 
-static int done (lua_State *L, int n) {
+static int isdone (lua_State *L, int status, lua_KContext n) {
   rb_Task *t = rb_taskof(L);
-  lua_settop(L, n);
+  if (!rb_gate_reran(L, status, (int)n)) return rb_stop_now(L);
   showintent(L, t);
   if (!pushresult(L, t))
     return stop(L, t, "it did, but the script goes on with its result, which is not known");
   t->field->deeds++;
   return rb_gate_settled(L, 0);
+}
+
+static int done (lua_State *L, int n) {
+  lua_settop(L, n);
+  return rb_gate_rerun(L, n, isdone);
 }
 
 static int again (lua_State *L, int n) {

@@ -82,8 +82,7 @@ static rb_Task *first (rb_Replay *r) {
   return best;
 }
 
-/* the first outcome that nobody asked for */
-static const rb_Taped *unasked (const rb_Replay *r) {
+const rb_Taped *rb_replay_unasked (const rb_Replay *r) {
   const rb_Taped *best = NULL;
   for (const rb_Taped *e = r->list; e < r->list + r->n; e++)
     if (e->seq != 0 && !e->used && !e->within && (best == NULL || e->seq < best->seq))
@@ -91,9 +90,17 @@ static const rb_Taped *unasked (const rb_Replay *r) {
   return best;
 }
 
+/* What comes next is not on the tape. */
+static void notify (rb_VM *vm) {
+  void (*fn) (rb_VM *vm) = vm->replay->golive;
+  vm->replay->golive = NULL;
+  if (fn != NULL) fn(vm);
+}
+
 /* Those who wait are where the tape ends; the time of their step begins now. */
 static void golive (rb_VM *vm, rb_FieldRun *field) {
   rb_Replay *r = vm->replay;
+  notify(vm);
   r->over = 1;
   if (field->timeout > 0) field->deadline = rb_now() + field->timeout;
 }
@@ -123,13 +130,15 @@ static int reopened (const rb_Replay *r, const rb_Task *t) {
 }
 
 /* The tape's next waits for the end of a branch that is done again: how many began */
-static int reopen (rb_Replay *r) {
+static int reopen (rb_VM *vm) {
+  rb_Replay *r = vm->replay;
   int n = 0;
   for (;; n++) {
     rb_Task *first = NULL;
     for (rb_Task *t = r->waiting; t != NULL; t = t->tapenext)
       if (reopened(r, t)) first = t;
     if (first == NULL) return n;
+    notify(vm);
     begin(r, first);
   }
 }
@@ -141,7 +150,7 @@ static int underway (const rb_FieldRun *field) {
 }
 
 static void missed (rb_VM *vm, rb_FieldRun *field) {
-  const rb_Taped *e = unasked(vm->replay);
+  const rb_Taped *e = rb_replay_unasked(vm->replay);
   const char *here = vm->replay->waiting->call.path.s;
   if (field->stop != RB_GO || e == NULL) return;
   field->stop = RB_DIVERGED;
@@ -173,7 +182,7 @@ int rb_replay_next (rb_VM *vm, rb_FieldRun *field) {
   rb_Replay *r = vm->replay;
   if (rb_replay_turn(vm)) return 1;
   if (r->waiting == NULL) return 0;
-  if (r->left > 0 && (underway(field) || (!r->offline && reopen(r) > 0)))
+  if (r->left > 0 && (underway(field) || (!r->offline && reopen(vm) > 0)))
     return vm->ready != NULL;
   if (r->left > 0) missed(vm, field);
   else if (r->offline) ended(vm, field);

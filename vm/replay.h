@@ -57,6 +57,7 @@ typedef struct rb_Replay {
   int offline;         /* nothing is performed: where the tape ends, the run ends */
   int over;            /* the session is live now */
   char *livefrom;      /* path of the first live effect; NULL while there is none */
+  void (*golive) (rb_VM *vm);  /* called once before that; NULL: nobody wants to know */
   rb_Task *waiting;    /* for the tape, or for it to be over; linked by tapenext */
   rb_TapeRun run;      /* texts belong to the replay */
   struct rb_Exported *exported;  /* it comes from an export; else NULL */
@@ -87,6 +88,9 @@ int rb_replay (lua_State *L, lua_KContext ctx, lua_KFunction taped,
 int rb_replay_next (rb_VM *vm, rb_FieldRun *field);
 /* Wakes the one whose outcome the tape has next. 0: nobody waits for one. */
 int rb_replay_turn (rb_VM *vm);
+
+/* The first outcome that nobody asked for; NULL: there is none. */
+const rb_Taped *rb_replay_unasked (const rb_Replay *r);
 
 /* Is an answer still to come from the tape? */
 static inline int rb_replaying (const rb_VM *vm) {

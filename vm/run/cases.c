@@ -304,6 +304,19 @@ static int locked (rb_Run *r) {
   return 0;
 }
 
+/* The tape goes on where the script ends: it is another one. A run that stopped before that
+** has been told why. */
+static void unasked (rb_Run *r) {
+  const rb_Taped *e = r->vm->replay != NULL ? rb_replay_unasked(r->vm->replay) : NULL;
+  rb_Problem *p = &r->report.error;
+  if (e == NULL || r->vm->interrupts > 0 || p->exit == RB_STALE || p->exit == RB_LOCKED
+      || p->exit == RB_STOPPED) return;
+  rb_problem(p, RB_STALE, "drift", "the script differs from the run: it ends, and the tape has "
+             "%s%s%.300s (%s) after that", e->verb != NULL ? e->verb : "a wait",
+             e->summary != NULL ? " " : "", e->summary != NULL ? e->summary : "", e->path);
+  r->stop = RB_STALE;
+}
+
 void rb_steps_run (rb_Run *r) {
   int group_ = -1, i = 0;
   Fork fork = {.in = -1};
@@ -323,6 +336,7 @@ void rb_steps_run (rb_Run *r) {
     if (reached(r, i) && locked(r)) rb_step_run(r, s, &r->report.steps[i]);
   }
   endfork(r, &fork);
+  unasked(r);
   sayuntaken(r);
   for (i = 0; i < r->outline.nsteps; i++) {
     rb_StepRow *row = &r->report.steps[i];

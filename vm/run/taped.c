@@ -123,9 +123,15 @@ int rb_taped_same (rb_Run *r, rb_Problem *p) {
   return p->exit;
 }
 
-/* The run goes on: who does that, what ended it and is done again, and the edited script
-** where there is one. Between the reading of its tape and this, another session may have
-** done more of it. */
+/* The edited script takes the place of the run's once it has come to the end of the tape:
+** one that differs before that is not the run's. */
+static void tapeedited (rb_VM *vm) {
+  rb_Run *r = vm->run;
+  tapehow(r, "edited", json_pack("{s:s}", "file", r->outline.file), 1);
+}
+
+/* The run goes on: who does that, and what ended it and is done again. Between the
+** reading of its tape and this, another session may have done more of it. */
 static int goon (rb_Run *r, rb_Problem *p) {
   char host[64] = "";
   int edited = json_object_get(r->vm->replay->how, "files") == NULL;
@@ -136,9 +142,11 @@ static int goon (rb_Run *r, rb_Problem *p) {
                       r->report.run, r->report.run + 18);
   if (r->vm->mute) return 0;
   gethostname(host, sizeof host - 1);
-  tapehow(r, "resume", json_pack("{s:s,s:s,s:s,s:O,s:s?}", "by", r->by, "host", host,
-          "version", RB_VERSION, "again", r->vm->replay->dropped, "with",
-          edited ? r->outline.file : NULL), edited);
+  rb_record(r->vm, "resume", NULL, json_pack("{s:s,s:s,s:s,s:O,s:s?}", "by", r->by, "host",
+            host, "version", RB_VERSION, "again", r->vm->replay->dropped, "with",
+            edited ? r->outline.file : NULL));
+  if (edited && r->vm->replay->over) tapeedited(r->vm);
+  else if (edited) r->vm->replay->golive = tapeedited;
   return rb_tape_commit(r->vm->tape, p);
 }
 

@@ -36,6 +36,11 @@ refuses "the runs are on no tape of ours" test -e "$XDG_STATE_HOME/runbook/tape.
 rb drill "$tmp/t.lua" --target prod; is "production is never drilled" "$rc" 2; has "and it says why" "$err" "sandbox targets only"
 rb drill "$tmp/nosuch.lua"; has "a run that cannot begin says why" "$err" "nosuch"
 t <<LUA
+return runbook { title = "D", step "A" { remedy = function (run) file.write("$work/n", run:ask { id = "what", question = "What?" }) end } }
+LUA
+echo '{ "what": "1" }' > "$tmp/what.json"
+rb drill "$tmp/t.lua" --crashes --answers "$tmp/what.json"; is "answers are for the runbook alone" "$rc $err" "0 "
+t <<LUA
 return runbook { title = "D", step "A" { remedy = function () file.write("$work/n", "1") file.chmod("$work/n", "0600") end } }
 LUA
 rb drill "$tmp/t.lua"; is "without --reset each run is taken back" "$rc" 0

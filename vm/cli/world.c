@@ -120,7 +120,9 @@ int rb_world_script (const char *file, const json_t *resources, rb_Problem *p) {
 
 static int databases (const rb_DrillOptions *o, const char *script, json_t *world,
                       json_t *unseen, rb_Problem *p) {
-  rb_Session s = {.o = o, .file = script};
+  rb_DrillOptions plain = *o;
+  plain.o.answers = NULL;                 /* the runbook's: nothing of this asks */
+  rb_Session s = {.o = &plain, .file = script};
   size_t i;
   json_t *f;
   int status = rb_session(&s, RB_SESSION_DRYRUN);

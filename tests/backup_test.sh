@@ -115,9 +115,19 @@ sed '/^CREATE SCHEMA/d' "$folder/$marys" > "$folder/unmade.sql"
 { sed '/^-- PostgreSQL database dump complete/,$d' "$folder/$marys"; echo 'DELETE FROM "st-marys".attendance WHERE id = 1;'; echo '-- PostgreSQL database dump complete'; } > "$folder/fewer.sql"
 sed '/^\\\(un\)\?restrict/d' -i "$folder/fails.sql" "$folder/fewer.sql"
 ln -s "$folder/$marys" "$folder/link.sql"
+pg_dump -Fc -n '"st-marys"' -f "$folder/marys.dump" "$SANDBOX_PG_URL"
+pg_dump -Fc -n greenwood_high -f "$folder/green.dump" "$SANDBOX_PG_URL"
+head -c 5 "$folder/marys.dump" > "$folder/head.dump"
+{ head -c 5 "$folder/marys.dump"; printf '\1\143\0'; tail -c +9 "$folder/marys.dump"; } > "$folder/later.dump"
+server=$(sql 'show server_version' | cut -d' ' -f1)   # as long as before: the format counts bytes
+LC_ALL=C sed "s/$server/99${server:2}/" "$folder/marys.dump" > "$folder/newer.dump"
 before=$(world)
 no() { restore "$2" "${4:-st-marys}" "${@:5}"; has "$1" "$rc $(message)" "$3"; }
 no "truncated" cut.sql "1 school_erp.backup: $folder/cut.sql is truncated"
+no "in the custom format, and empty" head.dump "1 school_erp.backup: $folder/head.dump is truncated or damaged"
+no "in the custom format, of a newer pg_dump" later.dump "later.dump was made by a newer pg_dump than the pg_restore here: unsupported version (1.99)"
+no "in the custom format, of a newer server" newer.dump "is a dump of PostgreSQL 99."
+no "in the custom format, of another schema" green.dump "not the schema st-marys"
 no "without its end" headless.sql "headless.sql is truncated"
 no "empty" empty.sql "empty.sql is empty"
 no "no dump" other.sql "other.sql is no dump of pg_dump"
@@ -176,6 +186,14 @@ if mount -t tmpfs -o size=100k none small 2>/dev/null; then
   remedy 'b:dump{ schema = "greenwood_high" }'
   has "a full disk" "$rc $(message)" "no space left in $tmp/small; nothing of the dump was kept"
   is "nothing is left there" "$(ls -A small; df --output=used small | tail -1 | tr -d ' ')" 0
+  umount small
+  # an archive is taken apart in the folder
+  mount -t tmpfs -o size=300k none small
+  pg_dump -Fc -n '"st-marys"' -f small/one.dump "$SANDBOX_PG_URL"
+  held=$(rows st-marys) were=$(asides)
+  remedy 'b:restore{ file = "one.dump", schema = "st-marys" }'
+  has "a full disk while one is restored" "$rc $(message)" "1 school_erp.backup: no space left in $tmp/small to take the schema out of one.dump"
+  is "nothing was restored, and nothing is left there" "$(rows st-marys) $(asides) $(ls -A small)" "$held $were one.dump"
   umount small
 else skip "a full disk" "no file system can be mounted here"; fi
 with ", pg = \"postgresql://nobody:secret-word@127.0.0.1:$SANDBOX_PG_PORT/school_erp\""

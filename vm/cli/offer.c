@@ -11,12 +11,13 @@
 #include <strings.h>
 
 #include "vm/cli/cli.h"
+#include "vm/repl/open.h"
 #include "vm/replay.h"
 #include "vm/run/options.h"
 #include "vm/run/run.h"
 #include "vm/show/show.h"
 
-typedef enum Answer { QUIT, RETRY, UNDO } Answer;
+typedef enum Answer { QUIT, RETRY, UNDO, INSPECT } Answer;
 
 static const char *const words[] = {
   [QUIT] = "leave it as it is", [RETRY] = "go on with it", [UNDO] = "take it back"
@@ -42,13 +43,13 @@ static int open (const char *id, int exit, rb_TapeClaim *c) {
 /* -- what a person says ------------------------------------------------------------- */
 
 static Answer ask (const rb_RunOptions *o, int exit) {
-  static const char letters[] = "qru";
+  static const char letters[] = "qrui";
   rb_ShowOptions how = {.nocolor = o->nocolor};
   rb_Show *show = rb_show_open(&how);
   Answer is = QUIT;
   for (int asked = 0; !asked; ) {
     char *line = rb_ask_line(show, exit == RB_INTERRUPTED ?
-      "[r]esume, [u]ndo or [q]uit?" : "[r]etry, [u]ndo or [q]uit?", 0);
+      "[r]esume, [u]ndo or [q]uit?" : "[r]etry, [u]ndo, [i]nspect or [q]uit?", 0);
     const char *at = line == NULL || *line == '\0' ? letters : strchr(letters, *line | 0x20);
     asked = at != NULL;
     if (asked) is = (Answer)(at - letters);
@@ -100,6 +101,18 @@ static int undo (const rb_RunOptions *o, const char *id, int dry, rb_Problem *p)
   return exit;
 }
 
+/* Inside of the step that failed: the run is replayed to there, and stays as it is. */
+static void inspect (const rb_RunOptions *o, const char *id, rb_Problem *p) {
+  rb_ReplOptions how = {.config = o->config, .nocolor = o->nocolor, .help = rb_help_primitive};
+  rb_Inspect look = {.open = rb_repl_inside, .ud = &how};
+  rb_RunOptions run = {.nocolor = o->nocolor, .config = o->config, .inspect = &look};
+  rb_Replay *r = rb_again_load(id, 0, rb_again_isrun, p);
+  if (r == NULL) return;
+  r->offline = 1;
+  rb_again_run(&run, r, NULL, p);
+  rb_replay_free(r);
+}
+
 /* It is shown first: who says yes has seen it. 'exit' where it was not, or all went well. */
 static int takeback (const rb_RunOptions *o, const rb_TapeClaim *c, int exit, rb_Problem *p) {
   rb_ShowOptions how = {.nocolor = o->nocolor};
@@ -118,9 +131,10 @@ int rb_offer (const rb_RunOptions *o, const char *id, int exit) {
   rb_Problem p = {0};
   Answer is = RETRY;
   if (o->json || o->dry_run || !rb_ask_terminal()) return exit;
-  while (is == RETRY && open(id, exit, &c)) {
+  while ((is == RETRY || is == INSPECT) && open(id, exit, &c)) {
     is = ask(o, exit);
-    if (is == UNDO) exit = takeback(o, &c, exit, &p);
+    if (is == INSPECT) inspect(o, id, &p);
+    else if (is == UNDO) exit = takeback(o, &c, exit, &p);
     else if (record(&c, is, &p) == 0 && is == RETRY) exit = retry(o, id, &p);
     if (p.exit == 0) continue;
     rb_show_problem(&p, 0);

@@ -162,12 +162,12 @@ static void banner (rb_Repl *s) {
   rb_buffer_free(&b);
 }
 
-static int loop (rb_Repl *s) {
+int rb_repl_loop (rb_Repl *s) {
   Typing t = {.s = s};
   rb_EditHooks hooks = {prompt, complete, interrupted, &t};
   int exit = 0;
   s->edit = editor(&t, &hooks);
-  if (s->terminal) banner(s);
+  if (s->terminal && !s->inside) banner(s);
   if (s->asked->live) exit = rb_repl_word(s, ":live " DEFAULTTIME);
   while (!s->quit && (exit == 0 || s->terminal)) {
     exit = 0;
@@ -186,7 +186,7 @@ static int pmain (lua_State *L) {
   lua_settop(L, 0);
   luaL_checkstack(L, 100, NULL);
   if (rb_repl_begin(s, p) != 0) return 0;
-  s->r.report.exit = loop(s);
+  s->r.report.exit = rb_repl_loop(s);
   rb_repl_end(s, s->r.report.exit);
   return 0;
 }

@@ -22,6 +22,7 @@ typedef struct rb_Repl {
   double until;          /* armed up to then (CLOCK_MONOTONIC); 0: read-only */
   int terminal;          /* a person types */
   int quit;
+  int inside;            /* of a run, at one of its steps */
   int steps;             /* room in the report */
   json_t *done;          /* paths of what was changed, and not taken back by :undo */
   json_t *told;          /* by step: {value, rows, armed, undo}, what it showed and was */
@@ -34,6 +35,14 @@ typedef struct rb_Repl {
 /* Opens configuration, target and tape, and ends the run on the tape. */
 int rb_repl_begin (rb_Repl *s, rb_Problem *p);
 void rb_repl_end (rb_Repl *s, int exit);
+/* [-0, +0, m]  The same for a session inside of a run, which is there: what the table at the
+** top names are its variables. */
+int rb_repl_enter (rb_Repl *s, rb_Problem *p);
+
+/* -- repl.c ------------------------------------------------------------------ */
+
+/* Reads until the person leaves: the exit code. */
+int rb_repl_loop (rb_Repl *s);
 
 /* how a statement ended */
 typedef enum rb_Evaluated {

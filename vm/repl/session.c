@@ -81,6 +81,27 @@ static int lastwords (rb_VM *vm) {
   return RB_FAILED;
 }
 
+int rb_repl_enter (rb_Repl *s, rb_Problem *p) {
+  lua_State *L = s->r.L;
+  rb_VM *vm = s->r.vm;
+  int scope = lua_gettop(L);
+  if (report(s, p) != 0) return p->exit;
+  vm->report = &s->r.report;
+  if (rb_taped_begin(&s->r, p) != 0) return p->exit;
+  vm->lastwords = lastwords;
+  environment(s);
+  openwrapper(s);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
+  for (lua_pushnil(L); lua_next(L, scope) != 0; lua_pop(L, 1)) {
+    if (strcmp(lua_tostring(L, -2), "run") == 0) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+  return 0;
+}
+
 int rb_repl_begin (rb_Repl *s, rb_Problem *p) {
   rb_Run *r = &s->r;
   rb_VM *vm = r->vm;
@@ -262,7 +283,7 @@ static void settle (rb_Repl *s, const long long *used) {
   if (vm->dryrun) memcpy(vm->used, used, sizeof vm->used);
   vm->interrupts = 0;
   vm->abandoned = 0;
-  rb_planned_forget(vm);
+  if (!s->inside) rb_planned_forget(vm);
 }
 
 /* 1: it failed, and *exit says how */

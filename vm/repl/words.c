@@ -56,6 +56,8 @@ static int live (rb_Repl *s, const char *rest) {
       return wrong(s, ":live takes a duration up to 24h and a reason: "
                    ":live 10m the queue is stuck");
   }
+  if (s->inside) return wrong(s, "inside of a run nothing is changed: leave it (Ctrl-D), and do "
+                                 "it with the run, or in `runbook repl`");
   if (!confirmed(s)) return rb_ask_terminal() ? 0 : RB_STOPPED;
   if (*reason != '\0') {
     free(s->reason);

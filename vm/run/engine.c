@@ -334,6 +334,7 @@ static int pmain (lua_State *L) {
   rb_words_open(L);
   if (prepare(r, p) != 0) return 0;
   if (r->o->undo) again(r, rb_undo, p);
+  else if (r->o->inspect != NULL) again(r, rb_inspect, p);
   else if (r->o->export != NULL) again(r, rb_export, p);
   else execute(r);
   return 0;

@@ -124,6 +124,7 @@ static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
   if (f.stop != RB_GO) readstop(&f, end);
   else if (t->status != LUA_OK) readerror(t->L, end);
   else readresults(t->L, end);
+  rb_inspect_failed(r, spec, t, end);
   rb_task_freeall(&f);
   if (follows) rb_remembered_after(r, spec->fn, end);
 }

@@ -7,7 +7,19 @@
 
 #include <jansson.h>
 
+struct rb_Run;
+
 #define RB_UNDO_OFFERED 2
+
+/* a person looks around inside of the run */
+typedef struct rb_Inspect {
+  const char *step;              /* before this step, by id or number; NULL: in the field
+                                 ** that failed */
+  /* called there, with a table of what the script sees at the top of r->L (left) */
+  void (*open) (struct rb_Run *r, const char *where, void *ud);
+  void *ud;
+  int reached;
+} rb_Inspect;
 
 /* lists are NULL-terminated and never NULL; texts are NULL when not given */
 typedef struct rb_RunOptions {
@@ -33,6 +45,7 @@ typedef struct rb_RunOptions {
   int allow_deferred;            /* apply: what the plan could not know is done unasked */
   json_t *ran;                   /* a test's: gets path -> { how: times } of every function of
                                  ** the script that ran; NULL: not wanted */
+  rb_Inspect *inspect;           /* a dry run to a step, or a replay to a failure; or NULL */
   struct rb_World *world;        /* a test's; NULL: the real one */
   struct rb_Replay *resume;      /* an earlier session goes on; NULL: a new run */
 } rb_RunOptions;

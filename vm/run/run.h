@@ -137,6 +137,17 @@ int rb_undo_hasinverse (lua_State *L, const struct rb_Taped *e);
 ** the exit code. */
 int rb_export (rb_Run *r, rb_Problem *p);
 
+/* -- inspect.c ---------------------------------------------------------------------- */
+
+/* Runs the steps to where a person wants to look around: 0, or the exit code of *p. */
+int rb_inspect (rb_Run *r, rb_Problem *p);
+/* [-0, +0, m]  Is it before this step? Then a person has looked: 1. */
+int rb_inspect_before (rb_Run *r, const rb_Step *s);
+/* [-0, +0, m]  A field has ended, and its task is there still: did it fail, at the end of
+** the tape? */
+void rb_inspect_failed (rb_Run *r, const rb_FieldSpec *spec, rb_Task *t,
+                        const rb_FieldEnd *end);
+
 /* -- adopt.c: a session at the prompt as a run of the runbook that was made of it --- */
 
 /* Its effects get the paths that they have in the runbook; 0: no memory. */

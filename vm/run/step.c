@@ -319,6 +319,7 @@ void rb_step_unknown (rb_Run *r, const rb_Step *s, const rb_StepRow *row) {
 void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   Step st = {.r = r, .s = s, .row = row, .selected = 1};
   double before = rb_now();
+  if (rb_inspect_before(r, s)) return;
   if (row->status != NULL && strcmp(row->status, "unselected") == 0) st.selected = 0;
   if (!st.selected && s->fn[RB_PROBEFIELD] == RB_NOREF) return;
   row->status = NULL;

@@ -70,6 +70,7 @@ bad "an unknown part of the world" "has no field 'flies' (did you mean 'files'?)
   <<<'return tests { test "a" { world = { flies = {} } } }'
 bad "a runbook that is not there" "there is no runbook 't/nosuch.lua'" \
   <<<'return tests { runbook = "t/nosuch.lua", test "a" {} }'
+bad "an undo of nothing" "a dry run changes nothing" <<<'return tests { test "a" { mode = "dry-run", expect = { undo = true } } }'
 bad "two of one name" "two tests are called \"a\"" <<<'return tests { test "a" {}, test "a" {} }'
 bad "an error of its own has its line" "t/b_test.lua:1: " <<<'return tests { test "a" { params = nosuch.x } }'
 bad "an endless loop" "loading took too long" <<<'while true do end'
@@ -143,6 +144,8 @@ step 'probe = function (run) run:wait_until("ready", { every = "5s", within = "5
 passes "five minutes of waiting are none" 'world = { s = { http = { ["GET /"] = 503 } } }, expect = { exit = 1, error = { message = "ready" } }'
 started=$(date +%s%N); rb test t; ok "(less than three seconds)" test $(($(date +%s%N) - started)) -lt 3000000000
 tests <<<'return tests { test "a" { world = { s = { http = {} } }, expect = { exit = 1 } } }'
+step 'probe = function (run) pcall(function () s.http:get("/") end) run:try(function () s.http:get("/b") end) end'
+rb test t; said "no pcall hides it" 'add to its world'
 rb test t; is "what nobody expected fails it, though the script would go on" "$rc" 1; said "and is named" "GET /"
 book <<'LUA'
 return runbook { title = "B", step "A" { probe = function (run) run:finding("n", random.integer(1, 1000000)) run:finding("t", token.hex(8)) end } }
@@ -239,6 +242,14 @@ touch t/notes.txt; echo x > t/notes.txt; tests <<<'return tests { test "a" {} }'
 kill -INT $watching; wait $watching; is "Ctrl-C ends it" "$?" 130
 is "each time was one" "$(grep -c '^1 test: \|^0 tests: ' watched)" 5
 rb test t --watch --json; is "it prints no document" "$rc" 2
+
+# -- one that is killed leaves nothing ------------------------------------------------------------------------
+book <<<'return runbook { title = "B", step "A" { probe = function (run) while true do end end } }'
+tests <<<'return tests { test "a" {} }'
+"$runbook" test t/b.lua >/dev/null 2>&1 & killed=$!
+folder() { for d in /dev/shm/runbook-test.*/*; do [ -d "$d" ] && return; done; return 1; }
+for _ in $(seq 100); do folder && break; sleep 0.1; done
+kill -INT $killed; wait $killed; is "Ctrl-C ends all of them" "$?" 130
 
 # -- no client library, no connection -----------------------------------------------------------------------
 cd "$top" || exit 2

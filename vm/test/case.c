@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,12 +54,8 @@ static randombytes_implementation fixed = {
   .implementation_name = name, .random = number, .buf = fill
 };
 
-/* in memory where that can be: a test's tape need not outlive the machine */
 static int privately (Case *c) {
-  const char *tmp = getenv("TMPDIR");
-  if (access("/dev/shm", W_OK | X_OK) == 0) tmp = "/dev/shm";
-  snprintf(c->folder, sizeof c->folder, "%s/runbook-test.XXXXXX",
-           tmp != NULL && *tmp == '/' ? tmp : "/tmp");
+  snprintf(c->folder, sizeof c->folder, "%s/XXXXXX", c->o->folder);
   if (mkdtemp(c->folder) == NULL || setenv("XDG_STATE_HOME", c->folder, 1) != 0)
     return rb_problem(&c->p, RB_USAGE, "test", "no folder for a test's tape: %s",
                       strerror(errno));
@@ -247,15 +242,6 @@ static void all (Case *c, int i) {
 
 /* -- what became of it --------------------------------------------------- */
 
-static int removeone (const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-  (void)st; (void)flag; (void)ftw;
-  return remove(path);
-}
-
-static void tidy (const Case *c) {
-  if (access(c->folder, F_OK) == 0) nftw(c->folder, removeone, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 static void conclude (Case *c, const json_t *row) {
   if (c->p.exit != 0) {
     json_t *line = c->p.line > 0 ? json_integer(c->p.line)
@@ -277,6 +263,5 @@ void rb_case_run (rb_Suite *s, int i, const rb_TestOptions *o, int fd) {
   all(&c, i);
   conclude(&c, json_array_get(s->cases, (size_t)i));
   json_object_set_new(c.result, "ms", json_real((rb_clock_real() - before) * 1000));
-  tidy(&c);
   json_dumpfd(c.result, fd, JSON_COMPACT);
 }

@@ -237,6 +237,9 @@ function T.checkexpected (case)
       end
     end
   end
+  if x.undo and case.t.mode == "dry-run" then
+    T.mistake(T.line(case.line, "expect", "undo"), "a dry run changes nothing, so there is nothing to undo")
+  end
   for id in pairs(x.steps or {}) do
     if not T.runbook.ids[id] then
       local list = {}

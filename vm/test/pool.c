@@ -3,6 +3,7 @@
 */
 
 #include <errno.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -156,20 +157,45 @@ static int isover (const rb_Suite *s) {
   return 1;
 }
 
+static void runall (Pool *p, void (*each) (void *ud, const rb_Suite *s), void *ud) {
+  while (startall(p) > 0 || p->shown < p->n) {
+    for (; p->shown < p->n && isover(&p->list[p->shown]); p->shown++)
+      each(ud, &p->list[p->shown]);
+    if (p->shown == p->n || (interrupted && startall(p) == 0)) break;
+    wait_(p);
+  }
+}
+
+/* -- the folder of their tapes -------------------------------------------------- */
+
+/* in memory where that can be: a test's tape need not outlive the machine */
+static int makefolder (char *folder, size_t size) {
+  const char *tmp = getenv("TMPDIR");
+  if (access("/dev/shm", W_OK | X_OK) == 0) tmp = "/dev/shm";
+  snprintf(folder, size, "%s/runbook-test.XXXXXX", tmp != NULL && *tmp == '/' ? tmp : "/tmp");
+  return mkdtemp(folder) != NULL;
+}
+
+static int removeone (const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+  (void)st; (void)flag; (void)ftw;
+  return remove(path);
+}
+
 int rb_pool_run (rb_Suite *list, int n, const rb_TestOptions *o,
                  void (*each) (void *ud, const rb_Suite *s), void *ud) {
-  Pool p = {.list = list, .n = n, .o = o};
+  char folder[PATH_MAX] = "";
+  rb_TestOptions own = *o;
+  Pool p = {.list = list, .n = n, .o = &own};
   struct sigaction sa = {.sa_handler = onsignal}, before[2];
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
   p.most = processors < 1 ? 1 : processors > MOST ? MOST : (int)processors;
   interrupted = 0;
   sigaction(SIGINT, &sa, &before[0]);
   sigaction(SIGTERM, &sa, &before[1]);
-  while (startall(&p) > 0 || p.shown < n) {
-    for (; p.shown < n && isover(&list[p.shown]); p.shown++) each(ud, &list[p.shown]);
-    if (p.shown == n || (interrupted && startall(&p) == 0)) break;
-    wait_(&p);
-  }
+  int made = makefolder(folder, sizeof folder);
+  own.folder = folder;
+  runall(&p, each, ud);
+  if (made) nftw(folder, removeone, 8, FTW_DEPTH | FTW_PHYS);
   sigaction(SIGINT, &before[0], NULL);
   sigaction(SIGTERM, &before[1], NULL);
   return interrupted ? RB_INTERRUPTED : 0;

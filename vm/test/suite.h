@@ -31,6 +31,7 @@ typedef enum rb_TestFormat { RB_TESTTEXT, RB_TESTJSON, RB_TESTJUNIT, RB_TESTTAP 
 typedef struct rb_TestOptions {
   int json, junit, tap, watch;
   const char *config;
+  const char *folder;   /* of rb_pool_run, in which each case has one of its own */
 } rb_TestOptions;
 
 /* -- words.c: the state of a test file ----------------------------------- */

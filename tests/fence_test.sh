@@ -97,6 +97,11 @@ is "the layer is claimed where it holds" "$(jq .enforced.kernel <<<"$out")" true
 book 'exec.probe{ "sh", "-c", "true", delegates = "docker" }'
 rb run f.lua --json --dry-run
 is "and not where a probe talks to a daemon" "$(jq .enforced.kernel <<<"$out")" false
+rb run f.lua --dry-run
+has "which is said when it comes" "$out$err" "not held from here on: kernel: a probe command talks to a daemon"
+rb run f.lua --dry-run --json --require-layers
+is "--require-layers refuses the command" "$rc $(jq -r .steps[0].status <<<"$out")" "1 failed"
+has "and says why" "$(jq -r .steps[0].reason <<<"$out")" "kernel does not hold here: a probe command talks to a daemon"
 book 'exec.probe{ "git", "status", delegates = "docker" }'
 rb run f.lua --json --dry-run
 has "which program may is in the configuration" "$(jq -r .error.message <<<"$out")" 'add "git" to the target'"'"'s allow.delegates'

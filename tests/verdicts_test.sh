@@ -135,5 +135,29 @@ has "which is said" "$(j .error.message)" "pg: same role as remedies"
 layers "{ url = \"$SANDBOX_PG_URL\", probe = \"$SANDBOX_PG_URL\" }"
 is "--require-layers: the same role twice is no role of its own" "$rc" 2
 layers "{ url = \"$SANDBOX_PG_URL\", probe = \"$SANDBOX_PG_PROBE_URL\" }"
+layers "{ url = \"$SANDBOX_PG_URL\", probe = \"$SANDBOX_PG_ADMIN_URL\" }"
+is "--require-layers: a superuser's role holds no probe" "$rc $(j .error.kind)" "2 layers"
+has "which is said" "$(j .error.message)" "pg: postgres is a superuser"
+rb run "$tmp/t.lua" --dry-run --config "$tmp/y.config.lua"
+has "the banner does not claim it" "$out" "but not    pg: postgres is a superuser"
+hasnot "nor lists it" "$out" "protocol (pg"
+rb run "$tmp/t.lua" --dry-run --config "$tmp/y.config.lua" --json
+is "nor does the JSON" "$rc $(j '.enforced.protocol | tojson')" "0 []"
+# one that the text of the script does not show is found when it is used
+sed -i 's/s\.pg:value/s["p" .. "g"]:value/' "$tmp/t.lua"
+rb run "$tmp/t.lua" --dry-run --config "$tmp/y.config.lua"
+has "a use that cannot be seen before: taken back when it comes" "$err$out" "not held from here on: pg: postgres is a superuser"
+rb run "$tmp/t.lua" --dry-run --config "$tmp/y.config.lua" --json
+is "and in the JSON" "$rc $(j '.enforced.protocol | tojson')" "0 []"
+rb run "$tmp/t.lua" --dry-run --require-layers --config "$tmp/y.config.lua" --json
+is "--require-layers looks before" "$rc $(j .error.kind)" "2 layers"
+# the system of another runbook
+printf 'local s = system "s"\nreturn runbook { title = "t", step "S" { probe = function () s.pg:value("SELECT 1") end } }\n' > "$tmp/t.lua"
+rb run "$tmp/t.lua" --dry-run --require-layers --config "$tmp/y.config.lua" --json
+is "--require-layers: another system's role is looked at when it is used" "$rc $(j '.steps[0].status')" "1 failed"
+has "before it is asked anything" "$(j .steps[0].reason)" "pg does not hold here: postgres is a superuser"
+layers "{ url = \"$SANDBOX_PG_URL\", probe = \"postgresql://a:b@127.0.0.1:1/x\" }"
+is "--require-layers: a server that does not say" "$rc $(j .error.kind)" "2 layers"
+layers "{ url = \"$SANDBOX_PG_URL\", probe = \"$SANDBOX_PG_PROBE_URL\" }"
 if [ "$kernel" = true ]; then is "--require-layers: goes on where all hold" "$rc" 0
 else is "--require-layers: names the kernel where that does not hold" "$rc $(j .error.kind)" "2 layers"; fi

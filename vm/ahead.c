@@ -133,6 +133,12 @@ void rb_ahead_begin (lua_State *L, const char *system, const char *kind,
   lua_settop(L, top);
 }
 
+int rb_ahead_begun (const rb_VM *vm, const rb_Resource *r) {
+  const rb_Ahead *a = vm->aheads;
+  while (a != NULL && a->resource != r->name) a = a->next;
+  return a != NULL;
+}
+
 void rb_ahead_end (rb_VM *vm) {
   for (rb_Ahead *a = vm->aheads; a != NULL; a = a->next) eventfd_write(a->cancel, 1);
   while (vm->aheads != NULL) {

@@ -135,10 +135,30 @@ const char *rb_runid (lua_State *L) {
   return r != NULL ? r->run : "";
 }
 
-void rb_unclaim (lua_State *L, const char *layer) {
+/* the layer out of the list of those that hold */
+static void strike (json_t *list, const char *layer) {
+  for (size_t i = json_array_size(list); i-- > 0; )
+    if (strcmp(json_string_value(json_array_get(list, i)), layer) == 0)
+      json_array_remove(list, i);
+}
+
+void rb_unclaim (lua_State *L, const char *layer, const char *why) {
   rb_Report *r = rb_vm(L)->report;
-  if (r == NULL || strcmp(layer, "kernel") != 0) return;
-  r->kernel = 0;
-  if (r->kernelwhy == NULL)
-    r->kernelwhy = strdup("a probe command talks to a daemon");
+  int kernel = strcmp(layer, "kernel") == 0;
+  char **said = r == NULL ? NULL : kernel ? &r->kernelwhy : &r->protocolwhy;
+  rb_Buffer b = {0};
+  char text[400];
+  if (rb_vm(L)->strict)
+    rb_fail(L, "layers", RB_NOTDONE, "--require-layers: %s does not hold here: %s", layer, why);
+  if (r == NULL || (*said != NULL && strstr(*said, why) != NULL)) return;
+  if (kernel) r->kernel = 0;
+  else strike(r->protocol, layer);
+  if (*said != NULL) rb_buffer_printf(&b, "%s; ", *said);
+  if (!kernel) rb_buffer_printf(&b, "%s: ", layer);
+  rb_buffer_puts(&b, why);
+  free(*said);
+  *said = b.s;
+  if (!rb_vm(L)->dryrun) return;  /* it claimed none */
+  snprintf(text, sizeof text, "not held from here on: %s: %s", layer, why);
+  rb_show_note(rb_vm(L)->show, text);
 }

@@ -179,11 +179,20 @@ static int predicted (lua_State *L, rb_Task *t, int n) {
   return 1;
 }
 
+static int judge (lua_State *L) {
+  rb_layers_used(L, rb_taskof(L)->call.box);
+  return 0;
+}
+
 static int probe (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   if (t->vm->dryrun) {
     if (predicted(L, t, n)) return rb_gate_outcome(L, 0, n);
     t->call.read = rb_planned_read(t);
+  }
+  if (t->vm->dryrun && t->call.box != NULL && !t->call.box->judged) {
+    lua_pushcfunction(L, judge);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) return rb_gate_outcome(L, 1, n);
   }
   rb_drill_point(t, RB_POINT_BEGIN);
   rb_gate_pushcall(L, t->call.reg->fn, n);

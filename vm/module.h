@@ -20,7 +20,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-#define RB_INTERFACE 3
+#define RB_INTERFACE 4
 #define RB_API __attribute__((visibility("default")))
 
 /* what a call does to the world outside this process. RB_CLASSIFY: the
@@ -78,6 +78,9 @@ typedef struct rb_Module {
   /* Does the protocol layer of the dry run hold for r, by its configuration?
   ** If not, 'why' is a few words for the banner. NULL: no protocol layer. */
   int (*layer) (lua_State *L, rb_Resource *r, const char **why);
+  /* And by what the server says of us? [-1 (resource), +1 "" | a few words, vy]  Run as
+  ** a probe, before the banner. NULL: the configuration knows. */
+  lua_CFunction holds;
   /* [-0, +0, m]  Adds constants to the table of functions at the top (json.null);
   ** NULL if none. */
   void (*constants) (lua_State *L);
@@ -204,8 +207,9 @@ RB_API const char *rb_idempotency (lua_State *L);
 ** call. Pushes the name of the place ("rotate-the-key/remedy/3") and returns it. */
 RB_API const char *rb_derive (lua_State *L, void *out, size_t n);
 
-/* [-0, +0, -]  This run can no longer claim that layer ("kernel"). */
-RB_API void rb_unclaim (lua_State *L, const char *layer);
+/* [-0, +0, v]  This run can no longer claim that layer ("kernel", or the module's own
+** name: its protocol), for that reason; where all are required, the call is refused. */
+RB_API void rb_unclaim (lua_State *L, const char *layer, const char *why);
 
 /* [-0, +0, -]  "1h30m" in seconds; 0 when it is not a duration. Units ms s m h d. */
 RB_API int rb_duration (const char *text, double *seconds);

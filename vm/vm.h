@@ -158,6 +158,7 @@ typedef struct rb_ResourceBox {
   int met;                  /* its identity is known: 1 as changes see it, 2 as probes do */
   struct rb_VM *vm;
   struct rb_ResourceBox *next;
+  int judged;          /* it is known whether a dry run's protocol layer holds */
 } rb_ResourceBox;
 
 typedef struct rb_Deed {  /* planned in this dry run */
@@ -186,6 +187,7 @@ typedef struct rb_VM {
   int loading;         /* the gate is shut: a file is being loaded */
   int closing;         /* the gate is shut: coroutines are being closed */
   int dryrun;
+  int strict;          /* a dry run that goes on only while all layers hold */
   int hushed;          /* below the gate: doctor, identity; nothing is recorded */
   int mute;            /* an offline replay: nothing is recorded */
   struct rb_Drill *drill;  /* NULL: this is none */
@@ -365,6 +367,8 @@ void rb_warm_end (rb_VM *vm);
 ** calls on it, " exec value ". The settings are read now. [-0, +0, m] */
 void rb_ahead_begin (lua_State *L, const char *system, const char *kind,
                      const char *verbs);
+/* Is one being made? */
+int rb_ahead_begun (const rb_VM *vm, const rb_Resource *r);
 void rb_ahead_end (rb_VM *vm);
 
 /* -- aside.c --------------------------------------------------------------- */
@@ -524,6 +528,12 @@ int rb_lock_pledge (rb_VM *vm);
 
 /* -- run/across.c: is the lock that other machines see still held? 0: 'why' says so. */
 int rb_across_held (rb_VM *vm, const char **why);
+
+/* -- run/layers.c ----------------------------------------------------------- */
+
+/* [-0, +0, v]  A probe of a dry run is about to use the resource: does the protocol layer
+** hold for it, too? */
+void rb_layers_used (lua_State *L, rb_ResourceBox *box);
 
 /* -- run/each.c ----------------------------------------------------------- */
 

@@ -87,7 +87,7 @@ static void checkdelegates (lua_State *L, const rb_Exec *c) {
     rb_fail(L, "refused", RB_NOTDONE, "%s would talk to %s, where nothing holds it "
             "read-only: if it only looks there, add \"%s\" to the target's "
             "allow.delegates in the configuration", c->asked, c->delegates, c->asked);
-  rb_unclaim(L, "kernel");
+  rb_unclaim(L, "kernel", "a probe command talks to a daemon");
 }
 
 /* [-0, +2, m]  the "host:port" entries of the allow-list, and what keeps them. The

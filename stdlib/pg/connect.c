@@ -129,10 +129,29 @@ static int settle (PGconn *pg) {
   return PQsetnonblocking(pg, 1) == 0 && PQenterPipelineMode(pg);
 }
 
+/* The server says it with each connection, and again when it changes. Where it says
+** nothing (a pooler in between) nobody knows. */
+const char *rb_pg_powers (lua_State *L, const rb_PgCall *c) {
+  const char *super = PQparameterStatus(c->conn->pg, "is_superuser");
+  if (super != NULL && strcmp(super, "off") == 0) return lua_pushliteral(L, "");
+  return lua_pushfstring(L, super == NULL ? "the server does not say whether %s is a superuser"
+                         : "%s is a superuser", PQuser(c->conn->pg));
+}
+
+/* A dry run that claimed what does not hold takes it back before anything is asked. */
+static int letin (lua_State *L, rb_PgCall *c) {
+  if (c->role == RB_PGPROBE && rb_dryrun(L) && !c->judging) {
+    const char *why = rb_pg_powers(L, c);
+    if (*why != '\0') rb_unclaim(L, "pg", why);
+    lua_pop(L, 1);
+  }
+  return c->connected(L, LUA_OK, (lua_KContext)c);
+}
+
 static int ready (lua_State *L, rb_PgCall *c) {
   if (!settle(c->conn->pg))
     return rb_pg_unreachable(L, c, PQerrorMessage(c->conn->pg));
-  return c->connected(L, LUA_OK, (lua_KContext)c);
+  return letin(L, c);
 }
 
 /* the URL's options but for those that 'ours' gives */
@@ -283,7 +302,7 @@ static int begun (lua_State *L, int status, lua_KContext ctx) {
   if (rb_timeleft(L) <= 0) return rb_pg_late(L, c);
   if (c->conn->pg == NULL) return connect_(L, c);
   PQsetNoticeReceiver(c->conn->pg, noticed, c->conn);
-  if (rb_pg_alive(c->conn)) return c->connected(L, LUA_OK, ctx);
+  if (rb_pg_alive(c->conn)) return letin(L, c);
   PQfinish(c->conn->pg);
   c->conn->pg = NULL;
   return connect_(L, c);

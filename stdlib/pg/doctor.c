@@ -212,6 +212,19 @@ int rb_pg_doctor (lua_State *L) {
 
 /* -- layer ---------------------------------------------------------------- */
 
+static int said (lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  rb_pg_powers(L, (rb_PgCall *)ctx);
+  return 1;
+}
+
+int rb_pg_holds (lua_State *L) {
+  lua_settop(L, OPTIONS);
+  rb_PgCall *c = rb_pg_open(L, RB_PGPROBE, 0);
+  c->judging = 1;
+  return rb_pg_lease(L, c, said);
+}
+
 int rb_pg_layer (lua_State *L, rb_Resource *r, const char **why) {
   if (rb_pg_otheruser(L, r)) return 1;
   *why = "same role as remedies";

@@ -70,6 +70,7 @@ const rb_Module rb_module = {
   .doctor = rb_pg_doctor,
   .identity = rb_pg_identity,
   .layer = rb_pg_layer,
+  .holds = rb_pg_holds,
   .settle = rb_pg_settle,
   .lock = rb_pg_lock,
   .locked = rb_pg_locked,

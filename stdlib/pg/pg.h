@@ -79,6 +79,7 @@ typedef struct rb_PgCall {
   rb_PgRole role;
   rb_PgOptions options;
   int preview;             /* a failure is a "would refuse" */
+  int judging;             /* asks whether the layer holds: nothing is claimed yet */
   int committing;          /* from now on a silence is in doubt */
   int shape;               /* of the result; the caller's own */
   int at, shift;           /* the script's statement: its number, and how many
@@ -139,6 +140,9 @@ void rb_pg_placefree (rb_PgPlace *p);
 /* The module's `ahead`: a PGconn that is up, or NULL. */
 void *rb_pg_ahead (rb_Ahead *a);
 void rb_pg_unahead (void *pg);
+/* [-0, +1, m]  Why the role of the probes does not hold them, by what the server says of
+** it; "": it does. */
+const char *rb_pg_powers (lua_State *L, const rb_PgCall *c);
 /* Is the user of the probe's URL another than that of the remedies'? */
 int rb_pg_otheruser (lua_State *L, rb_Resource *r);
 
@@ -285,6 +289,7 @@ int rb_pg_settle (lua_State *L);
 int rb_pg_lock (lua_State *L);
 int rb_pg_locked (rb_Resource *r);
 int rb_pg_layer (lua_State *L, rb_Resource *r, const char **why);
+int rb_pg_holds (lua_State *L);
 int rb_pg_txquery (lua_State *L);
 int rb_pg_txrow (lua_State *L);
 int rb_pg_txvalue (lua_State *L);

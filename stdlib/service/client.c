@@ -98,7 +98,7 @@ int rb_client_badexit (lua_State *L, int result, const char *what) {
 int rb_client_ask (lua_State *L, const rb_Words *argv, const rb_Words *env,
                    lua_KContext ctx, lua_KFunction k) {
   rb_Program cmd = {.argv = argv->list, .env = env->list, .readonly = 1, .delegates = 1};
-  rb_unclaim(L, "kernel");
+  rb_unclaim(L, "kernel", "a probe command talks to a daemon");
   return rb_spawn(L, &cmd, ctx, k);
 }
 

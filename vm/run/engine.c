@@ -115,7 +115,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   vm->loading = 0;
   if (r->o->resume != NULL && (r->o->undo || !vm->mute) && rb_taped_same(r, p) != 0)
     return p->exit;
-  if (vm->dryrun && !r->o->require_layers) rb_ahead_connect(r);  /* it waits for nobody */
+  if (vm->dryrun) rb_ahead_connect(r);  /* it waits for nobody */
   if (rb_taped_begin(r, p) != 0) return p->exit;
   rb_layers_look(r);
   if (rb_layers_check(r, p) != 0) {
@@ -376,6 +376,7 @@ int rb_run (const rb_RunOptions *o) {
   r.vm = rb_vm(r.L);
   r.vm->run = &r;
   r.vm->dryrun = o->dry_run && !o->undo;
+  r.vm->strict = r.vm->dryrun && o->require_layers;
   r.vm->drill = o->drill;
   r.vm->world = o->world;
   r.vm->ran = o->ran;

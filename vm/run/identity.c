@@ -17,14 +17,14 @@
 
 static const rb_Reg who = {"identity", RB_PROBE, NULL, NULL, "identity()", NULL, NULL};
 
-/* [-0, +0, m]  as a probe below the gate: malloc'ed, or NULL and why */
-static char *ask (rb_Run *r, rb_ResourceBox *box, char *why, size_t size) {
+char *rb_identity_ask (rb_Run *r, rb_ResourceBox *box, lua_CFunction fn, double seconds,
+                       char *why, size_t size) {
   rb_VM *vm = r->vm;
   lua_State *L = r->L;
   char *is = NULL;
   rb_FieldRun f = {.word = "identity", .may = RB_MAYPROBE,
-                   .deadline = rb_now() + SECONDS};
-  lua_pushcfunction(L, box->module->identity);
+                   .deadline = rb_now() + seconds};
+  lua_pushcfunction(L, fn);
   rb_push_resource(L, box->r.system, box->r.kind);
   rb_Task *t = rb_task_new(L, NULL, &f, "identity", 1);
   t->call.reg = &who;
@@ -47,6 +47,11 @@ static char *ask (rb_Run *r, rb_ResourceBox *box, char *why, size_t size) {
   }
   rb_task_freeall(&f);
   return is;
+}
+
+/* [-0, +0, m] */
+static char *ask (rb_Run *r, rb_ResourceBox *box, char *why, size_t size) {
+  return rb_identity_ask(r, box, box->module->identity, SECONDS, why, size);
 }
 
 static int touched (const rb_Report *rep, const char *resource) {

@@ -9,23 +9,51 @@
 
 static const char *const guarded[] = {"http", "pg", "redis", NULL};
 
-/* asks each module whether the protocol layer holds, by the configuration */
+#define GLANCE 2    /* seconds that a server may take to say who we are there, */
+#define PATIENCE 10 /* and where nothing is done before that is known */
+
+static void missing (rb_Report *rep, const char *kind, const char *why) {
+  rb_Buffer b = {0};
+  if (rep->protocolwhy != NULL) rb_buffer_printf(&b, "%s; ", rep->protocolwhy);
+  rb_buffer_printf(&b, "%s: %s", kind, why != NULL ? why : "not held");
+  free(rep->protocolwhy);
+  rep->protocolwhy = b.s;
+}
+
+/* [-0, +0, m]  asks the module whether the protocol layer holds: by the configuration, and
+** where the script will connect, by what the server says */
 static void protocol (rb_Run *r, const char *system, const char *kind) {
   const char *why = NULL;
+  char unknown[400] = "";
   rb_ResourceBox *box = rb_push_resource(r->L, system, kind);
   lua_pop(r->L, 1);
   if (box->module == NULL) box->module = rb_module_load(r->L, kind);
+  box->judged = 1;
   if (box->module->layer == NULL) return;
-  if (box->module->layer(r->L, &box->r, &why)) {
-    json_array_append_new(r->report.protocol, json_string(kind));
+  if (!box->module->layer(r->L, &box->r, &why)) {
+    missing(&r->report, kind, why);
     return;
   }
-  rb_Buffer b = {0};
-  if (r->report.protocolwhy != NULL)
-    rb_buffer_printf(&b, "%s; ", r->report.protocolwhy);
-  rb_buffer_printf(&b, "%s: %s", kind, why != NULL ? why : "not held");
-  free(r->report.protocolwhy);
-  r->report.protocolwhy = b.s;
+  if (box->module->holds != NULL && (r->vm->strict || rb_ahead_begun(r->vm, &box->r))) {
+    char *said = rb_identity_ask(r, box, box->module->holds, r->vm->strict ? PATIENCE : GLANCE,
+                                 unknown, sizeof unknown);
+    if (said == NULL) missing(&r->report, kind, "not known, for the server does not answer");
+    else if (*said != '\0') missing(&r->report, kind, said);
+    int fine = said != NULL && *said == '\0';
+    free(said);
+    if (!fine) return;
+  }
+  json_array_append_new(r->report.protocol, json_string(kind));
+}
+
+void rb_layers_used (lua_State *L, rb_ResourceBox *box) {
+  const char *why = NULL;
+  box->judged = 1;
+  if (box->r.system == NULL || box->module->layer == NULL
+      || box->module->layer(L, &box->r, &why)) return;
+  lua_pushfstring(L, "%s (%s)", why != NULL ? why : "not held", box->r.name);
+  rb_unclaim(L, box->r.kind, lua_tostring(L, -1));
+  lua_pop(L, 1);
 }
 
 static void *trykernel (void *ud) {
@@ -62,7 +90,7 @@ void rb_layers_look (rb_Run *r) {
 
 int rb_layers_check (rb_Run *r, rb_Problem *p) {
   const rb_Report *rep = &r->report;
-  if (!r->o->require_layers || !r->vm->dryrun) return 0;
+  if (!r->vm->strict) return 0;
   if (rep->kernel && rep->protocolwhy == NULL) return 0;
   return rb_problem(p, RB_USAGE, "layers", "--require-layers: not all layers hold here: "
                     "%s%s%s", rep->kernel ? "" : rep->kernelwhy,

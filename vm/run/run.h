@@ -230,6 +230,10 @@ int rb_identities_check (rb_Run *r, const json_t *is, rb_Problem *p);
 /* [-0, +0, m]  Are the servers that an earlier session met still the same, as far as they
 ** answer? 0, or RB_STALE. */
 int rb_servers_same (rb_Run *r, rb_Problem *p);
+/* [-0, +0, m]  Calls one of the module's functions as a probe below the gate: malloc'ed,
+** the text it returns, or NULL and why. */
+char *rb_identity_ask (rb_Run *r, rb_ResourceBox *box, lua_CFunction fn, double seconds,
+                       char *why, size_t size);
 struct rb_Apply *rb_apply_new (const json_t *doc);
 void rb_apply_free (struct rb_Apply *a);
 /* Is it the script of the plan? Before it is loaded, and all else before the first step. */

@@ -374,7 +374,7 @@ try:
 except OSError: pass
 PY
 mute=$!
-for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$tmp/mute" ] && break; sleep 0.1; done
+until [ -s "$tmp/mute" ]; do kill -0 "$mute" || break; sleep 0.1; done
 fault "a server that never answers" "postgresql://a:s3cret-pass@127.0.0.1:$(cat "$tmp/mute")/b" timeout "did not let us in"
 kill "$mute"
 other "postgresql://school_erp:$SANDBOX_PG_PASSWORD@localhost:$port/school_erp"

@@ -146,3 +146,16 @@ rb abandon "$id" --yes; other; is "abandoned it is free for others, too" "$rc" 0
 "$runbook" run "$tmp/t.lua" die=true >/dev/null 2>&1
 other; claimed "killed in a deed"
 rb abandon "$("$runbook" history --json | jq -r '.[0].run')" --yes; other; is "until it is abandoned" "$rc" 0
+
+# -- without a lock nothing is refused: it is said -----------------------------------------------
+config ""; fresh
+sed 's/lock = "thing",//' "$tmp/t.lua" >"$tmp/free.lua"; sed 's/lock = "thing",//' "$tmp/t.lua" >"$tmp/other.lua"
+"$runbook" run "$tmp/free.lua" die=true >/dev/null 2>&1
+rb history --json; run=$(j '.[0].run') id=${run: -8}
+rb run "$tmp/free.lua" --json quiet=true; is "a run was killed, and the next begins" "$rc" 0
+is "its document says nothing else" "$(j .status)" "done"
+has "on standard error it is said, and what to type" "$err" "run $run of this runbook, by $(id -un) since 20"
+for verb in resume undo abandon; do has "... $verb" "$err" "runbook $verb $id"; done
+rb run "$tmp/free.lua" --dry-run; hasnot "not by a dry run" "$err" "$id"
+rb run "$tmp/other.lua" quiet=true; hasnot "nor by another runbook" "$err" "$id"
+rb abandon "$id" --yes; rb run "$tmp/free.lua" quiet=true; hasnot "nor once it is settled" "$err" "$id"

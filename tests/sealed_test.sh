@@ -57,6 +57,16 @@ is "with their keys" "$(find "$tmp/old/runbook/keys" -type f | wc -l)" 0
 for word in dotenv.set API_TOKEN parameter-77af3 found-by-a-look; do
   refuses "... $word is nowhere" grep -raqF -- "$word" "$tmp/old"
 done
+# the key of a run that was killed before anything of it was written; not of one that begins
+keys=$tmp/old/runbook/keys
+for key in 01ARZ3NDEKTSV4RRFFQ69G5FAV 01ARZ3NDEKTSV4RRFFQ69G5FAW; do head -c 32 /dev/urandom >"$keys/$key"; done
+mkfifo held.in
+flock "$keys/01ARZ3NDEKTSV4RRFFQ69G5FAW" sh -c 'echo held; read -r _' <held.in >held & holder=$!
+exec 7>held.in; until [ -s held ]; do kill -0 $holder || break; done
+pruned tape prune --older-than 1h -n; has "keys without a run: a dry run counts them" "$out" "; 1 key of runs that left nothing else"
+pruned tape prune --older-than 1h --json; is "they go, but not while somebody holds one" "$(jq .keys <<<"$out")/$(ls "$keys")" "1/01ARZ3NDEKTSV4RRFFQ69G5FAW"
+exec 7>&-; wait $holder
+pruned tape prune --older-than 1h --json; is "then it does" "$(jq .keys <<<"$out")/$(ls "$keys")" "1/"
 pruned verify; has "verify counts them" "$rc $out" "runs were pruned"
 pruned history --json; is "history lists them" "$(jq '[.[] | select(.pruned)] | length' <<<"$out")" "$n"
 pruned report; has "report says so" "$rc $out" "what it did was pruned by"
@@ -95,7 +105,38 @@ rb tape export "$first"; has "without -o" "$rc $err" "2 runbook: tape export tak
 rb tape export "$first" -o "$tmp/nowhere/x"; has "into no folder" "$rc $err" "2 runbook: cannot write $tmp/nowhere/x"
 rb tape verify -o x; has "an option of another verb" "$rc $err" "--output belongs to tape export"
 
-for word in found-by-a-look-81c parameter-77af3 "$WORD" before-image-5e20 "$hex"; do
+# -- an anchor; what `status` and a run that is asked say while it is under way --------------
+cat > "$tmp/live.lua" <<LUA
+local app = system "app"
+return runbook { title = "Live", params = { word = { "secret" } },
+  step "Change" { remedy = function (run) app.dotenv:set("API_TOKEN", run.word) file.write("$work/live", app.settings.word) end },
+  step "Wait" { probe = function (run)
+    run.found = app.dotenv:get("API_TOKEN")
+    run:wait_until("it is " .. run.found .. " or $WORD or parameter-77af3", { every = "50s", within = "55s" },
+      function () return false end) end } }
+LUA
+"$runbook" run live.lua word=parameter-77af3 >"$pages/live.out" 2>"$pages/live.err" </dev/null & live=$!
+until rb status --json; [ "$(jq -r '.live[0].tasks[0].verb' <<<"$out")" = run:wait_until ]; do kill -0 $live || break; done
+say status; has "status shows a run that has secrets" "$out" "run:wait_until: it is [redacted "
+say status --json; kill -USR1 $live
+until grep -q wait_until "$pages/live.err"; do kill -0 $live || break; done
+while kill -INT $live 2>/dev/null; do sleep 0.1; done; wait $live
+say status; has "and that it is not finished" "$out" "is not finished: interrupted"
+say verify --anchor "$pages/anchor"; is "an anchor" "$rc" 0; ok "has something in it" test -s "$pages/anchor"
+say abandon "$(jq -r '.[0].run' <<<"$("$runbook" history --json)")" --yes
+
+# a secret that is no text comes back whole, byte for byte
+rm -f "$work/on"
+cat > "$tmp/bytes.lua" <<LUA
+return runbook { title = "B", params = { word = { "secret", required = true } },
+  step "Stop" { probe = function (run) if not file.stat("$work/on") then run:fail("not yet") end end },
+  step "Write" { remedy = function (run) file.write("$work/bytes", run.word) end } }
+LUA
+bytes=$'bytes-\xe9\xff-of-a-secret'
+say run bytes.lua word="$bytes"; touch "$work/on"; say resume
+is "a secret that is not UTF-8" "$rc/$(cat "$work/bytes")" "0/$bytes"
+
+for word in found-by-a-look-81c "$bytes" "$(printf %s "$bytes" | od -An -tx1 | tr -d ' \n')" parameter-77af3 "$WORD" before-image-5e20 "$hex"; do
   ok "a secret of ${#word} letters" test ${#word} -ge 12
   refuses "... is on no tape and no page" \
     grep -raqF --exclude-dir=keys -- "$word" "$XDG_STATE_HOME" "$tmp/copy" "$pages"

@@ -248,6 +248,20 @@ static void addspoken (rb_Replay *r, const Event *e) {
   json_object_set_new(r->spoken, key, json_integer(n + 1));
 }
 
+/* words that are no text stand there as hexadecimal digits */
+static void readwords (json_t *words) {
+  size_t i, n;
+  json_t *word;
+  json_array_foreach(words, i, word) {
+    json_t *hex = json_object_get(word, "hex");
+    unsigned char *s = malloc(json_string_length(hex) / 2 + 1);
+    if (hex != NULL && s != NULL && sodium_hex2bin(s, json_string_length(hex) / 2 + 1,
+            json_string_value(hex), json_string_length(hex), NULL, &n, NULL) == 0)
+      json_array_set_new(words, i, json_stringn_nocheck((char *)s, n));
+    free(s);
+  }
+}
+
 /* 0: no memory */
 static int addevent (rb_Replay *r, Event *e) {
   static const char *const said[] = {
@@ -262,6 +276,7 @@ static int addevent (rb_Replay *r, Event *e) {
   if ((is(e, "start") || is(e, "edited")) && e->secret != NULL) {
     json_decref(r->how);
     r->how = json_loads(e->secret, 0, NULL);
+    readwords(json_object_get(r->how, "words"));
   } else if (is(e, "answer") && e->path != NULL && e->secret != NULL) {
     json_t *list = json_object_get(r->answers, e->path);
     if (list == NULL) json_object_set_new(r->answers, e->path, list = json_array());
@@ -269,7 +284,8 @@ static int addevent (rb_Replay *r, Event *e) {
   } else if (is(e, "secret") && e->secret != NULL) {
     rb_redact_add(word(e, "name"), e->secret, e->n);
   } else if (is(e, "server")) {
-    json_object_set(r->servers, word(e, "target"), json_object_get(e->text, "is"));
+    if (*word(e, "is") != '\0')
+      json_object_set(r->servers, word(e, "target"), json_object_get(e->text, "is"));
   } else if (is(e, "approval")) {
     snprintf(key, sizeof key, "%s %s", word(e, "role"), word(e, "for"));
     json_object_set_new(r->approvals, key, json_true());

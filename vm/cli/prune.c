@@ -35,9 +35,10 @@ static const char *me (void) {
 
 static void print (const List *l, const rb_Pruned *s) {
   if (l->json) {
-    json_t *doc = json_pack("{s:i,s:b,s:O,s:O,s:I,s:I,s:I,s:n}", "exit", 0, "dry_run", l->dry,
-        "pruned", l->gone, "kept", l->kept, "events", (json_int_t)s->events, "bytes_before",
-        (json_int_t)s->was, "bytes", (json_int_t)s->is, "error");
+    json_t *doc = json_pack("{s:i,s:b,s:O,s:O,s:I,s:I,s:I,s:I,s:n}", "exit", 0, "dry_run", l->dry,
+        "pruned", l->gone, "kept", l->kept, "events", (json_int_t)s->events, "keys",
+        (json_int_t)s->keys, "bytes_before", (json_int_t)s->was, "bytes", (json_int_t)s->is,
+        "error");
     json_dumpf(doc, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(doc);
@@ -46,6 +47,8 @@ static void print (const List *l, const rb_Pruned *s) {
   printf("%lld run%s %s, %lld events", s->runs, s->runs == 1 ? "" : "s",
          l->dry ? "would be pruned" : s->runs == 1 ? "was pruned" : "were pruned", s->events);
   if (s->kept > 0) printf("; %lld old one%s kept", s->kept, s->kept == 1 ? " is" : "s are");
+  if (s->keys > 0) printf("; %lld key%s of runs that left nothing else", s->keys,
+                          s->keys == 1 ? "" : "s");
   if (!l->dry) printf("; the tape has %lld KB, before %lld KB", (long long)s->is / 1024,
                       (long long)s->was / 1024);
   putchar('\n');

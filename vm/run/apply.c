@@ -111,7 +111,7 @@ int rb_apply_files (const json_t *doc, rb_Problem *p) {
     fclose(f);
     rb_sha256(b.s != NULL ? b.s : "", b.n, hash);
     rb_buffer_free(&b);
-    if (strcmp(hash, json_string_value(planned)) != 0)
+    if (!json_is_string(planned) || strcmp(hash, json_string_value(planned)) != 0)
       return another(p, path, "was edited");
   }
   return 0;

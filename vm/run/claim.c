@@ -94,6 +94,21 @@ int rb_lock_claimed (rb_Run *r, int fd, const char *name, int shared, rb_Problem
   return shared && t.changed ? foreign(&t, name, p) : 0;
 }
 
+void rb_lock_killed (rb_Run *r) {
+  rb_TapeClaim c;
+  char since[40], words[900];
+  rb_VM *vm = r->vm;
+  if (vm->dryrun || vm->tape == NULL || r->o->resume != NULL || vm->show == NULL
+      || !rb_tape_killed(vm->tape, r->report.runbook, r->report.target, r->report.run, &c))
+    return;
+  const char *id = c.run + 18;
+  rb_report_stamp(c.started, since, sizeof since);
+  snprintf(words, sizeof words, "run %s of this runbook, by %.60s since %s, was ended from outside "
+           "after it had changed something: runbook resume %.8s goes on with it, runbook undo %.8s "
+           "takes it back, runbook abandon %.8s leaves it so", c.run, c.who, since, id, id, id);
+  rb_show_note(vm->show, words);
+}
+
 /* What cannot be emptied is asked about on the tape. */
 void rb_lock_end (rb_Run *r) {
   rb_Problem p = {0};

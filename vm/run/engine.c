@@ -296,6 +296,7 @@ static void execute (rb_Run *r) {
   if (r->stop == 0) r->stop = applies(r);
   if (r->stop == 0 && !vm->mute) r->stop = rb_servers_same(r, &rep->error);
   if (r->stop == 0) r->stop = enter(r);
+  if (r->stop == 0) rb_lock_killed(r);
   if (vm->dryrun && r->stop == RB_LOCKED) r->stop = 0;  /* said; it never stops early */
   rb_steps_run(r);
   conclude(r);

@@ -95,11 +95,12 @@ int rb_identities_check (rb_Run *r, const json_t *is, rb_Problem *p) {
     rb_ResourceBox *box = boxof(r, name);
     if (box == NULL) continue;
     char *id = ask(r, box, why, sizeof why);
-    int same = id != NULL && strcmp(id, json_string_value(planned)) == 0;
+    const char *then = json_is_string(planned) ? json_string_value(planned) : "";
+    int same = id != NULL && strcmp(id, then) == 0;
     if (!same)
       rb_problem(p, RB_STALE, "plan", id != NULL ? "%s is another one than the plan was "
                  "made for: it was %s and is %s" : "%s cannot be asked whether it is the "
-                 "one of the plan (%s): %s", name, json_string_value(planned),
+                 "one of the plan (%s): %s", name, then,
                  id != NULL ? id : why);
     free(id);
     if (!same) return p->exit;

@@ -186,6 +186,8 @@ void rb_lock_read (int fd, rb_LockText *t);
 int rb_lock_write (rb_Run *r, int fd);  /* 0, or -1 and errno */
 /* Nobody holds the lock; does an unfinished run claim it? 0, or RB_LOCKED and what to do. */
 int rb_lock_claimed (rb_Run *r, int fd, const char *name, int shared, rb_Problem *p);
+/* A run of the same runbook on the same target was killed half-way: that is said. */
+void rb_lock_killed (rb_Run *r);
 /* The run has ended: what it locked is free again, unless something is left to settle. */
 void rb_lock_end (rb_Run *r);
 

@@ -47,10 +47,22 @@ static void addtext (void *ud, const char *path, const char *text, size_t n) {
   json_object_set_new(ud, path, json_stringn_nocheck(text, n));
 }
 
+/* bytes that are no text (a secret's) as hexadecimal digits; rb_replay_load knows */
+static json_t *wordof (const char *s) {
+  size_t n = strlen(s);
+  json_t *j = json_string(s);
+  char *hex = j == NULL ? malloc(2 * n + 1) : NULL;
+  if (hex == NULL) return j;
+  j = json_pack("{s:s}", "hex", sodium_bin2hex(hex, 2 * n + 1, (const unsigned char *)s, n));
+  sodium_memzero(hex, 2 * n);
+  free(hex);
+  return j;
+}
+
 static json_t *listof (const char *const *words) {
   json_t *list = json_array();
   for (; words != NULL && *words != NULL; words++)
-    json_array_append_new(list, json_string(*words));
+    json_array_append_new(list, wordof(*words));
   return list;
 }
 

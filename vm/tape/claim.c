@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vm/tape/store.h"
 
@@ -130,4 +131,37 @@ int rb_tape_claim (rb_Tape *t, const char *run, rb_TapeClaim *c, rb_Problem *p) 
   int rc = look(t, c, p);
   pthread_mutex_unlock(&t->lock);
   return rc;
+}
+
+/* Only of the last fifty runs: this is asked at the beginning of each. */
+static int candidate (rb_Tape *t, const char *runbook, const char *target, const char *but,
+                      const char *older, char id[RB_RUNID]) {
+  static const char sql[] = "SELECT id FROM (SELECT id, runbook, target, mode, ended FROM run "
+    "ORDER BY id DESC LIMIT 50) WHERE runbook = ?1 AND target = ?2 AND id <> ?3 AND "
+    "id < ?4 AND coalesce(ended, 0) = 0 AND mode IN ('run', 'apply') ORDER BY id DESC LIMIT 1";
+  const char *texts[] = {runbook, target, but, older};
+  sqlite3_stmt *s = NULL;
+  int found = 0;
+  pthread_mutex_lock(&t->lock);
+  if (sqlite3_prepare_v2(t->db, sql, -1, &s, NULL) == SQLITE_OK) {
+    for (int i = 0; i < 4; i++) sqlite3_bind_text(s, i + 1, texts[i], -1, SQLITE_STATIC);
+    found = sqlite3_step(s) == SQLITE_ROW;
+    if (found) snprintf(id, RB_RUNID, "%s", text(s, 0));
+  }
+  sqlite3_finalize(s);
+  pthread_mutex_unlock(&t->lock);
+  return found;
+}
+
+int rb_tape_killed (rb_Tape *t, const char *runbook, const char *target, const char *but,
+                    rb_TapeClaim *c) {
+  char id[RB_RUNID] = "~";  /* after all of them */
+  rb_Problem p = {0};
+  while (candidate(t, runbook, target, but, id, id)) {
+    int fd = rb_seal_keepout(t, id);
+    if (fd < 0) continue;  /* under way, or beyond all help */
+    close(fd);
+    if (rb_tape_claim(t, id, c, &p) == 0 && c->open) return 1;
+  }
+  return 0;
 }

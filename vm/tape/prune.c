@@ -8,6 +8,7 @@
 ** cut off. The room is given back in steps, too: a run that writes meanwhile waits for one.
 */
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,6 +284,37 @@ static int all (Prune *x) {
   return rc;
 }
 
+/* -- keys without a run ------------------------------------------------------------------- */
+
+static int ontape (rb_Tape *t, const char *id) {
+  sqlite3_stmt *s = NULL;
+  int is = 1;  /* who cannot tell leaves it */
+  if (sqlite3_prepare_v2(t->db, "SELECT 1 FROM run WHERE id = ?1", -1, &s, NULL) == SQLITE_OK) {
+    sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
+    is = sqlite3_step(s) != SQLITE_DONE;
+  }
+  sqlite3_finalize(s);
+  return is;
+}
+
+/* A key is made before anything of its run is written. Not those of young runs: an
+** older tape, moved away, may have been put back. */
+static void orphans (Prune *x) {
+  char path[PATH_MAX];
+  DIR *d = rb_seal_path(x->t, NULL, path) ? opendir(path) : NULL;
+  for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL; ) {
+    int64_t made = strlen(e->d_name) == RB_RUNID - 1 ? rb_ulid_time(e->d_name) : 0;
+    if (made == 0 || made >= x->before) continue;
+    int fd = rb_seal_keepout(x->t, e->d_name);
+    if (fd >= 0 && !ontape(x->t, e->d_name)) {
+      x->sum->keys++;
+      if (!x->dry) rb_seal_shred(x->t, e->d_name);
+    }
+    if (fd >= 0) close(fd);
+  }
+  if (d != NULL) closedir(d);
+}
+
 int rb_tape_prune (rb_Tape *t, int64_t before, int dry, const char *who,
                    void (*each) (void *ud, const char *run, const char *kept), void *ud,
                    rb_Pruned *sum, rb_Problem *p) {
@@ -291,6 +323,7 @@ int rb_tape_prune (rb_Tape *t, int64_t before, int dry, const char *who,
   if (!dry && !run(t, "PRAGMA secure_delete = ON")) return failed(&x);
   int rc = all(&x);
   if (!dry && rc == 0) rc = leftovers(&x);
+  if (rc == 0) orphans(&x);
   if (!dry && rc == 0) rc = shrink(&x);
   sum->is = size(t);
   return rc;

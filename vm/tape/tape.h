@@ -152,6 +152,11 @@ int rb_tape_live (rb_Tape *t, int (*each) (void *ud, const char *run, int pid), 
 /* Is that process the session of that run? */
 int rb_tape_holds (rb_Tape *t, const char *run, int pid);
 
+/* Among the last runs of that runbook on that target: is one neither under way nor ended,
+** after it had changed something? 1, and the newest of them. Never an error. */
+int rb_tape_killed (rb_Tape *t, const char *runbook, const char *target, const char *but,
+                    rb_TapeClaim *c);
+
 /* All events of a run (a ULID or its unique ending), in order. */
 int rb_tape_events (rb_Tape *t, const char *run,
                     int (*row) (void *ud, const rb_TapeRow *row), void *ud,
@@ -185,15 +190,16 @@ int rb_tape_anchor (rb_Tape *t, const char *file, rb_Anchored *sum, rb_Problem *
 typedef struct rb_Pruned {
   long long runs, events;  /* whose content is gone (or would be), and how much it was */
   long long kept;          /* old ones that are not finished, or under way */
+  long long keys;          /* of runs that were killed before any of them was written */
   int64_t was, is;         /* bytes of the tape before and after */
 } rb_Pruned;
 
 /* Removes the content of each run whose last session ended (or, unfinished, which began)
 ** before that time (milliseconds), and its key; the row stays, with the head of its chain
 ** and an event "pruned". A run that is under way or keeps its locks is left alone, and so
-** is the undo of one. 'dry': only says so. 'each' is called with every old run, and why
-** it is kept, or NULL. Room is given back in steps, so that a run that writes meanwhile
-** waits for none of them long. */
+** is the undo of one. Keys of that age whose runs are not on the tape go, too. 'dry': only
+** says so. 'each' is called with every old run, and why it is kept, or NULL. Room
+** is given back in steps, so that a run that writes meanwhile waits for none of them long. */
 int rb_tape_prune (rb_Tape *t, int64_t before, int dry, const char *who,
                    void (*each) (void *ud, const char *run, const char *kept), void *ud,
                    rb_Pruned *sum, rb_Problem *p);

@@ -118,3 +118,37 @@ is "Ctrl-C: offered, too" "$rc $(ls "$tmp/made" 2>/dev/null) $(history)" "130  u
 has "with the word for it" "$out" "[r]esume, [u]ndo or [q]uit?"
 t 'return runbook { title = "t", step "A" { probe = function (run) run:fail("no") end } }'
 fresh; talk 'y/N' .1 '' -- "$runbook" run "$tmp/t.lua"; is "what changed nothing is not asked about" "$rc $(grep -c 'q\]uit' <<<"$out")" "1 0"
+
+# -- answers from a file -----------------------------------------------------------------------------
+t 'return runbook { title = "t", step "Turn the key" { manual = "turn it" },
+  step "Use it" { probe = function (run)
+    run:finding("said", run.answers["turn-the-key"])
+    run:finding("which", run:choose { id = "which", question = "Which?", choices = { "a", "b" } }) end } }'
+f='.recorded | [(.answers | map("\(.id)=\(.text)") | unique | join(", ")), (.evidence | map("\(.step) \(.name)=\(.value)") | unique | join(", "))] | join("; ")'
+said() { jq -r '.findings | map(.value) | join(" ")' <<<"$out"; }
+file() { printf '%s' "$1" > "$tmp/a.json"; }
+answers() { fresh; file "$1"; rb run "$tmp/t.lua" --answers "$tmp/a.json" --json; }
+answers '{ "turn-the-key": { "done": true, "note": "at 10:00 by Kim", "evidence": { "photo": 7 } }, "which": "b" }'
+is "done, with a note" "$rc $(said)" "0 yes: at 10:00 by Kim b"
+is "note and evidence are on the tape and in the report" "$("$runbook" report --json | jq -r "$f")" \
+  'turn-the-key=yes: at 10:00 by Kim, which=b; turn-the-key turn-the-key={"photo":7}'
+has "... for people, too" "$("$runbook" report)" "at 10:00 by Kim"
+answers '{ "turn-the-key": { "done": false, "note": "it is stuck" }, "which": "b" }'
+is "not done: stopped, with the note" "$rc $(jq -r .error.message <<<"$out")" "3 a person said: not done (no: it is stuck)"
+rb resume --json; is "a resume asks again" "$rc $(jq -r .error.message <<<"$out")" "3 needs a person: turn it"
+rb replay; is "a replay does not, and fits" "$rc" 0
+file '{ "turn-the-key": "done: oiled", "which": "a" }'
+rb resume --answers "$tmp/a.json" --json; is "done later, the run goes on" "$rc $(said)" "0 done: oiled a"
+rb replay; is "and replays" "$rc" 0
+answers '{ "turn-the-key": "done" }'
+has "an answer that is missing: which, and how it is given" "$rc $(jq -r .error.message <<<"$out")" \
+  '3 needs an answer: Which? (run it on a terminal, or give {"which": ...} with --answers FILE)'
+file '{ "which": "a" }'; rb resume --answers "$tmp/a.json" --json
+is "given to the resume; what was answered is not asked again" "$rc $(said)" "0 done a"
+answers '{ "turn-the-key": "done", "which": "c" }'
+is "one that is none of the choices" "$rc $(jq -r .error.message <<<"$out")" "1 the answer 'c' for which is none of the choices (a, b)"
+for bad in '[1]' 'null' '{ "note": "x" }' '{ "done": "yes" }' '{ "done": true, "noet": "x" }'; do
+  answers "{ \"turn-the-key\": $bad, \"which\": \"a\" }"
+  has "no answer at all: $bad" "$rc $(jq -r .error.message <<<"$out")" '2 --answers: turn-the-key: a text, a number, true or false is expected'
+done
+is "nothing was run" "$(history)" ""

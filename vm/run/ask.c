@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "vm/base.h"
 #include "vm/replay.h"
@@ -18,11 +19,16 @@ static const char *fieldof (lua_State *L, const char *name) {
   return lua_tostring(L, -1);  /* stays on the stack */
 }
 
-/* --answers: text, number or boolean by id; {done=, note=} for a manual step */
+/* --answers: text, number or boolean by id; {done=, note=} as the text of both */
 static char *given (rb_Run *r, const char *id) {
   json_t *j = json_object_get(r->answers, id);
   if (json_is_string(j)) return strdup(json_string_value(j));
-  if (json_is_object(j)) j = json_object_get(j, "done");
+  if (json_is_object(j)) {
+    char *text;
+    const char *note = json_string_value(json_object_get(j, "note"));
+    const char *done = json_is_true(json_object_get(j, "done")) ? "yes" : "no";
+    return asprintf(&text, note != NULL ? "%s: %s" : "%s", done, note) < 0 ? NULL : text;
+  }
   if (json_is_boolean(j)) return strdup(json_is_true(j) ? "yes" : "no");
   return j != NULL ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
 }
@@ -50,6 +56,38 @@ int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
   }
   rb_answer_tape(r, id, *text);
   return 1;
+}
+
+int rb_answer_done (const char *text) {
+  return strncasecmp(text, "y", 1) == 0 || strncasecmp(text, "done", 4) == 0;
+}
+
+/* what a file has as evidence goes to the tape as run:evidence puts it there */
+static void keepevidence (rb_Run *r, const char *id) {
+  json_t *j = json_object_get(json_object_get(r->answers, id), "evidence");
+  if (j != NULL)
+    rb_record(r->vm, "evidence", id, json_pack("{s:s,s:O}", "name", id, "value", j));
+}
+
+/* "Not done" is not the last word: an earlier session ended with it, and the one that
+** goes on asks again. Offline it stays what was said. */
+int rb_answer_manual (rb_Run *r, const char *id, const char *question, char **text) {
+  const char *taped;
+  char *last = NULL;
+  while ((taped = rb_replay_answer(r->vm, id)) != NULL && !rb_answer_done(taped)) {
+    free(last);
+    last = strdup(taped);
+  }
+  *text = taped != NULL ? strdup(taped)
+          : last != NULL && (r->vm->replay->offline || r->vm->mute) ? strdup(last) : NULL;
+  free(last);
+  if (*text != NULL) {
+    rb_answer_tape(r, id, *text);
+    return 1;
+  }
+  int got = rb_answer(r, id, question, text);
+  if (got > 0 && !r->vm->dryrun) keepevidence(r, id);
+  return got;
 }
 
 static int noanswer (lua_State *L, const char *id, const char *question) {
@@ -94,6 +132,20 @@ static lua_Integer choiceof (lua_State *L, const char *text) {
   return found;
 }
 
+/* [-0, +1]  the choices at the top, for people */
+static const char *pushchoices (lua_State *L) {
+  int list = lua_gettop(L);
+  lua_pushliteral(L, "");
+  for (lua_Integer i = 1; lua_geti(L, list, i) != LUA_TNIL; i++) {
+    const char *word = rb_tolstring(L, -1, NULL);
+    lua_pushfstring(L, "%s%s%s", lua_tostring(L, list + 1), i > 1 ? ", " : "", word);
+    lua_replace(L, list + 1);
+    lua_settop(L, list + 1);
+  }
+  lua_pop(L, 1);
+  return lua_tostring(L, -1);
+}
+
 static int onterminal (lua_State *L, rb_Run *r, const char *question) {
   const char *words[100];
   int n = (int)luaL_len(L, -1), choices = lua_gettop(L);
@@ -125,9 +177,11 @@ static int run_choose (lua_State *L) {
     free(text);
     lua_insert(L, -2);
     chosen = choiceof(L, lua_tostring(L, -2));
-    if (chosen == 0)
+    if (chosen == 0) {
+      const char *said = lua_tostring(L, -2);
       return rb_fail(L, "argument", RB_NOTDONE, "the answer '%s' for %s is none of "
-                     "the choices", lua_tostring(L, -2), id);
+                     "the choices (%s)", said, id, pushchoices(L));
+    }
   } else if (asks(r)) {
     chosen = onterminal(L, r, question);
   }

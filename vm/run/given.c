@@ -170,6 +170,23 @@ static int pushids (rb_Run *r) {
   return ids.asks;
 }
 
+/* texts, numbers, yes and no; of a manual step also {done=, note=, evidence=} */
+static int checkanswer (const char *id, json_t *value, rb_Problem *p) {
+  json_t *note = json_object_get(value, "note");
+  const char *key;
+  json_t *each;
+  int fine = json_is_string(value) || json_is_number(value) || json_is_boolean(value)
+             || (json_is_boolean(json_object_get(value, "done"))
+                 && (note == NULL || json_is_string(note)));
+  json_object_foreach(value, key, each)
+    fine = fine && (strcmp(key, "done") == 0 || strcmp(key, "note") == 0
+                    || strcmp(key, "evidence") == 0);
+  if (fine) return 0;
+  return rb_problem(p, RB_USAGE, "usage", "--answers: %s: a text, a number, true or false is "
+                    "expected, or of what a person does {\"done\": true, \"note\": \"...\", "
+                    "\"evidence\": ...}", id);
+}
+
 /* An answer to what is never asked is a slip of the finger: at best it would be asked
 ** again, at worst on no terminal. What a script makes up while it runs is not known. */
 static int checkanswers (rb_Run *r, rb_Problem *p) {
@@ -182,6 +199,7 @@ static int checkanswers (rb_Run *r, rb_Problem *p) {
   json_object_foreach(r->answers, id, value) {
     int known = lua_getfield(r->L, top, id) != LUA_TNIL;
     lua_pop(r->L, 1);
+    if (known && checkanswer(id, value, p) != 0) break;
     if (known) continue;
     const char *near = rb_nearest(id, words);
     if (near != NULL)

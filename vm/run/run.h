@@ -108,6 +108,9 @@ void rb_note (rb_VM *vm, const char *path, const char *text, size_t n);
 ** 0 none (no terminal); -1 the operator gave up. */
 int rb_answer (rb_Run *r, const char *id, const char *question, char **text);
 void rb_answer_tape (rb_Run *r, const char *id, const char *text);
+/* The same of what a person does: "done" or "not done", with a note. */
+int rb_answer_manual (rb_Run *r, const char *id, const char *question, char **text);
+int rb_answer_done (const char *text);
 
 /* -- render.c: texts with {names} -------------------------------------------------- */
 

@@ -85,9 +85,8 @@ static int manual (Step *st) {
     rb_note(r->vm, st->s->id, st->row->manual, strlen(st->row->manual));
   snprintf(question, sizeof question, "%s: done? (yes or no; a note may follow)",
            st->row->title);
-  int got = rb_answer(r, st->s->id, question, &text);
-  int done = got > 0 && (strncasecmp(text, "y", 1) == 0
-                         || strncasecmp(text, "done", 4) == 0);
+  int got = rb_answer_manual(r, st->s->id, question, &text);
+  int done = got > 0 && rb_answer_done(text);
   if (got > 0) {
     lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->fields);
     lua_getfield(r->L, -1, "answers");
@@ -95,10 +94,13 @@ static int manual (Step *st) {
     lua_setfield(r->L, -2, st->s->id);
     lua_pop(r->L, 2);
   }
+  if (!done)
+    snprintf(st->end.reason, sizeof st->end.reason, got <= 0 ? "needs a person: %.900s"
+             : strcasecmp(text, "no") == 0 ? "a person said: not done"
+             : "a person said: not done (%.900s)",
+             got > 0 ? text : st->row->manual);
   free(text);
   if (done || (r->vm->dryrun && got == 0)) return 1;
-  snprintf(st->end.reason, sizeof st->end.reason, got > 0 ? "a person said: not done"
-           : "needs a person: %.900s", st->row->manual);
   snprintf(st->end.kind, sizeof st->end.kind, "manual");
   st->end.end = RB_STOPPEDEND;
   st->end.stop = RB_PERSON;

@@ -52,6 +52,9 @@ TAKES_http := stdlib/common/json.c
 TAKES_json := stdlib/common/json.c
 TAKES_csv := stdlib/common/pattern.c
 TAKES_log := stdlib/common/pattern.c
+PKG_pg_syntax :=
+LIB_pg_syntax := -lpg_query
+TAKES_pg_syntax := stdlib/pg/sql.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
 EDIT     := $(BUILD)/lib/repl-edit.so
@@ -144,11 +147,12 @@ endef
 $(foreach m,$(MODULES),$(eval $(call module,$(m))))
 
 define part
-$(BUILD)/lib/$(subst /,-,$(1)).so: $(wildcard stdlib/$(1)/*.c stdlib/$(1)/*.h stdlib/$(dir $(1))*.h) vm/module.h
+$(BUILD)/lib/$(subst /,-,$(1)).so: $(wildcard stdlib/$(1)/*.c stdlib/$(1)/*.h stdlib/$(dir $(1))*.h) $(TAKES_$(subst /,_,$(1))) vm/module.h
 	@mkdir -p $$(@D)
 	@echo '  part    $(1)'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(subst /,_,$(1))),--cflags) -shared -o $$@ \
-	  $(wildcard stdlib/$(1)/*.c) $(call pkg,$(PKG_$(subst /,_,$(1))),--libs)
+	  $(wildcard stdlib/$(1)/*.c) $(TAKES_$(subst /,_,$(1))) \
+	  $(call pkg,$(PKG_$(subst /,_,$(1))),--libs) $(LIB_$(subst /,_,$(1)))
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$(p))))
 

@@ -71,6 +71,15 @@ finds sql "put together from texts" 'probe = function (run) return pg:query("SEL
 finds sql "put together from texts" 'probe = function (run) return pg:value(("SELECT %s"):format(run.tenant)) end'
 fine "SQL in two parts" 'probe = function (run) return pg:value("SELECT 1 " .. "WHERE :tenant", run) end'
 
+finds syntax 'pg:query: syntax error at or near "SELEC"' 'probe = function () return pg:query "SELEC 1" end'
+finds syntax 'pg:value: syntax error at or near ")"' \
+  'probe = function (run) return pg:value([[SELECT count(*) FROM :"tenant".t WHERE a IN ()]], run) end'
+finds syntax 'pg:exec: syntax error at end of input' 'remedy = function () pg:exec "DELETE FROM" end,
+  verify = function () return true end, irreversible = "gone"'
+fine "psql's notation" 'probe = function (run) return pg:row([[SELECT :tenant::text, :"tenant", $$:x$$ AS y
+  FROM :"tenant".:"tenant" -- :x
+  WHERE a = ANY(:tenant) AND b[1:2] IS NULL]], run) end'
+
 # -- afterwards, and back ------------------------------------------------------------------------
 finds verify "step 'Do it' changes something and does not look afterwards" \
   'remedy = function () erp.redis:set("a", "b") end'

@@ -113,6 +113,12 @@ extern RB_API const rb_Module rb_module;
 ** [-0, +0, v]  That symbol of the running module's part. */
 RB_API const void *rb_loadpart (lua_State *L, const char *part);
 
+/* What a part called "syntax" exports: is the first argument of the module's methods, as
+** a script has written it, well formed? 0: no, and 'why' says it. */
+typedef struct rb_Syntax {
+  int (*check) (const char *text, size_t n, char *why, size_t size);
+} rb_Syntax;
+
 /* -- the running call ---------------------------------------------------- */
 
 /* [-0, +0, v]  The resource of the running call. */

@@ -112,6 +112,13 @@ const void *rb_loadpart (lua_State *L, const char *part) {
   return symbol;
 }
 
+const void *rb_module_part (const char *module, const char *part) {
+  char name[128], path[4096];
+  snprintf(name, sizeof name, "%s-%s", module, part);
+  void *so = rb_module_path(name, path, sizeof path) ? dlopen(path, RB_DLOPEN) : NULL;
+  return so != NULL ? dlsym(so, "rb_part") : NULL;
+}
+
 /* -- free modules ------------------------------------------------------------------- */
 
 /* __index of a module that is not loaded yet; upvalue 1: its name */

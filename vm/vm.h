@@ -339,6 +339,8 @@ void rb_modules_open (lua_State *L);
 const char *rb_module_name (int i);
 /* The file with the rows of all modules; 0: it is not there, or not to be trusted. */
 int rb_module_rows (char *path, size_t size);
+/* The symbol of a module's part, without loading the module; NULL: there is none. */
+const void *rb_module_part (const char *module, const char *part);
 int rb_module_isfree (int i);  /* is it a global of every script? */
 const rb_Module *rb_module_load (lua_State *L, const char *name);
 void rb_settype_named (lua_State *L, const char *name);

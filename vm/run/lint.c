@@ -16,6 +16,7 @@
 #include "vm/base.h"
 #include "vm/run/lint.h"
 #include "vm/run/trace.h"
+#include "vm/vm.h"
 
 typedef struct Lint {
   lua_State *L;
@@ -24,6 +25,8 @@ typedef struct Lint {
   const char *word, *whose;
   int changes;           /* calls that change something */
   char forever[96];      /* the first of these that has no inverse */
+  char module[32];       /* the one whose syntax was asked for last */
+  const rb_Syntax *syntax;
   int said;              /* a table: what was told already */
   int faults;
   void (*tell) (void *ud, const rb_Fault *f);
@@ -153,6 +156,19 @@ static void checksql (Lint *l, const rb_Traced *c, const char *name) {
         ":name in it, or :\"name\" for the name of a table, and give the values", name);
 }
 
+/* a text in the module's own language: SQL is read by PostgreSQL's parser */
+static void checksyntax (Lint *l, const rb_Traced *c, const char *name) {
+  char why[300];
+  if (c->nargs == 0 || c->arg[0].kind != RB_ARGTEXT || c->arg[0].text.s == NULL) return;
+  if (strcmp(l->module, c->module) != 0) {
+    snprintf(l->module, sizeof l->module, "%s", c->module);
+    l->syntax = rb_module_part(c->module, "syntax");
+  }
+  if (l->syntax != NULL
+      && !l->syntax->check(c->arg[0].text.s, c->arg[0].text.n, why, sizeof why))
+    fault(l, c->file, c->line, "syntax", "%s: %s", name, why);
+}
+
 static void call (void *ud, const rb_Traced *traced) {
   Lint *l = ud;
   rb_Traced c = *traced;
@@ -170,6 +186,7 @@ static void call (void *ud, const rb_Traced *traced) {
   checkeffect(l, &c, p, name);
   checkoptions(l, &c, p, name);
   checksql(l, &c, name);
+  checksyntax(l, &c, name);
 }
 
 /* -- steps ------------------------------------------------------------------------------------ */

@@ -81,10 +81,15 @@ fine "psql's notation" 'probe = function (run) return pg:row([[SELECT :tenant::t
   WHERE a = ANY(:tenant) AND b[1:2] IS NULL]], run) end'
 
 # -- afterwards, and back ------------------------------------------------------------------------
-finds verify "step 'Do it' changes something and does not look afterwards" \
+finds verify "step 'Do it' changes something, and nothing looks afterwards" \
   'remedy = function () erp.redis:set("a", "b") end'
 fine "one that looks" \
   'remedy = function () erp.redis:set("a", "b") end, verify = function () return erp.redis:get("a") end'
+fine "a later step that looks" 'remedy = function () erp.redis:set("a", "b") end }, step "Look" {
+  verify = function () return erp.redis:get("a") end'
+finds verify "step 'Do it' changes" 'remedy = function () erp.redis:set("a", "b") end },
+  case "c" { when = "asked", step "Look" { verify = function () return erp.redis:get("a") end } }, step "b" {
+  manual = "x"'
 finds undo "step 'Do it' calls pg:exec, which has no inverse" \
   'remedy = function () pg:exec "DELETE FROM x" end, verify = function () return true end'
 fine "one with an undo" 'remedy = function () pg:exec "DELETE FROM x" end,

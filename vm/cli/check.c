@@ -36,7 +36,7 @@ const rb_Command rb_command_check = {
   .summary = "find what is wrong with a runbook, without running anything",
   .about = "Finds mistakes of shape (unknown fields, wrong types, steps without a body);\n"
            "names that nobody defines: in the code, in texts, of roles, systems, primitives\n"
-           "and options; a probe that changes something; a change that nobody looks at\n"
+           "and options; a probe that changes something; a change that nothing looks at\n"
            "afterwards, or that cannot be taken back and does not say so; SQL put together\n"
            "from texts; secrets. Exits 2 on a syntax error, 1 on other findings.",
   .example = "runbook check runbooks/*/*.lua",

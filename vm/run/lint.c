@@ -3,7 +3,7 @@
 **
 ** The calls of primitives in each field of each step are known (trace.c), and the rows
 ** of the primitives: so there are names that none has, options that none takes, a probe
-** that changes something, a change that nobody looks at afterwards. What is not certain is
+** that changes something, a change that nothing looks at afterwards. What is not certain is
 ** not told: a fault here is one.
 */
 
@@ -20,6 +20,7 @@
 
 typedef struct Lint {
   lua_State *L;
+  const rb_Outline *o;
   const char *file;
   const rb_Step *step;   /* under way, and its field; NULL: a case's `when` */
   const char *word, *whose;
@@ -217,6 +218,14 @@ static void look (Lint *l, int ref, const char *word, const char *whose, int lin
   lua_pop(l->L, 1);
 }
 
+/* Does the step look whether it did, or one that comes after it? */
+static int looks (const rb_Outline *o, const rb_Step *s) {
+  for (const rb_Step *later = s; later < o->steps + o->nsteps; later++)
+    if (later->fn[RB_VERIFY] != RB_NOREF && (later->incase < 0 || later->incase == s->incase))
+      return 1;
+  return 0;
+}
+
 static void checkstep (Lint *l, const rb_Step *s) {
   char whose[200];
   const char *title = s->title.text != NULL ? s->title.text : s->id;
@@ -227,8 +236,8 @@ static void checkstep (Lint *l, const rb_Step *s) {
     snprintf(whose, sizeof whose, "%s of step '%.120s'", rb_fieldnames[f], title);
     look(l, s->fn[f], rb_fieldnames[f], whose, s->line);
   }
-  if (l->changes > 0 && s->fn[RB_VERIFY] == RB_NOREF)
-    fault(l, l->file, s->line, "verify", "step '%s' changes something and does not look "
+  if (l->changes > 0 && !looks(l->o, s))
+    fault(l, l->file, s->line, "verify", "step '%s' changes something, and nothing looks "
           "afterwards: give it a `verify`", title);
   if (l->forever[0] != '\0' && s->fn[RB_UNDO] == RB_NOREF && s->irreversible.text == NULL
       && s->irreversible.ref == RB_NOREF)
@@ -238,7 +247,7 @@ static void checkstep (Lint *l, const rb_Step *s) {
 
 int rb_lint (lua_State *L, const rb_Outline *o, const char *file,
              void (*tell) (void *ud, const rb_Fault *f), void *ud) {
-  Lint l = {.L = L, .file = file, .tell = tell, .ud = ud, .said = lua_gettop(L) + 1};
+  Lint l = {.L = L, .o = o, .file = file, .tell = tell, .ud = ud, .said = lua_gettop(L) + 1};
   char whose[200];
   luaL_checkstack(L, 20, NULL);
   lua_newtable(L);

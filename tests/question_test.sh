@@ -152,3 +152,10 @@ for bad in '[1]' 'null' '{ "note": "x" }' '{ "done": "yes" }' '{ "done": true, "
   has "no answer at all: $bad" "$rc $(jq -r .error.message <<<"$out")" '2 --answers: turn-the-key: a text, a number, true or false is expected'
 done
 is "nothing was run" "$(history)" ""
+
+# -- undo on production ---------------------------------------------------------------------------
+t 'return runbook { title = "t", step "A" { remedy = function () file.write("'"$tmp"'/made", "x") end } }'
+fresh; rb run "$tmp/t.lua" --target prod --yes
+talk 'y/N' .1 'n\n' -- "$runbook" undo; is "undo on production: no" "$rc $(cat "$tmp/made")" "3 x"
+has "what it would take back was shown" "$out" "file.remove"
+talk 'y/N' .1 'y\n' -- "$runbook" undo; is "undo on production: yes" "$rc $(ls "$tmp/made" 2>/dev/null)" "0 "

@@ -50,6 +50,7 @@ typedef struct rb_Replay {
   int64_t last;        /* event of the run when it was read */
   int left;            /* outcomes and waits not given out yet */
   int indoubt;         /* deeds that may or may not have happened */
+  char kind[24];       /* of its target, as it was then: "production" */
   const char *policy;  /* --in-doubt: "ask", "done", "retry", "skip" */
   const json_t *adopts;  /* a session that was made into a runbook: a list of {n, step, word},
                        ** the field that each statement went to. Arguments are not

@@ -273,6 +273,7 @@ static int addevent (rb_Replay *r, Event *e) {
     return e->path == NULL || flag(e, "abandoned") || addeffect(r, e);
   for (const char *const *k = said; *k != NULL; k++)
     if (is(e, *k)) addspoken(r, e);
+  if (is(e, "start")) snprintf(r->kind, sizeof r->kind, "%s", word(e, "kind"));
   if ((is(e, "start") || is(e, "edited")) && e->secret != NULL) {
     json_decref(r->how);
     r->how = json_loads(e->secret, 0, NULL);

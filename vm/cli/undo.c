@@ -83,6 +83,20 @@ static rb_Replay *load (const char *name, rb_Problem *p) {
   return NULL;
 }
 
+/* On production a person confirms with what would be taken back on the screen. 0: not any
+** more. */
+static int showfirst (const Options *o, const rb_Replay *r, rb_Problem *p) {
+  rb_RunOptions dry = o->o;
+  if (strcmp(r->kind, "production") != 0 || o->o.yes || o->o.json || o->o.dry_run
+      || !rb_ask_terminal()) return 1;
+  rb_Replay *again = rb_again_load(r->run.id, 0, NULL, p);
+  if (again == NULL) return 0;
+  dry.dry_run = again->offline = dry.undo = 1;
+  int status = rb_again_run(&dry, again, NULL, p);
+  rb_replay_free(again);
+  return p->exit == 0 && status != RB_INTERRUPTED;
+}
+
 int rb_cmd_undo (int argc, char **argv) {
   Options o = {0};
   rb_Arguments a;
@@ -94,7 +108,7 @@ int rb_cmd_undo (int argc, char **argv) {
   if (r != NULL && check(r, &p) == 0) {
     r->policy = o.indoubt;
     r->offline = o.o.undo = 1;
-    status = rb_again_run(&o.o, r, NULL, &p);
+    status = showfirst(&o, r, &p) ? rb_again_run(&o.o, r, NULL, &p) : RB_INTERRUPTED;
   }
   if (p.exit != 0) {
     rb_show_problem(&p, a.json);

@@ -145,6 +145,7 @@ static void tapeedited (rb_VM *vm) {
 /* The run goes on: who does that, and what ended it and is done again. Between the
 ** reading of its tape and this, another session may have done more of it. */
 static int goon (rb_Run *r, rb_Problem *p) {
+  rb_TapeClaim c;
   char host[64] = "";
   int edited = json_object_get(r->vm->replay->how, "files") == NULL;
   if (rb_tape_continue(r->vm->tape, r->report.run, p) != 0) return p->exit;
@@ -153,6 +154,10 @@ static int goon (rb_Run *r, rb_Problem *p) {
                       "just now: look at it (runbook report %s), then say it again",
                       r->report.run, r->report.run + 18);
   if (r->vm->mute) return 0;
+  if (!r->o->undo && rb_tape_claim(r->vm->tape, r->report.run, &c, p) != 0) return p->exit;
+  if (!r->o->undo && c.undo[0] != '\0')
+    return rb_problem(p, RB_LOCKED, "tape", "run %s has been taken back just now (by %s)",
+                      r->report.run, c.undo);
   gethostname(host, sizeof host - 1);
   rb_record(r->vm, "resume", NULL, json_pack("{s:s,s:s,s:s,s:O,s:s?}", "by", r->by, "host",
             host, "version", RB_VERSION, "again", r->vm->replay->dropped, "with",
@@ -162,8 +167,20 @@ static int goon (rb_Run *r, rb_Problem *p) {
   return rb_tape_commit(r->vm->tape, p);
 }
 
+/* Runs are named in the order in which they were begun: the last one is what `undo` means.
+** A clock that was set back must not change that. */
+static int rename_ (rb_Run *r, rb_Problem *p) {
+  char newest[RB_RUNID];
+  if (rb_tape_newest(r->vm->tape, newest, p) != 0) return p->exit;
+  if (strcmp(r->report.run, newest) > 0) return 0;
+  rb_ulid_after(newest);
+  rb_ulid(r->report.run);
+  return 0;
+}
+
 /* a row of the tape for the run of the report */
 static int addrun (rb_Run *r, json_t *params, rb_Problem *p) {
+  if (rename_(r, p) != 0) return p->exit;
   char host[64] = "", *text = json_dumps(params, JSON_COMPACT);
   gethostname(host, sizeof host - 1);
   rb_TapeRun run = {.runbook = r->report.runbook, .target = r->report.target,
@@ -177,6 +194,7 @@ static int addrun (rb_Run *r, json_t *params, rb_Problem *p) {
 }
 
 int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p) {
+  rb_tape_hold(r->vm->tape);
   if (r->vm->replay != NULL && !r->vm->dryrun) return goon(r, p);
   json_t *params = json_pack("{s:s}", "undo", of);
   int status = addrun(r, params, p);

@@ -68,19 +68,21 @@ static int changed (sqlite3 *db, const char *run) {
   return is;
 }
 
-/* the newest undo of it that took something back, or took all there was */
+/* the undo of it that took something back and did not come to its end, else one that did:
+** whichever was begun last, for clocks are set back */
 static int undone (sqlite3 *db, rb_TapeClaim *c) {
   static const char sql[] = "SELECT id, ended > 0 AND status = 'done' FROM run WHERE "
     "mode = 'undo' AND params = '{\"undo\":\"' || ?1 || '\"}' ORDER BY id DESC";
   sqlite3_stmt *s = NULL;
-  int found = 0;
+  int half = 0;
   if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK) return 0;
   sqlite3_bind_text(s, 1, c->run, -1, SQLITE_STATIC);
-  while (!found && sqlite3_step(s) == SQLITE_ROW) {
+  while (!half && sqlite3_step(s) == SQLITE_ROW) {
     int done = sqlite3_column_int(s, 1);
-    found = done || changed(db, text(s, 0));
-    if (found) snprintf(c->undo, sizeof c->undo, "%s", text(s, 0));
-    c->undone = found && done;
+    half = !done && changed(db, text(s, 0));
+    if (!half && (!done || c->undone)) continue;
+    snprintf(c->undo, sizeof c->undo, "%s", text(s, 0));
+    c->undone = done;
   }
   return sqlite3_finalize(s) == SQLITE_OK;
 }

@@ -224,7 +224,7 @@ static int setup (rb_Tape *t, rb_Problem *p) {
 static rb_Tape *zeroed (const char *file) {
   rb_Tape *t = calloc(1, sizeof *t);
   if (t == NULL) return NULL;
-  t->keyfd = t->claim = -1;
+  t->keyfd = t->claim = t->held = -1;
   t->file = strdup(file);
   if (t->file == NULL || pthread_mutex_init(&t->lock, NULL) != 0 ||
       pthread_mutex_init(&t->door, NULL) != 0) {
@@ -288,6 +288,7 @@ void rb_tape_close (rb_Tape *t) {
   if (t->isnew) rb_seal_shred(t, t->run);  /* a run that never was */
   if (t->keyfd >= 0) close(t->keyfd);
   if (t->claim >= 0) close(t->claim);
+  if (t->held >= 0) close(t->held);
   for (int i = 0; i < RUNTEXTS; i++) free(t->row[i]);
   sodium_memzero(&t->keys, sizeof t->keys);
   batch_free(&t->front);

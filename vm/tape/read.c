@@ -135,6 +135,15 @@ int rb_tape_run (rb_Tape *t, const char *id, int (*row) (void *ud, const rb_Tape
   return someruns(t, id, row, ud, p);
 }
 
+int rb_tape_newest (rb_Tape *t, char id[RB_RUNID], rb_Problem *p) {
+  id[0] = '\0';
+  sqlite3_stmt *s = prepare(t, "SELECT max(id) FROM run", p);
+  if (s == NULL) return p->exit;
+  int rc = step(t, s);
+  if (rc == SQLITE_ROW && text(s, 0) != NULL) snprintf(id, RB_RUNID, "%s", text(s, 0));
+  return finish(t, s, rc, p);
+}
+
 /* fills id when exactly one fits; 'all' names up to four */
 static int candidates (sqlite3_stmt *s, rb_Tape *t, char id[RB_RUNID],
                        char all[160], int *n) {

@@ -81,6 +81,7 @@ struct rb_Tape {
   int64_t started;
   int isnew;             /* its row is not written yet */
   int keyfd;             /* its key is not durable yet; else -1 */
+  int held;              /* the key of another run, locked until the tape is closed; or -1 */
   int claim;             /* its key, locked as long as a session of it lives; or -1 */
   Keys keys;
   unsigned char head[HASH];

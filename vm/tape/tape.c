@@ -175,6 +175,13 @@ int rb_tape_continue (rb_Tape *t, const char *run, rb_Problem *p) {
   return rc;
 }
 
+void rb_tape_hold (rb_Tape *t) {
+  if (t->claim < 0) return;
+  if (t->held >= 0) close(t->held);
+  t->held = t->claim;
+  t->claim = -1;
+}
+
 /* -- events ------------------------------------------------------------------------- */
 
 static int roomforone (Batch *b) {

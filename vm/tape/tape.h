@@ -75,6 +75,11 @@ int rb_tape_begin (rb_Tape *t, const rb_TapeRun *run, rb_Problem *p);
 /* Goes on with a run of the tape (its whole id): its key, its chain. Exit 2
 ** where there is no such run or its key is gone. */
 int rb_tape_continue (rb_Tape *t, const char *run, rb_Problem *p);
+/* Nobody else goes on with that run until the tape is closed, also once another run has
+** been begun here. */
+void rb_tape_hold (rb_Tape *t);
+/* The last of the names of all runs; "" where there are none. */
+int rb_tape_newest (rb_Tape *t, char id[RB_RUNID], rb_Problem *p);
 
 /* Queues an event of that run (memory only) and returns its sequence number,
 ** 1 for the first; 0 when memory ran out. */
@@ -206,6 +211,8 @@ int rb_tape_prune (rb_Tape *t, int64_t before, int dry, const char *who,
 
 /* A new ULID: time and random, sorted by time also within a millisecond. */
 void rb_ulid (char id[RB_RUNID]);
+/* From now on they come after that one, whatever the clock says. */
+void rb_ulid_after (const char *id);
 /* The time in it, milliseconds since 1970; 0: it is none. */
 int64_t rb_ulid_time (const char *id);
 

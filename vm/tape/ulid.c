@@ -18,6 +18,20 @@ static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned char last[16];
 
+void rb_ulid_after (const char *id) {
+  unsigned char is[16] = {0};
+  if (strlen(id) != 26) return;
+  for (int i = 0; i < 26; i++) {
+    const char *at = strchr(digits, id[i]);
+    int value = at != NULL ? (int)(at - digits) : 0, bit = i * 5 - 2;
+    for (int k = bit < 0 ? 0 : bit; k < bit + 5; k++)
+      is[k / 8] |= (unsigned char)((value >> (bit + 4 - k) & 1) << (7 - k % 8));
+  }
+  pthread_mutex_lock(&lock);
+  if (memcmp(is, last, sizeof is) > 0) memcpy(last, is, sizeof last);
+  pthread_mutex_unlock(&lock);
+}
+
 void rb_ulid (char id[RB_RUNID]) {
   unsigned char next[16];
   uint64_t ms = (uint64_t)rb_clock_wall();

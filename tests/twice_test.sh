@@ -9,6 +9,7 @@ return { target = "local", targets = {
 LUA
 export RUNBOOK_CONFIG=$tmp/runbook.config.lua
 t() { cat > "$tmp/t.lua"; }
+rb() { out=$(timeout 60 "$runbook" "$@" 2>"$tmp/stderr" </dev/null); rc=$?; err=$(cat "$tmp/stderr"); }  # none may hang
 j() { jq -r "$1" <<<"$out"; }
 fresh() { rm -rf "$work" "$XDG_STATE_HOME"; mkdir -p "$work"; }
 log() { tr '\n' ' ' < "$work/log" 2>/dev/null; }

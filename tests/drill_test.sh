@@ -41,7 +41,8 @@ LUA
 echo '{ "what": "1" }' > "$tmp/what.json"
 rb drill "$tmp/t.lua" --crashes --answers "$tmp/what.json"; is "answers are for the runbook alone" "$rc $err" "0 "
 t <<LUA
-return runbook { title = "D", step "A" { remedy = function () file.write("$work/n", "1") file.chmod("$work/n", "0600") end } }
+return runbook { title = "D", step "A" { remedy = function (run)
+  file.write("$work/n", "1") file.chmod("$work/n", "0600") run:sleep("1ms") end } }
 LUA
 rb drill "$tmp/t.lua"; is "without --reset each run is taken back" "$rc" 0
 ok "to the last one" test ! -e "$work/n"

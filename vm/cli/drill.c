@@ -68,7 +68,7 @@ const rb_Command rb_command_drill = {
 /* -- what was done ------------------------------------------------------------------- */
 
 static int isdeed (const rb_Taped *e) {
-  return e->deed && e->seq != 0 && !e->failed && !e->unchanged && !e->within;
+  return e->deed && e->seq != 0 && !e->failed && !e->unchanged && !e->within && !e->waited;
 }
 
 /* the changes of the last run, in their order; NULL: they cannot be read */

@@ -72,14 +72,15 @@ return runbook { title = "T", system = "school_erp",
         run.seen = tx:value "SELECT count(*) FROM greenwood_high.roles"
         tx:exec "UPDATE greenwood_high.roles SET name = name || '!' WHERE id = 1"
         return "once" end)
+      run.looked = erp.pg:transaction(function (tx) return tx:value "SELECT 'seen'" end)
     end, irreversible = "t" },
   step "B" { probe = function (run)
-    run:finding("words", (run.n .. "_" .. run.seen):gsub("_", "-"):upper())
+    run:finding("words", (run.n .. "_" .. run.looked .. "_" .. run.seen):gsub("_", "-"):upper())
     if not file.stat("$work/go") then run:fail("not yet") end end } }
 LUA
 name=$(psql -qAt "$SANDBOX_PG_URL" -c 'SELECT name FROM greenwood_high.roles WHERE id = 1')
 rb run "$tmp/t.lua" --json; said=$(j '.findings[0].value')
-has "a transaction, and a failure after it" "$rc $said" "1 ONCE-"
+has "a transaction, and a failure after it" "$rc $said" "1 ONCE-SEEN-"
 touch "$work/go"; rb resume --json
 is "resumed: strings are what they were, and so is what it saw" "$rc $(j '.findings[0].value')" "0 $said"
 is "it was done once" "$(psql -qAt "$SANDBOX_PG_URL" -c 'SELECT name FROM greenwood_high.roles WHERE id = 1')" "$name!"

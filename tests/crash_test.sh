@@ -33,6 +33,7 @@ answers() {  # FILE: what its runbook asks
   case "$1" in *handover*) echo '{ "open-incidents": "yes", "watch": "the import", "pager": "yes" }';;
     *tenant_maintenance*) echo '{ "speak-with-the-school-s-principal": "yes", "is-the-cause-found-and-mended": "yes" }';;
     *magic_link*) echo '{ "verify-the-address": "done", "find-the-cause": "done", "the-cause-is-known-and-mended": "done" }';;
+    *dr_test*) cat "$top/runbooks/vouchers/dr_test.answers";;
     *pathful*) echo '{ "agree-to-the-names": "done" }';; esac >"$tmp/answers.json"
 }
 

@@ -30,6 +30,7 @@ typedef struct Request {
   int nsegments;
   const char *body;                    /* "" when there is none */
   const char *session;                 /* the bearer's, or NULL */
+  const char *key;                     /* Idempotency-Key, or NULL */
   const char *ip;
 } Request;
 

@@ -155,7 +155,8 @@ static enum MHD_Result respond (struct MHD_Connection *c, App *app,
     return answer(c, app, url, erp_error(414, "too_long", "The path is too long."));
   strcpy(path, url);
   Request r = {.method = method, .body = body->text ? body->text : "",
-               .session = bearer(c), .ip = client_address(c, ip, sizeof ip)};
+               .session = bearer(c), .key = MHD_lookup_connection_value(c,
+                 MHD_HEADER_KIND, "Idempotency-Key"), .ip = client_address(c, ip, sizeof ip)};
   Reply reply = segments_read(&r, path) ? serve(app, &r)
     : erp_error(400, "bad_path", "The path cannot be read.");
   return answer(c, app, url, reply);

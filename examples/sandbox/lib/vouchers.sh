@@ -226,7 +226,7 @@ vouchers_config () {
           schema  = {},
         },
         vouchers_staging = {
-          http    = $($q "$SANDBOX_VOUCHERS_STAGING_URL"),
+          http    = { url = $($q "$SANDBOX_VOUCHERS_STAGING_URL"), idempotency = "Idempotency-Key" },
           pg      = { url = $($q "$SANDBOX_VOUCHERS_STAGING_PG_URL"), probe = $($q "$SANDBOX_VOUCHERS_STAGING_PG_PROBE_URL") },
           dotenv  = $($q "$v/staging/.env"),
           backup  = $($q "$v/bucket"),

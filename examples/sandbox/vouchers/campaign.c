@@ -53,8 +53,7 @@ static const char send_sql[] =
   " n AS (INSERT INTO notifications (target_id, status, at) SELECT id, $3, now() FROM t)"
   " SELECT id AS target FROM t";
 
-/* POST /api/campaigns/ID/send { "phone": }: one message more */
-Reply vouchers_campaign_send (App *app, const Request *r) {
+static Reply send (App *app, const Request *r) {
   const char *phone = NULL;
   if (vouchers_faulty(app, "send")) {
     Reply busy = erp_error(429, "rate_limited", "Too many messages; try again later.");
@@ -72,3 +71,6 @@ Reply vouchers_campaign_send (App *app, const Request *r) {
   if (reply.status == 200) reply.status = 202;
   return reply;
 }
+
+/* POST /api/campaigns/ID/send { "phone": }: one message more */
+Reply vouchers_campaign_send (App *app, const Request *r) { return vouchers_once(app, r, send); }

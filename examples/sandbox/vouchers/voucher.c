@@ -15,8 +15,7 @@ static const char issue_sql[] =
   " e AS (INSERT INTO voucher_events (voucher_id, at, kind) SELECT id, now(), 'issued' FROM v)"
   " SELECT code, station_scope FROM v";
 
-/* POST /api/vouchers/issue { "station_scope": } */
-Reply vouchers_issue (App *app, const Request *r) {
+static Reply issue (App *app, const Request *r) {
   const char *scope = NULL;
   if (vouchers_faulty(app, "issue"))
     return erp_error(500, "issue_failed", "The voucher could not be issued.");
@@ -29,6 +28,9 @@ Reply vouchers_issue (App *app, const Request *r) {
   json_decref(body);
   return row ? erp_reply(201, row) : vouchers_database_failed();
 }
+
+/* POST /api/vouchers/issue { "station_scope": } */
+Reply vouchers_issue (App *app, const Request *r) { return vouchers_once(app, r, issue); }
 
 /* $1 code, $2 station, $3 idempotency key, $4 'twice': one that is redeemed, too */
 static const char redeem_sql[] =
@@ -80,8 +82,13 @@ static Reply redeem (App *app, const Request *r, int station) {
   return reply;
 }
 
+static Reply at_desk (App *app, const Request *r) { return redeem(app, r, 0); }
+static Reply at_station (App *app, const Request *r) { return redeem(app, r, 1); }
+
 /* POST /api/vouchers/redeem { "code":, "idempotency_key": } */
-Reply vouchers_redeem (App *app, const Request *r) { return redeem(app, r, 0); }
+Reply vouchers_redeem (App *app, const Request *r) { return vouchers_once(app, r, at_desk); }
 
 /* POST /api/station/redeem { "code":, "station":, "idempotency_key": } */
-Reply vouchers_station_redeem (App *app, const Request *r) { return redeem(app, r, 1); }
+Reply vouchers_station_redeem (App *app, const Request *r) {
+  return vouchers_once(app, r, at_station);
+}

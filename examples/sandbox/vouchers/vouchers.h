@@ -16,6 +16,9 @@ Reply vouchers_health (App *app, const Request *r);
 Reply vouchers_status (App *app, const Request *r);
 Reply vouchers_manifest (App *app, const Request *r);
 
+/* once.c */
+Reply vouchers_once (App *app, const Request *r, Reply (*serve) (App *app, const Request *r));
+
 /* voucher.c */
 Reply vouchers_issue (App *app, const Request *r);
 Reply vouchers_redeem (App *app, const Request *r);

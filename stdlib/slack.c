@@ -59,17 +59,6 @@ static void pushmessage (lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* [-0, +1, v]  the channel's URL */
-static const char *pushurl (lua_State *L) {
-  const char *channel = luaL_checkstring(L, CHANNEL);
-  rb_notice_entry(L, channel, "channel");
-  const char *name = lua_pushfstring(L, "slack %s", channel);
-  const char *url = rb_notice_secret(L, -2, name);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-  return url;
-}
-
 /* -- the rendered message ----------------------------------------------------------- */
 
 /* [-0, +0, m]  every text of a block, wherever it stands, on a line of its own */
@@ -104,7 +93,7 @@ static void pushrendered (lua_State *L) {
 
 static int post_preview (lua_State *L) {
   lua_settop(L, OPTIONS);
-  pushurl(L);
+  rb_notice_channel(L, CHANNEL, "slack");
   rb_notice_timeout(L, OPTIONS);
   pushmessage(L);
   size_t n;
@@ -124,7 +113,7 @@ static const char *judge (lua_State *L, const rb_Curl *t) {
 static int post (lua_State *L) {
   rb_NoticePost p = {.to = lua_tostring(L, CHANNEL), .judge = judge};
   lua_settop(L, OPTIONS);
-  p.url = pushurl(L);
+  p.url = rb_notice_channel(L, CHANNEL, "slack");
   p.timeout = rb_notice_timeout(L, OPTIONS);
   pushmessage(L);
   p.body = rb_notice_json(L, lua_gettop(L), 0, &p.nbody);

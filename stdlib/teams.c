@@ -13,17 +13,6 @@
 
 enum { CHANNEL = 1, CONTENT, OPTIONS };
 
-/* [-0, +1, v]  the channel's URL */
-static const char *pushurl (lua_State *L) {
-  const char *channel = luaL_checkstring(L, CHANNEL);
-  rb_notice_entry(L, channel, "channel");
-  const char *name = lua_pushfstring(L, "teams %s", channel);
-  const char *url = rb_notice_secret(L, -2, name);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-  return url;
-}
-
 static void setword (lua_State *L, const char *key, const char *value) {
   lua_pushstring(L, value);
   lua_setfield(L, -2, key);
@@ -80,7 +69,7 @@ static const char *pushmessage (lua_State *L, size_t *n) {
 static int post_preview (lua_State *L) {
   size_t n;
   lua_settop(L, OPTIONS);
-  pushurl(L);
+  rb_notice_channel(L, CHANNEL, "teams");
   rb_notice_timeout(L, OPTIONS);
   pushmessage(L, &n);
   lua_pop(L, 1);
@@ -93,7 +82,7 @@ static int post_preview (lua_State *L) {
 static int post (lua_State *L) {
   rb_NoticePost p = {.to = lua_tostring(L, CHANNEL)};
   lua_settop(L, OPTIONS);
-  p.url = pushurl(L);
+  p.url = rb_notice_channel(L, CHANNEL, "teams");
   p.timeout = rb_notice_timeout(L, OPTIONS);
   p.body = pushmessage(L, &p.nbody);
   return rb_notice_send(L, rb_notice_open(L, &p), &p);

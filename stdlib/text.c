@@ -6,9 +6,9 @@
 ** marks none.
 */
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "stdlib/common/names.h"
 #include "vm/module.h"
 
 enum { MAXLIKE = 4096, MAXWIDTH = 500 };  /* characters compared; wrap */
@@ -95,49 +95,12 @@ static int text_render (lua_State *L) {
 
 enum { ROWS = 1, COLUMNS, CELLS };  /* on the stack; CELLS: texts by row and column */
 
-static int byname (const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* [-1, +1, v]  the names that are keys of the table at the top, as a sorted list */
-static void tosorted (lua_State *L) {
-  int set = lua_gettop(L);
-  size_t n = 0, i = 0;
-  for (lua_pushnil(L); lua_next(L, set) != 0; lua_pop(L, 1)) n++;
-  const char **names = lua_newuserdatauv(L, (n + 1) * sizeof *names, 0);
-  for (lua_pushnil(L); lua_next(L, set) != 0; lua_pop(L, 1))
-    names[i++] = lua_tostring(L, -2);
-  qsort(names, n, sizeof *names, byname);
-  lua_createtable(L, (int)n, 0);
-  for (i = 0; i < n; i++) {
-    lua_pushstring(L, names[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  lua_replace(L, set);
-  lua_settop(L, set);
-}
-
 /* [-0, +1, v]  the columns when none were given: names sorted, or 1 to n where
 ** the rows are lists */
 static void pushcolumns (lua_State *L) {
-  lua_Integer rows = luaL_len(L, ROWS), wide = 0;
-  lua_newtable(L);
+  lua_Integer wide;
+  rb_names_push(L, ROWS, "text.table", &wide);
   int set = lua_gettop(L);
-  for (lua_Integer i = 1; i <= rows; i++) {
-    if (lua_geti(L, ROWS, i) != LUA_TTABLE)
-      luaL_error(L, "text.table: row %d is a %s, not a table", (int)i,
-                 luaL_typename(L, -1));
-    lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
-    if (n > wide) wide = n;
-    for (lua_pushnil(L); lua_next(L, set + 1) != 0; lua_pop(L, 1)) {
-      if (lua_type(L, -2) != LUA_TSTRING) continue;
-      lua_pushvalue(L, -2);
-      lua_pushboolean(L, 1);
-      lua_rawset(L, set);
-    }
-    lua_settop(L, set);
-  }
-  tosorted(L);
   if (lua_rawlen(L, set) > 0) return;
   for (lua_Integer i = 1; i <= wide; i++) {
     lua_pushinteger(L, i);

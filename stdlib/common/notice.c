@@ -78,6 +78,16 @@ const char *rb_notice_secret (lua_State *L, int idx, const char *name) {
   return s;
 }
 
+const char *rb_notice_channel (lua_State *L, int idx, const char *module) {
+  const char *channel = luaL_checkstring(L, idx);
+  rb_notice_entry(L, channel, "channel");
+  const char *name = lua_pushfstring(L, "%s %s", module, channel);
+  const char *url = rb_notice_secret(L, -2, name);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  return url;
+}
+
 /* -- arguments ------------------------------------------------------------------------ */
 
 void rb_notice_known (lua_State *L, int idx, const char *const *fields) {

@@ -26,6 +26,10 @@ void rb_notice_settings (lua_State *L);
 ** on, and returns it; nil: NULL. */
 const char *rb_notice_secret (lua_State *L, int idx, const char *name);
 
+/* [-0, +1, v]  The URL of the channel whose name is at idx; 'module' is for its redaction
+** ("slack #ops"). */
+const char *rb_notice_channel (lua_State *L, int idx, const char *module);
+
 /* -- arguments ---------------------------------------------------------------------- */
 
 /* [-0, +0, v]  The options at idx ({timeout =}): seconds; unknown ones raise. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "stdlib/common/owned.h"
 #include "stdlib/common/stream.h"
 #include "stdlib/csv/csv.h"
 
@@ -40,16 +41,9 @@ static int job_close (lua_State *L) {
 
 /* [-0, +1, m]  closed; closes itself with the call */
 static Job *pushjob (lua_State *L) {
-  Job *j = lua_newuserdatauv(L, sizeof *j, 0);
-  *j = (Job){.budget = SLOTS, .report.max = 100};
-  if (luaL_newmetatable(L, JOB)) {
-    lua_pushcfunction(L, job_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, job_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
-  lua_toclose(L, -1);
+  Job *j = rb_owned(L, sizeof *j, JOB, job_close);
+  j->budget = SLOTS;
+  j->report.max = 100;
   return j;
 }
 

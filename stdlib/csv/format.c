@@ -2,52 +2,12 @@
 ** format.c - rows as a CSV text
 */
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "stdlib/common/names.h"
 #include "stdlib/csv/csv.h"
 
 enum { ROWS = 1, OPTIONS, COLUMNS };  /* on the stack */
-
-static int byname (const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* [-1, +1, m]  the names that are keys of the table at the top, as a sorted list */
-static void tosorted (lua_State *L) {
-  int set = lua_gettop(L);
-  size_t n = 0, i = 0;
-  for (lua_pushnil(L); lua_next(L, set) != 0; lua_pop(L, 1)) n++;
-  const char **names = lua_newuserdatauv(L, (n + 1) * sizeof *names, 0);
-  for (lua_pushnil(L); lua_next(L, set) != 0; lua_pop(L, 1))
-    names[i++] = lua_tostring(L, -2);
-  qsort(names, n, sizeof *names, byname);
-  lua_createtable(L, (int)n, 0);
-  for (i = 0; i < n; i++) {
-    lua_pushstring(L, names[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  lua_replace(L, set);
-  lua_settop(L, set);
-}
-
-/* [-0, +1, v]  a set of all names of any row */
-static void pushnames (lua_State *L, lua_Integer rows) {
-  lua_newtable(L);
-  int set = lua_gettop(L);
-  for (lua_Integer i = 1; i <= rows; i++) {
-    if (lua_geti(L, ROWS, i) != LUA_TTABLE)
-      luaL_error(L, "csv.format: row %d is a %s, not a table", (int)i,
-                 luaL_typename(L, -1));
-    for (lua_pushnil(L); lua_next(L, set + 1) != 0; lua_pop(L, 1)) {
-      if (lua_type(L, -2) != LUA_TSTRING) continue;
-      lua_pushvalue(L, -2);
-      lua_pushboolean(L, 1);
-      lua_rawset(L, set);
-    }
-    lua_settop(L, set);
-  }
-}
 
 /* [-0, +0, v]  the value at the top, quoted where it has to be; pops it */
 static void addcell (lua_State *L, luaL_Buffer *b, char delimiter, int alone) {
@@ -139,8 +99,7 @@ int rb_csv_format (lua_State *L) {
   Style s = styleof(L);                               /* rows options columns line_end */
   lua_Integer rows = luaL_len(L, ROWS);
   if (lua_isnil(L, COLUMNS)) {
-    pushnames(L, rows);
-    tosorted(L);
+    rb_names_push(L, ROWS, "csv.format", NULL);
     lua_replace(L, COLUMNS);
   }
   int named = luaL_len(L, COLUMNS) > 0, list = lua_gettop(L) + 1;

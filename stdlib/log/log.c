@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "stdlib/common/owned.h"
 #include "stdlib/log/log.h"
 
 #define JOB "log.job"
@@ -48,16 +49,9 @@ static int job_close (lua_State *L) {
 
 /* [-0, +1, m]  closed; closes itself with the call */
 static Job *pushjob (lua_State *L, const Way *way) {
-  Job *j = lua_newuserdatauv(L, sizeof *j, 0);
-  *j = (Job){.way = way, .now = rb_time(L)};
-  if (luaL_newmetatable(L, JOB)) {
-    lua_pushcfunction(L, job_close);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, job_close);
-    lua_setfield(L, -2, "__close");
-  }
-  lua_setmetatable(L, -2);
-  lua_toclose(L, -1);
+  Job *j = rb_owned(L, sizeof *j, JOB, job_close);
+  j->way = way;
+  j->now = rb_time(L);
   return j;
 }
 

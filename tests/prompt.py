@@ -1,6 +1,6 @@
 # prompt.py - `runbook repl` on a terminal of its own: keys are typed, the screen is read.
 # A test is a line "ok - ..." or "not ok - ...", as tests/lib.sh has them.
-import os, pty, re, select, signal, sys, termios, time
+import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
 passed = failed = 0
 signal.alarm(120)
@@ -11,7 +11,9 @@ class Terminal:
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
             os.environ["LC_ALL"] = "C.UTF-8"
+            os.environ["PAGER"] = "echo paged $(wc -l) lines"
             os.execv(sys.argv[1], [sys.argv[1], *(command or ["repl", *args])])
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
         self.raw = self.seen = ""
 
     # one piece more, without what moves the cursor; False: it has ended

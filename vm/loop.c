@@ -342,6 +342,16 @@ static void dispatch (rb_VM *vm, unsigned n) {
   }
 }
 
+/* at a prompt: what takes long */
+static void tell (const rb_VM *vm, double began) {
+  const rb_Task *t = vm->waiting;
+  char what[128] = "waiting";
+  if (t == NULL || !vm->impatient || vm->hushed) return;
+  if (t->calling && t->call.reg != NULL)
+    snprintf(what, sizeof what, "%s.%s", t->call.module->name, t->call.reg->name);
+  rb_show_waiting(vm->show, what, rb_now() - began);
+}
+
 /* busy: somebody has more to do, so nothing is waited for */
 static void pollonce (rb_VM *vm, int busy) {
   unsigned n = 0;
@@ -493,6 +503,7 @@ static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
 }
 
 static void turn (rb_VM *vm, rb_FieldRun *field) {
+  double began = rb_now();
   for (;;) {
     checkinterrupt(vm, field);  /* before anything starts */
     if (rb_status_asked(vm)) rb_status_answer(vm);
@@ -509,6 +520,7 @@ static void turn (rb_VM *vm, rb_FieldRun *field) {
     if (busy && rb_now() - vm->lastpoll < POLLSECONDS) continue;
     checkinterrupt(vm, field);
     if (vm->ready == NULL) pollonce(vm, busy);
+    if (!busy) tell(vm, began);
   }
 }
 

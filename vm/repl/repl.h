@@ -64,6 +64,11 @@ void rb_repl_disarm (rb_Repl *s, const char *why);
 /* [-0, +0, m]  Lines for the value at idx, into the show's output. */
 void rb_repl_value (lua_State *L, int idx, rb_Show *show);
 
+/* -- pager.c ------------------------------------------------------------------ */
+
+/* What was put together is shown: through $PAGER where a terminal is too small for it. */
+void rb_repl_page (rb_Repl *s);
+
 /* -- words.c: what begins with a colon ------------------------------------- */
 
 /* Does what ":live 10m" says: 0, or an exit code (said). */

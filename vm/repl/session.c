@@ -262,7 +262,7 @@ static void show (rb_Repl *s, const rb_StepRow *row) {
     rb_style_say(show, 6, DIM, "not done: read-only (:live makes it real)");
   if (values.n > 0) rb_buffer_add(&show->out, values.s, values.n);
   rb_buffer_free(&values);
-  rb_style_flush(show);
+  rb_repl_page(s);
 }
 
 static const char *status (const rb_FieldEnd *end, const rb_StepRow *row, int dryrun) {

@@ -120,6 +120,15 @@ void rb_show_begin (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
   draw(s, text);
 }
 
+void rb_show_waiting (rb_Show *s, const char *what, double elapsed) {
+  char text[300], time[32];
+  if (s == NULL || !s->live || elapsed < HELD) return;
+  rb_style_measure(s);
+  snprintf(text, sizeof text, "%.200s ... %s (Ctrl-C ends it)", what,
+           rb_style_duration(time, (double)(long)elapsed * 1000));
+  draw(s, text);
+}
+
 void rb_show_progress (rb_Show *s, const rb_StepRow *step, const char *what,
                        long long done, long long total, double elapsed) {
   char text[500], n[32], of[32], time[32];

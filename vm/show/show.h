@@ -36,6 +36,9 @@ void rb_show_end (rb_Show *s, const rb_Report *r, const rb_StepRow *step);
 /* run:note and print: a line on standard error. 'text' is redacted. */
 void rb_show_note (rb_Show *s, const char *text);
 
+/* What a statement at the prompt waits for, once that takes long; terminal only. */
+void rb_show_waiting (rb_Show *s, const char *what, double elapsed);
+
 /* A long step: "412 of 10,000". At most ten times a second, terminal only. */
 void rb_show_progress (rb_Show *s, const rb_StepRow *step, const char *what,
                        long long done, long long total, double seconds);

@@ -80,6 +80,7 @@ world() {
   find "$dir" "$SANDBOX_DOTENV" -printf '%p %m %s %l\n' | sort
   find "$dir" "$SANDBOX_DOTENV" -type f -exec sha256sum {} + | sort
   curl -s "$SANDBOX_HTTP_URL/health" | jq .pid
+  echo "told: $(wc -l < "$SANDBOX_DIR/receivers/kept.jsonl")"  # whatever came, taken or not
 }
 
 # -- one script of many rows --------------------------------------------------------------------
@@ -368,6 +369,39 @@ http.put is a remedy|erp.http:put("/health", { body = "" })
 http.patch is a remedy|erp.http:patch("/health", { body = "" })
 END
 rows "$looks" "$both" < "$tmp/rows"
+
+# -- notices: asked of the receivers how many came --------------------------------------------------------------
+cat > "$tmp/rows" <<'END'
+slack.post is a notice|slack.post("#ops", "x")
+slack.post is a notice|pcall(slack.post, "#ops", "x") slack.post("#ops", "x")
+slack.post is a notice|local say = slack.post say("#ops-status", { blocks = {} })
+teams.post is a notice|teams.post("Operations", "x")
+pagerduty.trigger is a notice|pagerduty.trigger { summary = "x", severity = "info", dedup = "guard" }
+pagerduty.acknowledge is a notice|pagerduty.acknowledge { dedup = "guard" }
+pagerduty.resolve is a notice|pagerduty.resolve { dedup = "guard" }
+webhook.post is a notice|webhook.post("tickets", { guard = true })
+mail.send is a notice|mail.send { to = "guard@example.org", subject = "x", text = "x" }
+mail.send is a notice|mail.send { to = "guard@example.org", subject = "x", text = "x", attach = { dir .. "/kept" } }
+mail.send is a notice|local e <close> = setmetatable({}, { __close = function () mail.send { to = "guard@example.org", subject = "x", text = "x" } end })
+webhook.post is a notice|local t = setmetatable({}, { __index = function (_, k) return webhook.post(k, { x = 1 }) end }) return t.tickets
+slack.post is a notice|run:each({ 1, 2 }, function () slack.post("#ops", "x") end)
+END
+rows "$looks" "$both" < "$tmp/rows"
+rows remedy --dry-run < "$tmp/rows"  # in a real run the first of them ends it
+# where a notice may be: a dry run shows it, and sends nothing
+{ header; printf 'step "N" { notify = function (run) slack.post("#ops", "x") teams.post("Operations", "x") webhook.post("tickets", {})\n'
+  printf 'pagerduty.trigger { summary = "x", severity = "info", dedup = "guard" } mail.send { to = "guard@example.org", subject = "x", text = "x" } end } }\n'; } > "$tmp/t.lua"
+if case "notices" in *"$only"*) true;; *) false;; esac; then
+  run1 --dry-run
+  is "a dry run shows five notices" "$(jq '[.steps[].effects[] | select(.kind == "notice" and .verdict == "would do")] | length' <<<"$out")" 5
+  untouched notify 'run:note("five notices")'
+  run1 --no-notify
+  is "without notices none is sent in a real run" "$(jq -r .status <<<"$out")" done
+  untouched notify 'run:note("no notices")'
+  # and the counting can fail: one that is sent is counted
+  run1 && refuses "one that is sent is counted" test "$(world)" = "$before"
+  before=$(world)
+fi
 
 # -- files ---------------------------------------------------------------------------------------------------------
 ln -sfn /etc "$dir/etc"; ln -sfn /etc/passwd "$dir/passwd"; mkfifo "$dir/fifo"; before=$(world)

@@ -355,6 +355,22 @@ remedy 'p:exec("UPDATE t.items SET v = v WHERE n = 1", nil, { timeout = "400ms" 
 wait
 has "a lock is named as what is waited for" "$(j .error.message)" "holds it (user school_erp, since "
 
+# rows that another session has locked: seen by a dry run, which takes no lock
+erp -c "BEGIN; SELECT 1 FROM t.items WHERE n = 1 FOR UPDATE; SELECT pg_sleep(600)" >/dev/null 2>&1 &
+holder() { erp -c "SELECT pid FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE; SELECT pg_sleep(600)' AND wait_event = 'PgSleep'"; }
+until [ -n "$(holder)" ]; do sleep 0.1; done
+pid=$(holder)
+remedy 'p:exec("UPDATE t.items SET v = v WHERE n = 1")' --dry-run
+is "a row that is locked: would refuse" "$rc $(j '.steps[0].effects[-1].verdict')" "1 would refuse"
+has "  with who holds it" "$(j '.steps[0].effects[-1].reason')" "rows of t.items are locked by pid $pid (user school_erp, since "
+remedy 'p:exec("DELETE FROM t.items WHERE n < 2")' --dry-run
+is "  for a DELETE, too" "$(j '.steps[0].effects[-1].verdict')" "would refuse"
+remedy 'p:exec("UPDATE t.items SET v = v WHERE n = 2")' --dry-run
+is "its neighbour is free" "$rc $(j '.steps[0].effects[-1].verdict')" "0 would do"
+erp -c "SELECT pg_terminate_backend($pid)" >/dev/null; wait
+remedy 'p:exec("UPDATE t.items SET v = v WHERE n = 1")' --dry-run
+is "and so is the row when its holder is gone" "$rc $(j '.steps[0].effects[-1].verdict')" "0 would do"
+
 other() { with "$1" "${2:-}"; probe 'run:finding("v", p:value("SELECT 5", nil, { timeout = "1s" }))'; }
 fault() { other "$2"; is "$1" "$rc $(j .error.kind)" "1 $3"; has "  and what to check" "$(j .error.message)" "$4"
   hasnot "  without the password" "$out$err" "s3cret-pass"; }

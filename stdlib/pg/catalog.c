@@ -320,6 +320,7 @@ static int readtables (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
       lua_pushvalue(L, -1);
       lua_setfield(L, PLAN, "target");
       readable = rb_pg_true(c, answer, i, ALLSELECT);
+      rb_pg_setflag(L, "stored", rb_pg_true(c, answer, i, PLAIN));
     }
     lua_rawseti(L, -2, i + 1);
     if (is(st, "TruncateStmt")) readable &= rb_pg_true(c, answer, i, ALLSELECT);

@@ -154,7 +154,7 @@ static void addsamples (luaL_Buffer *b, const rb_PgStatement *st) {
 
 /* A row that joins several is changed once: count it once. */
 static void addselect (luaL_Buffer *b, const rb_PgStatement *st, Parts p,
-                       int sample) {
+                       int sample, int lockers) {
   const char *name = alias(json_object_get(st->body, "relation"));
   add(b, p.with);
   luaL_addstring(b, "SELECT count(");
@@ -166,6 +166,13 @@ static void addselect (luaL_Buffer *b, const rb_PgStatement *st, Parts p,
     luaL_addstring(b, ".ctid))");
   } else luaL_addstring(b, "*)");
   if (sample) addsamples(b, st);
+  if (lockers) {
+    luaL_addstring(b, ", array_agg(DISTINCT ");
+    addname(b, name);
+    luaL_addstring(b, ".xmax::text) FILTER (WHERE ");
+    addname(b, name);
+    luaL_addstring(b, ".xmax <> '0'::xid)");
+  }
   luaL_addstring(b, " FROM ");
   add(b, p.table);
   if (p.from.n > 0) luaL_addstring(b, ", ");
@@ -270,7 +277,7 @@ static int countable (const rb_PgStatement *st) {
 
 /* [-0, +1, m]  the SELECT, not yet proven; nil where there can be none */
 static const char *pushcount (lua_State *L, const rb_PgStatement *st,
-                              int sample) {
+                              int sample, int lockers) {
   const char *sql = st->text;
   luaL_Buffer b;
   int insert = strcmp(st->kind, "InsertStmt") == 0;
@@ -280,9 +287,9 @@ static const char *pushcount (lua_State *L, const rb_PgStatement *st,
   }
   luaL_buffinit(L, &b);
   if (strcmp(st->kind, "UpdateStmt") == 0)
-    addselect(&b, st, cutupdate(sql), sample);
+    addselect(&b, st, cutupdate(sql), sample, lockers);
   else if (strcmp(st->kind, "DeleteStmt") == 0)
-    addselect(&b, st, cutdelete(sql), 0);
+    addselect(&b, st, cutdelete(sql), 0, lockers);
   else if (insert) addwrapped(&b, "", cutquery(sql));
   else if (strcmp(st->kind, "SelectStmt") == 0)
     addwrapped(&b, "SELECT 1 ", cutrest(sql));
@@ -290,7 +297,7 @@ static const char *pushcount (lua_State *L, const rb_PgStatement *st,
   return lua_tostring(L, -1);
 }
 
-int rb_pg_count (lua_State *L, const rb_PgStatement *st, int sample) {
+int rb_pg_count (lua_State *L, const rb_PgStatement *st, int sample, int lockers) {
   char why[8];
   int at;
   rb_PgStatement count = {0};
@@ -298,7 +305,7 @@ int rb_pg_count (lua_State *L, const rb_PgStatement *st, int sample) {
     pushtruncated(L, st);
     return 1;
   }
-  const char *sql = pushcount(L, st, sample);
+  const char *sql = pushcount(L, st, sample, lockers);
   if (sql == NULL) return 0;
   count.text = (char *)sql;
   int ok = *sql != '\0' && rb_pg_parse(&count, why, sizeof why, &at) &&

@@ -59,6 +59,42 @@ static int told (lua_State *L, int status, lua_KContext ctx) {
   return rb_pg_fail(L, c, c->locked, pushholder(L, c, c->sent - 1));
 }
 
+/* A row bears the number of the transaction that locked it, also when that is long over;
+** one that goes on holds a lock on its own number. (Where several share a row it bears a
+** number of another kind, and they are not found.) */
+static const char lockers[] =
+  "SELECT l.pid, coalesce(a.usename, '?'),"
+  "       to_char(a.xact_start AT TIME ZONE 'UTC', 'HH24:MI:SS'),"
+  "       left(rtrim((regexp_match(regexp_replace(a.query, '\\s+', ' ', 'g'),"
+  "                                '^(?:[^''$=(< ]+ ?){1,8}'))[1]), 80)"
+  "  FROM pg_catalog.pg_locks l"
+  "  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
+  " WHERE l.locktype = 'transactionid' AND l.granted AND l.pid <> pg_backend_pid()"
+  "   AND l.transactionid::text = ANY ($1::text[]) ORDER BY a.xact_start LIMIT 1";
+
+void rb_pg_sendlockers (lua_State *L, rb_PgCall *c, const char *xids) {
+  const char *values[] = {xids};
+  rb_pg_send(L, c, lockers, 1, NULL, values);
+  rb_pg_sync(L, c);
+}
+
+const char *rb_pg_pushlocker (lua_State *L, const rb_PgCall *c) {
+  int i = c->sent - 1;
+  const char *pid = rb_pg_field(c, i, 0, 0), *since = rb_pg_field(c, i, 0, 2);
+  const char *query = rb_pg_field(c, i, 0, 3);
+  if (pid == NULL) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  lua_pushfstring(L, "pid %s (user %s", pid, rb_pg_field(c, i, 0, 1));
+  if (since != NULL) lua_pushfstring(L, ", since %s UTC", since);
+  else lua_pushliteral(L, "");
+  if (query != NULL && *query != '\0') lua_pushfstring(L, ", last: %s)", query);
+  else lua_pushliteral(L, ")");
+  lua_concat(L, 3);
+  return lua_tostring(L, -1);
+}
+
 int rb_pg_islocked (const rb_PgCall *c) {
   if (c->locked != NULL || !c->stated || c->owner != NULL || c->committing
       || c->partial) return -1;

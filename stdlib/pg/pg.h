@@ -175,6 +175,12 @@ int rb_pg_islocked (const rb_PgCall *c);
 /* [-0, +?, vy]  Asks, and raises that answer with who it is. */
 int rb_pg_askholder (lua_State *L, rb_PgCall *c, int i);
 
+/* [-0, +0, v]  Queues the question which of the transactions (the text of an array) still
+** holds its rows. */
+void rb_pg_sendlockers (lua_State *L, rb_PgCall *c, const char *xids);
+/* [-0, +1, m]  The answer to it: "pid 12 (user kim, ...)"; nil: none any more. */
+const char *rb_pg_pushlocker (lua_State *L, const rb_PgCall *c);
+
 /* -- fail.c: failures in words -------------------------------------------- */
 
 /* [-0, +0, v]  Raises when one of the answers is an error; st (or NULL) is the
@@ -253,8 +259,9 @@ const char *rb_pg_verb (const rb_PgStatement *st);
 
 /* [-0, +1, m]  The SELECT that counts what st would touch, with the same
 ** $n, or nil where none can be derived; 'sample': with what it finds in the
-** columns that an UPDATE sets. */
-int rb_pg_count (lua_State *L, const rb_PgStatement *st, int sample);
+** columns that an UPDATE sets; 'lockers': last, with the transactions that may have locked
+** those rows, which takes a table of rows. */
+int rb_pg_count (lua_State *L, const rb_PgStatement *st, int sample, int lockers);
 /* The column of an UPDATE's item that a sample looks at, or NULL. */
 const char *rb_pg_samplename (const json_t *item);
 /* What the count reads: FROM and WHERE of st. New reference, or NULL. */

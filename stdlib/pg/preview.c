@@ -75,11 +75,16 @@ static const char *pushcount (lua_State *L, const rb_PgStatement *st,
     lua_pop(L, 1);
     countable = 0;
   }
+  int lockers = readable && rb_dryrun(L) && getflag(L, "stored") &&
+    (is(st, "UpdateStmt") || is(st, "DeleteStmt"));
+  rb_pg_setflag(L, "locking", 0);
   if (!countable) lua_pushnil(L);
-  else if (rb_pg_count(L, st, readable)) rb_pg_setflag(L, "sampled", readable);
-  else {
+  else if (rb_pg_count(L, st, readable, lockers)) {
+    rb_pg_setflag(L, "sampled", readable);
+    rb_pg_setflag(L, "locking", lockers);
+  } else {
     lua_pop(L, 1);
-    if (rb_pg_count(L, st, 0) == 0) rb_pg_doubt(L, "not counted");
+    if (rb_pg_count(L, st, 0, 0) == 0) rb_pg_doubt(L, "not counted");
   }
   return lua_tostring(L, -1);
 }
@@ -249,6 +254,37 @@ static int finish (lua_State *L, rb_PgCall *c, lua_Integer n) {
   return c->then(L, LUA_OK, (lua_KContext)c);
 }
 
+/* where things stand while it is asked who has locked the rows */
+enum { ROWS = PLAN + 1, LOCKERS, LOOKED };
+
+static int asklockers (lua_State *L, int status, lua_KContext ctx);
+
+/* Who holds them at two looks, with a moment in between, is waited for by the deed, too. */
+static int lockersknown (lua_State *L, int status, lua_KContext ctx) {
+  rb_PgCall *c = (rb_PgCall *)ctx;
+  int again = lua_gettop(L) >= LOOKED;
+  (void)status;
+  rb_pg_check(L, c, NULL);
+  const char *who = rb_pg_pushlocker(L, c);
+  lua_getfield(L, PLAN, "target");
+  if (who != NULL && again)
+    rb_pg_refuse(L, c, "rows of %s are locked by %s: the statement would wait for it",
+                 lua_tostring(L, -1), who);
+  rb_pg_forget(c);
+  lua_settop(L, LOCKERS);
+  if (who == NULL) return finish(L, c, lua_tointeger(L, ROWS));
+  lua_pushboolean(L, 1);                                 /* at LOOKED */
+  return rb_sleep(L, RB_PGGLANCE / 1000.0, ctx, asklockers);
+}
+
+static int asklockers (lua_State *L, int status, lua_KContext ctx) {
+  rb_PgCall *c = (rb_PgCall *)ctx;
+  (void)status;
+  c->at = -1;
+  rb_pg_sendlockers(L, c, lua_tostring(L, LOCKERS));
+  return rb_pg_await(L, c, lockersknown);
+}
+
 static int counted (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
@@ -259,8 +295,12 @@ static int counted (lua_State *L, int status, lua_KContext ctx) {
   lua_Integer n = count != NULL ? atoll(count) : rb_pg_inserted(st);
   if (n > 0 && is(st, "UpdateStmt") && getflag(L, "sampled"))
     setsamples(L, c, st, c->sent - 1, n);
+  lua_settop(L, PLAN);
+  lua_pushinteger(L, n);                                 /* at ROWS */
+  lua_pushstring(L, !getflag(L, "locking") ? NULL
+    : rb_pg_field(c, c->sent - 1, 0, PQnfields(c->answers[c->sent - 1]) - 1));
   rb_pg_forget(c);
-  return finish(L, c, n);
+  return lua_isnil(L, LOCKERS) ? finish(L, c, n) : asklockers(L, LUA_OK, ctx);
 }
 
 /* [-0, +0, m]  what an UPDATE would make of the columns */

@@ -2,7 +2,7 @@
 ** random.c - chance that belongs to the run: the same again on resume and replay
 **
 ** Other runs draw other values, and so does a dry run: it shows one that could be
-** drawn. What must be the same in the plan and in the deed is no matter of chance.
+** drawn. A plan that is kept draws the same when it is applied.
 */
 
 #include <stdint.h>
@@ -14,7 +14,7 @@ static uint64_t below (lua_State *L, uint64_t most) {
   uint64_t drawn[16], mask = most;
   for (int shift = 1; shift < 64; shift *= 2) mask |= mask >> shift;
   for (;;) {
-    rb_derive(L, drawn, sizeof drawn);
+    rb_chance(L, drawn, sizeof drawn);
     lua_pop(L, 1);
     for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++)
       if ((drawn[i] & mask) <= most) return drawn[i] & mask;
@@ -39,8 +39,9 @@ static int choice (lua_State *L) {
 static const rb_Reg functions[] = {
   {"integer", RB_PURE, integer, NULL,
    "integer(a, b) -> integer : one of a..b, each as likely. Belongs to the run: the "
-   "same again on resume and replay, another in every other run, dry runs included. "
-   "Only in a step. Not for secrets: see token", NULL, NULL},
+   "same again on resume and replay, and when a plan is applied; another in every other "
+   "run, dry runs included. Only in a step. Not for secrets, for a plan tells: see token",
+   NULL, NULL},
   {"choice", RB_PURE, choice, NULL,
    "choice(list) -> value : one of the list, each as likely; an empty list is an error. "
    "Belongs to the run, as random.integer does", NULL, NULL},

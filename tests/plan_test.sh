@@ -257,3 +257,31 @@ sum=$(jq -r '.steps[1].effects[-1].asked.arguments' "$tmp/plan.json")
 sed -i 's/"closed"/"other"/' "$tmp/t.lua"
 plan
 refuses "a value that comes from run is a part of the plan" test "$(jq -r '.steps[1].effects[-1].asked.arguments' "$tmp/plan.json")" = "$sum"
+
+# -- chance --------------------------------------------------------------------------------
+cat > "$tmp/c.lua" <<'LUA'
+local s = system "school_erp"
+return runbook { title = "Chance", system = "school_erp",
+  step "draw" { remedy = function (run)
+    s.redis:set("plan:first", tostring(random.integer(1, 1000000000)))
+    run:wait_until("nothing", { every = "10ms", within = "1m" }, function () return s.redis:get("plan:none") == nil end)
+    s.redis:set("plan:second", random.choice { "a", "b", "c", "d", "e", "f", "g", "h" } .. random.integer(1, 1000000))
+  end } }
+LUA
+planned() { jq -r '[.steps[].effects[] | select(.kind == "remedy") | .after.value] | join(" ")' "$1"; }
+rb plan "$tmp/c.lua" -o "$tmp/c.json"
+rb plan "$tmp/c.lua" -o "$tmp/c2.json"
+refuses "each plan draws its own values" test "$(planned "$tmp/c.json")" = "$(planned "$tmp/c2.json")"
+rb apply "$tmp/c.json" --json --allow-deferred --yes
+is "apply draws those of its plan" "$rc $(redis get plan:first) $(redis get plan:second | cut -c1)" \
+  "0 $(planned "$tmp/c.json" | cut -d' ' -f1) $(planned "$tmp/c.json" | cut -d' ' -f2 | cut -c1)"
+id=$(j .run)
+rb replay "$id"
+is "its replay, too" "$rc" 0
+rb tape export "$id" -o "$tmp/c.tape"; rb replay "$tmp/c.tape"
+is "and that of its export" "$rc" 0
+rb undo "$id" --yes
+is "it is taken back" "$rc $(redis exists plan:first plan:second)" "0 0"
+jq '.plan.random = "x"' "$tmp/c2.json" > "$tmp/c3.json"
+rb apply "$tmp/c3.json" --json
+is "a plan whose chance was edited does not go on" "$rc $(redis exists plan:first)" "4 0"

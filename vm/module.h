@@ -212,6 +212,9 @@ RB_API const char *rb_idempotency (lua_State *L);
 ** the place of this run: the same again on resume and replay, others at the next
 ** call. Pushes the name of the place ("rotate-the-key/remedy/3") and returns it. */
 RB_API const char *rb_derive (lua_State *L, void *out, size_t n);
+/* [-0, +1, v]  The same for chance that is no secret: a plan that is kept holds what it
+** comes from, and draws the same when it is applied. */
+RB_API const char *rb_chance (lua_State *L, void *out, size_t n);
 
 /* [-0, +0, v]  This run can no longer claim that layer ("kernel", or the module's own
 ** name: its protocol), for that reason; where all are required, the call is refused. */

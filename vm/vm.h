@@ -131,6 +131,7 @@ struct rb_Task {
   int nargs;           /* to pass at the next resume */
   int n;               /* effects so far: the ordinal of the next path */
   int deeds, eaches;   /* deeds and run:eachs so far */
+  int draws;           /* of chance that a plan keeps */
   char *path;
   double wake;         /* 0: no time; else CLOCK_MONOTONIC */
   rb_Watch watch;      /* rb_wait; fd -1: none */
@@ -188,6 +189,8 @@ typedef struct rb_VM {
   int closing;         /* the gate is shut: coroutines are being closed */
   int dryrun;
   int strict;          /* a dry run that goes on only while all layers hold */
+  int planned;         /* chance comes from a plan, one that is made or applied: */
+  unsigned char chance[RB_CHANCE];
   int hushed;          /* below the gate: doctor, identity; nothing is recorded */
   int mute;            /* an offline replay: nothing is recorded */
   struct rb_Drill *drill;  /* NULL: this is none */

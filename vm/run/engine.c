@@ -116,7 +116,7 @@ static int prepare (rb_Run *r, rb_Problem *p) {
   if (r->o->resume != NULL && (r->o->undo || !vm->mute) && rb_taped_same(r, p) != 0)
     return p->exit;
   if (vm->dryrun) rb_ahead_connect(r);  /* it waits for nobody */
-  if (rb_taped_begin(r, p) != 0) return p->exit;
+  if (rb_taped_begin(r, p) != 0 || rb_plan_chance(r, p) != 0) return p->exit;
   rb_layers_look(r);
   if (rb_layers_check(r, p) != 0) {
     rb_Problem q;

@@ -11,7 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "vm/redact.h"
+#include "vm/replay.h"
 #include "vm/run/plan.h"
 #include "vm/run/run.h"
 #include "vm/state.h"
@@ -176,17 +179,39 @@ static int addwords (rb_Run *r, json_t *plan, rb_Problem *p) {
   return p->exit;
 }
 
+/* the plan that this run applies, or an earlier session of it began to; NULL: none */
+static const json_t *applied (const rb_Run *r) {
+  if (r->o->apply != NULL || r->o->resume == NULL) return r->o->apply;
+  return json_object_get(r->o->resume->how, "plan");
+}
+
+int rb_plan_chance (rb_Run *r, rb_Problem *p) {
+  rb_VM *vm = r->vm;
+  const json_t *seed = json_object_get(json_object_get(applied(r), "plan"), "random");
+  const char *hex = json_string_value(seed);
+  size_t n = 0;
+  vm->planned = hex != NULL || r->o->plan != NULL;
+  if (hex == NULL && vm->planned)
+    rb_tape_derive(vm->tape, "chance", vm->chance, sizeof vm->chance);
+  if (hex == NULL || (sodium_hex2bin(vm->chance, sizeof vm->chance, hex, strlen(hex), NULL,
+      &n, NULL) == 0 && n == sizeof vm->chance)) return 0;
+  return rb_problem(p, RB_STALE, "plan", "what the plan says of chance cannot be read: make "
+                    "it again");
+}
+
 static json_t *madeof (rb_Run *r, rb_Problem *p) {
   const rb_RunOptions *o = r->o;
-  char host[64] = "";
+  char host[64] = "", chance[2 * RB_CHANCE + 1];
   json_t *files = json_object();
   gethostname(host, sizeof host - 1);
+  sodium_bin2hex(chance, sizeof chance, r->vm->chance, sizeof r->vm->chance);
   rb_state_files(r->L, addfile, files);
-  json_t *plan = json_pack("{s:i,s:s,s:s,s:s,s:I,s:s,s:o,s:o,s:o,s:s?,s:s?,s:s?,s:b,s:o}",
+  json_t *plan = json_pack("{s:i,s:s,s:s,s:s,s:I,s:s,s:o,s:o,s:o,s:s?,s:s?,s:s?,s:b,s:o,s:s}",
     "format", RB_PLANFORMAT, "version", RB_VERSION, "operator", r->who, "host", host,
     "made", (json_int_t)r->report.startedms, "file", r->outline.file, "files", files,
     "cases", listof(o->cases), "limits", listof(o->limits), "only", o->only, "from",
-    o->from, "to", o->to, "no_notify", o->no_notify, "page", page(&r->report));
+    o->from, "to", o->to, "no_notify", o->no_notify, "page", page(&r->report),
+    "random", chance);
   json_t *is = json_object();
   if (plan != NULL) json_object_set_new(plan, "identity", is);
   if (plan == NULL || addwords(r, plan, p) != 0 || rb_identities(r, is, p) != 0) {

@@ -227,6 +227,8 @@ void rb_remembered_unknown (rb_Run *r, const rb_Step *s, const char *why);
 
 /* -- planfile.c, identity.c, apply.c: plans that are kept ------------------------------------ */
 
+/* What random.* draws from, of the plan that is made or applied. */
+int rb_plan_chance (rb_Run *r, rb_Problem *p);
 int rb_plan_write (rb_Run *r, const char *file, rb_Problem *p);
 /* [-0, +0, m]  What each server that was used says it is, into the object; and whether
 ** they say the same again. */

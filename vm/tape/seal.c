@@ -207,6 +207,14 @@ void rb_tape_derive (rb_Tape *t, const char *label, void *out, size_t n) {
   sodium_memzero(seed, sizeof seed);
 }
 
+void rb_tape_chance (const unsigned char seed[RB_CHANCE], const char *label, void *out,
+                     size_t n) {
+  unsigned char one[randombytes_SEEDBYTES];
+  crypto_generichash(one, sizeof one, (const unsigned char *)label, strlen(label), seed,
+                     RB_CHANCE);
+  randombytes_buf_deterministic(out, n, one);
+}
+
 void rb_tape_fingerprint (rb_Tape *t, const void *data, size_t n,
                           char out[65]) {
   unsigned char mark[crypto_generichash_BYTES];

@@ -112,6 +112,11 @@ int rb_tape_end (rb_Tape *t, const char *status, int exit, rb_Problem *p);
 ** then on nothing is appended or committed: no deed can follow the end. */
 int rb_tape_rescue (rb_Tape *t, const char *status, int exit);
 
+enum { RB_CHANCE = 32 };
+/* Derived from a seed that is no secret: the same again for the same label. */
+void rb_tape_chance (const unsigned char seed[RB_CHANCE], const char *label, void *out,
+                     size_t n);
+
 /* Derived from the run's key: the same again for the same run and path. */
 void rb_tape_derive (rb_Tape *t, const char *label, void *out, size_t n);
 

@@ -113,6 +113,24 @@ dotenv.set|erp.dotenv:set('ATTACK', '1')
 service.stop|erp.service:stop()
 END
 
+# each remedy and notice that a module registers, so that a new one needs no row
+all=$("$runbook" help --primitives | awk -F '[`({ ]+' '/^### `/ { name = $2 } /^\*(remedy|notice)\*/ { print name }')
+{ echo 'local erp = system "school_erp"'
+  echo 'return runbook { title = "All", system = "school_erp", step "All" { probe = function (run)'
+  echo 'local function try (verb, fn) local ok, why = pcall(fn) run:finding(verb, ok and "came through" or tostring(why)) end'
+  for verb in $all; do
+    case $verb in *:*) call="erp.$verb()";; *) call="$verb()";; esac
+    echo "try('$verb', function () $call end)"
+  done
+  echo 'end } }'; } >"$tmp/all.lua"
+for mode in --dry-run ''; do
+  rb run "$tmp/all.lua" --json $mode
+  is "every one of the $(wc -w <<<"$all") that there are, in a probe ${mode:-real}" \
+    "$(jq -r '[.findings[] | select(.value | contains("may only")) | .name] | join(" ")' <<<"$out")" \
+    "$(xargs <<<"$all")"
+done
+untouched "every one in a probe"
+
 # -- outside of the steps -------------------------------------------------------------
 outside() {  # NAME WORDS STEP PRELUDE HEADER
   wanted "$1" || return 0

@@ -116,3 +116,17 @@ rb undo --json; is "and taken back by the step's own undo" "$rc $(log)" "0 half 
 fresh; rb run "$tmp/t.lua"; touch "$work/go"
 rb resume --json; is "resumed once the cause is mended" "$rc $(log)" "0 half half "
 rb undo --json; is "it is one deed, which did not fail" "$rc $(log)" "0 half half taken back false "
+
+# -- what an `undo` leaves is said ---------------------------------------------------------------
+t <<LUA
+return runbook { title = "U",
+  step "Own" {
+    remedy = function () exec.run { "sh", "-c", "echo did >> $work/log" } end,
+    undo = function () exec.run { "sh", "-c", "echo undone >> $work/log" } end,
+    irreversible = "the log keeps both" } }
+LUA
+fresh; rb run "$tmp/t.lua" --json
+rb undo --dry-run --json
+is "a dry undo says what will stay" "$rc $(j '.steps[0].reason') $(log)" "0 stays: the log keeps both did "
+rb undo --json
+is "and so does the undo" "$rc $(j '.steps[0].reason') $(log)" "0 stays: the log keeps both did undone "

@@ -86,6 +86,7 @@ local function new_link (id)
       polaris.pg:exec([[UPDATE :"links" SET revoked_at = now()
         WHERE token = :token AND revoked_at IS NULL]], { token = run.token })
     end,
+    irreversible = "the new link stays, revoked, and so do its lines in the audit log",
   }
 end
 

@@ -261,11 +261,22 @@ static int automatic (Undo *u, rb_StepRow *row, const rb_Taped *e, int k) {
   return fine;
 }
 
+/* beside an `undo` of its own: what that cannot take back */
+static void saywhatstays (Undo *u, const rb_Step *s, rb_StepRow *row) {
+  char *what = rb_words_render(u->r, &s->irreversible), *before = row->reason;
+  if (what == NULL) return;
+  if (asprintf(&row->reason, "%s%sstays: %s", before != NULL ? before : "",
+               before != NULL ? "; " : "", what) < 0) row->reason = before;
+  else free(before);
+  free(what);
+}
+
 /* the step's own `undo`, once for all its deeds that have no inverse */
 static int byhand (Undo *u, const rb_Step *s, rb_StepRow *row, int k) {
   lua_State *L = u->r->L;
   setdone(u, s->id);
   if (!field(u, row, s->fn[RB_UNDO], k)) return 0;
+  saywhatstays(u, s, row);
   for (int i = 0; i < u->n; i++)
     if (ofstep(u->deeds[i], s->id) && !u->deeds[i]->notice && !rb_undo_hasinverse(L, u->deeds[i]))
       tapeundone(u, u->deeds[i]);

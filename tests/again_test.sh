@@ -165,7 +165,7 @@ rb run "$tmp/t.lua" --json; is "a run that fails" "$rc" 1
 echo 'return { first = "changed" }' > "$tmp/words.lua"
 rb resume --json; is "the required file of the tape is used" "$rc $(j .error.message)" "1 no"
 rb resume --with "$tmp/t.lua" --json; is "with the edited one it differs" "$rc $(cat "$work/a")" "4 one"
-has "what it asks for now" "$(j .error.message)" "here it asks for file.write $work/a changed"
+has "what the script asks for in its place" "$(j .error.message)" "here it asks for file.write $work/a changed"
 has "and what the tape has" "$(j .error.message)" "the tape has file.write"
 has "at its line" "$(j '.error | "\(.file):\(.line)"')" "t.lua:3"
 echo 'return { first = "one" }' > "$tmp/words.lua"

@@ -69,6 +69,3 @@ rb new look --system web-lag
 is "a system that is none: exit" "$rc" 2
 has "a system that is none: the nearest" "$err" "target 'l' has no system 'web-lag' (did you mean 'web-log'?)"
 is "and nothing is written" "$(ls look.lua 2>/dev/null)" ""
-
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]

@@ -40,6 +40,3 @@ has "several results" "$(line 'run:try(')" '---@return any | nil
 has "what it is for" "$(line 'file.hash(')" 'SHA-256 of the content'
 has "resources of a system" "$(cat types.lua)" '---@field redis runbook.redis '
 has "constants" "$(cat types.lua)" '---@field null any'
-
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]

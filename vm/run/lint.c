@@ -22,8 +22,7 @@ typedef struct Lint {
   lua_State *L;
   const rb_Outline *o;
   const char *file;
-  const rb_Step *step;   /* under way, and its field; NULL: a case's `when` */
-  const char *word, *whose;
+  const char *word, *whose;  /* the field under way: "probe", "probe of step 'X'" */
   int changes;           /* calls that change something */
   char forever[96];      /* the first of these that has no inverse */
   char module[32];       /* the one whose syntax was asked for last */
@@ -229,7 +228,6 @@ static int looks (const rb_Outline *o, const rb_Step *s) {
 static void checkstep (Lint *l, const rb_Step *s) {
   char whose[200];
   const char *title = s->title.text != NULL ? s->title.text : s->id;
-  l->step = s;
   l->changes = 0;
   l->forever[0] = '\0';
   for (int f = 0; f < RB_FIELDS; f++) {

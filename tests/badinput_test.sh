@@ -119,14 +119,19 @@ rb run one.lua --json
 is "a locked tape: exit 2" "$rc" 2
 has "a locked tape: says so" "$out" "locked"
 kill $holder 2>/dev/null
+state limited
+cat > write.lua <<'LUA'
+return runbook { title = "t", step "a" { remedy = function (run) file.write(run.p, "x") end },
+  params = { p = { "string", required = true } } }
+LUA
+out=$(ulimit -f 16; "$runbook" run write.lua p="$tmp/sb/never" --yes 2>&1 </dev/null); rc=$?
+is "a limit on the size of files: exit 2, no signal" "$rc" 2
+has "a limit on the size of files: as on a full disk" "$out" "is full"
+ok "a limit on the size of files: nothing was done" test ! -e "$tmp/sb/never"
 if [ "$(id -u)" = 0 ] && mkdir -p "$tmp/small" && mount -t tmpfs -o size=300k,mode=755 none "$tmp/small" 2>/dev/null; then
   export XDG_STATE_HOME=$tmp/small
   rb run one.lua; is "a tape with room: exit 0" "$rc" 0
   head -c 400k /dev/zero > "$tmp/small/fill" 2>/dev/null
-  cat > write.lua <<'LUA'
-return runbook { title = "t", step "a" { remedy = function (run) file.write(run.p, "x") end },
-  params = { p = { "string", required = true } } }
-LUA
   rb run write.lua p="$tmp/sb/never" --yes --json
   ok "a full disk: not exit 0 ($rc)" test "$rc" != 0
   has "a full disk: says so" "$out" "No space left"

@@ -30,7 +30,6 @@ static void crash (rb_Task *t, rb_Drill *d, rb_Point point) {
 /* No file can be written; what is read, and sockets, go on. */
 static void nospace (rb_Drill *d, int full) {
   struct rlimit l;
-  signal(SIGXFSZ, SIG_IGN);  /* write then says EFBIG, as it says ENOSPC on a full disk */
   if (getrlimit(RLIMIT_FSIZE, &l) != 0) return;
   l.rlim_cur = full ? 0 : l.rlim_max;
   if (setrlimit(RLIMIT_FSIZE, &l) == 0 && full) d->met = 1;

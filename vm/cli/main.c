@@ -35,6 +35,7 @@ static void holdstandard (void) {
 int main (int argc, char **argv) {
   holdstandard();
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  /* a limit on file sizes is met as a full disk is: write says so */
   int status = rb_cli(argc, argv);
   if (!delivered() && status == RB_DONE) status = RB_FAILED;
   return status;

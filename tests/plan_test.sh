@@ -285,3 +285,16 @@ is "it is taken back" "$rc $(redis exists plan:first plan:second)" "0 0"
 jq '.plan.random = "x"' "$tmp/c2.json" > "$tmp/c3.json"
 rb apply "$tmp/c3.json" --json
 is "a plan whose chance was edited does not go on" "$rc $(redis exists plan:first)" "4 0"
+
+# -- a key that is changed twice, with what may change anything between -----------------------------
+t 'local r = system "school_erp".redis
+return runbook { title = "Twice", system = "school_erp", step "Both" { remedy = function ()
+  r:set("plan:twice", "1") r:command("EVAL", "return 1", 0) r:set("plan:twice", "2") end } }'
+plan
+rb apply "$tmp/plan.json" --json --yes
+is "the plan has the second change as it is then" "$rc $(redis get plan:twice)" "0 2"
+redis del plan:twice >/dev/null
+t "$(sed 's/"return 1", 0/"redis.call([[set]], KEYS[1], [[else]])", 1, "plan:twice"/' "$tmp/t.lua")"
+plan
+rb apply "$tmp/plan.json" --json --yes
+is "if it has changed the key, apply stops there" "$rc $(redis get plan:twice)" "4 else"

@@ -256,7 +256,11 @@ dry "what is not foreseen is as of now" 'r:command("SETRANGE", "s", 0, "J") find
 dry "but other keys are real" 'r:command("SETRANGE", "s", 0, "J") find(run, r:get "e")' '.[1].read' '"real"'
 dry "after what is not foreseen" 'r:command("SETRANGE", "s", 0, "J") r:append("s", "!")' '.[1] | [.verdict, .before.type]' '["cannot predict","unknown"]'
 dry "what is made of a value that a script may change rests on it" 'r:set("n", "1") r:command("EVAL", "return 1", 0) r:incr "n" find(run, r:get "n")' \
-  '.[3] | [.read, .assumes]' '["as of now",[2]]'
+  '.[3] | [.read, .assumes]' '["as planned",[2]]'
+dry "what was planned for a key goes on after what may change anything" 'r:set("n", "1") r:command("EVAL", "return 1", 0) r:set("n", "2")' \
+  '.[2] | [.verdict, .before.value, .after.value, .assumes]' '["would do","1","2",[2]]'
+dry "it is no reason to do nothing" 'r:set("n", "1") r:command("EVAL", "return 1", 0) r:set("n", "1")' \
+  '.[2] | [.verdict, .before.value, .assumes]' '["cannot predict","1",[2]]'
 book remedy 'if r:command("SETRANGE", "s", 0, "J") == 5 then r:del "s" end'
 rb run "$tmp/t.lua" --dry-run --json
 is "a result that cannot be known defers" "$rc $(j '.steps[0].status')" "7 deferred"

@@ -175,7 +175,7 @@ static int predicted (lua_State *L, rb_Task *t, int n) {
   }
   if (lua_gettop(L) == top) return 0;
   lua_settop(L, top + 1);
-  t->call.read = t->call.rests ? "as of now" : "predicted";
+  t->call.read = t->call.rests ? "as planned" : "predicted";
   return 1;
 }
 

@@ -280,7 +280,8 @@ RB_API void rb_plan (lua_State *L);
 
 /* [-0, +1, m]  In a preview or a 'predict' of a dry run: pushes the value that an
 ** earlier planned remedy wrote under 'key' (false: removed) and returns 1,
-** or pushes nil and returns 0. Keys are global: "redis:WHERE:key",
+** or pushes nil and returns 0. Where a deed since then may have changed it, the
+** answer rests on that deed ("as planned"). Keys are global: "redis:WHERE:key",
 ** "file:/path"; WHERE is rb_where's. A predict function that returns no value has not predicted. */
 RB_API int rb_planned (lua_State *L, const char *key);
 

@@ -1,9 +1,10 @@
 /*
 ** planned.c - the world of a dry run: what was planned, and what rests on it
 **
-** After a planned deed a probe is one of three: an exact hit on what was
-** written (predicted), something that the deed cannot have touched (real), or
-** an answer "as of now" that assumes the deed would not have changed it.
+** After a planned deed a probe is one of four: an exact hit on what was written
+** (predicted), or on what a later deed may have changed again (as planned);
+** something that no deed can have touched (real), or an answer "as of now". The
+** second and the last assume that those deeds would not have changed it.
 */
 
 #include <stdio.h>
@@ -179,16 +180,19 @@ static int overtaken (rb_VM *vm, const rb_Call *c, int from) {
   return -1;
 }
 
+/* What the call says rests on each such deed from 'from' on; the first, or -1. */
+static int reston (rb_Task *t, int from) {
+  int first = overtaken(t->vm, &t->call, from);
+  if (first >= 0) t->call.rests = 1;
+  for (int i = first; i >= 0; i = overtaken(t->vm, &t->call, i + 1))
+    rb_assume(&t->assumes, t->vm->deeds[i].n);
+  return first;
+}
+
 int rb_planned_stale (rb_Task *t, const char **what) {
-  rb_VM *vm = t->vm;
-  int i = overtaken(vm, &t->call, t->call.since > 0 ? t->call.since : 0);
-  if (i < 0) return 0;
-  *what = vm->deeds[i].summary;
-  t->call.rests = 1;
-  for (; i < vm->ndeeds; i++)
-    if (!vm->deeds[i].bounded && touches(vm, &vm->deeds[i], &t->call))
-      rb_assume(&t->assumes, vm->deeds[i].n);
-  return 1;
+  int i = reston(t, t->call.since > 0 ? t->call.since : 0);
+  if (i >= 0) *what = t->vm->deeds[i].summary;
+  return i >= 0;
 }
 
 const char *rb_planned_read (rb_Task *t) {
@@ -225,14 +229,10 @@ int rb_planned (lua_State *L, const char *key) {
   lua_pop(L, 1);                                      /* the value */
   if (t->call.since < 0 || at < t->call.since) t->call.since = at;
   t->call.keyed = 2;
-  if (overtaken(t->vm, &t->call, at) < 0) {
-    t->call.rests |= rests;
-    if (rests) rb_assume_all(&t->assumes, &t->vm->deeds[at - 1].assumes);
-    return 1;
-  }
-  lua_pop(L, 1);
-  lua_pushnil(L);
-  return 0;
+  t->call.rests |= rests;
+  if (rests) rb_assume_all(&t->assumes, &t->vm->deeds[at - 1].assumes);
+  reston(t, at);
+  return 1;
 }
 
 /* -- several cases --------------------------------------------------------------- */

@@ -80,7 +80,7 @@ typedef struct rb_Call {
   int keyed;           /* predict or preview asked for a key */
   int since;           /* deeds planned up to the oldest of its keys; -1: none asked */
   int rests;           /* what it sees of the planned world assumes something */
-  const char *read;    /* "predicted", "real", "as of now", or NULL */
+  const char *read;    /* "predicted", "as planned", "real", "as of now", or NULL */
   uint64_t has, wants, turn;  /* turn.c: the thing that it changes, or waits for; 0:
                        ** none; and since when, as a number */
   double started, deadline;

@@ -27,8 +27,8 @@ typedef struct rb_EffectRow {
   const char *verdict;   /* dry run: "would do", "nothing to do", "would refuse",
                          ** "cannot predict"; NULL for probes and real runs */
   const char *outcome;   /* real run: "done", "failed", "in-doubt", "replayed" */
-  const char *read;      /* probe after a planned deed: "predicted", "real",
-                         ** "as of now"; else NULL */
+  const char *read;      /* probe after a planned deed: "predicted", "as planned",
+                         ** "real", "as of now"; else NULL */
   char *reason;
   json_t *before, *after;  /* NULL, {value, type, ttl} or {diff} */
   long long rows;        /* -1: none */

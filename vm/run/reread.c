@@ -15,7 +15,7 @@ const char *rb_reread_word (const json_t *o, const char *key) {
     "unchanged", "refused", "deferred", "failed", "stopped", "interrupted", "in-doubt",
     "abandoned", "skipped", "unselected", "manual", "warned", "passed", "probe", "remedy", "notice",
     "would do", "nothing to do", "would refuse", "cannot predict", "replayed",
-    "predicted", "real", "as of now", "ok", "warn", "bad", NULL
+    "predicted", "as planned", "real", "as of now", "ok", "warn", "bad", NULL
   };
   const char *s = json_string_value(json_object_get(o, key));
   for (const char *const *w = words; s != NULL && *w != NULL; w++)

@@ -38,7 +38,8 @@ static const rb_Option options[] = {
    at(reset)},
   {"crashes", 0, RB_SWITCH, NULL, "only the crashes", at(crashes)},
   {"faults", 0, RB_SWITCH, NULL, "only the faults", at(faults)},
-  {"probes", 0, RB_SWITCH, NULL, "let probes meet faults, too", at(probes)},
+  {"probes", 0, RB_SWITCH, NULL, "let probes meet faults, too (of a wait's: the first)",
+   at(probes)},
   {"files", 0, RB_LIST, "FOLDER", "compare the files of this folder, too", at(files)},
   {"output", 'o', RB_VALUE, "FILE", "keep the table: .txt, .json or .md", at(output)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
@@ -71,6 +72,21 @@ static int isdeed (const rb_Taped *e) {
   return e->deed && e->seq != 0 && !e->failed && !e->unchanged && !e->within && !e->waited;
 }
 
+static int equal (const char *a, const char *b) {
+  return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Did this look come before, in the same field? A wait looks as often as it takes, which
+** is another number each time: its first look stands for all. */
+static int isrepeated (const rb_Taped *list, const rb_Taped *e) {
+  const char *slash = strrchr(e->path, '/');
+  size_t n = slash != NULL ? (size_t)(slash + 1 - e->path) : 0;
+  for (const rb_Taped *before = list; before < e; before++)
+    if (n > 0 && strncmp(before->path, e->path, n) == 0 && equal(before->verb, e->verb)
+        && equal(before->summary, e->summary)) return 1;
+  return 0;
+}
+
 /* the changes of the last run, in their order; NULL: they cannot be read */
 static rb_DrillEffect *effects (int *n, int probes, rb_Problem *p) {
   rb_Replay *r = rb_again_load(NULL, 0, rb_again_isrun, p);
@@ -79,7 +95,7 @@ static rb_DrillEffect *effects (int *n, int probes, rb_Problem *p) {
   *n = 0;
   for (const rb_Taped *e = r->list; list != NULL && e < r->list + r->n; e++) {
     int looked = probes && !e->deed && !e->waited && !e->within && e->seq != 0
-                 && !e->failed && e->verb != NULL;
+                 && !e->failed && e->verb != NULL && !isrepeated(r->list, e);
     if (!isdeed(e) && !looked) continue;
     list[(*n)++] = (rb_DrillEffect){
       .path = strdup(e->path), .verb = strdup(e->verb != NULL ? e->verb : ""),
@@ -173,8 +189,7 @@ int rb_drill_reset (rb_DrillRun *d, rb_Problem *p) {
 
 /* -- crashes ------------------------------------------------------------------------------ */
 
-/* the last run on the tape; "" when there is none */
-static void lastrun (char id[RB_RUNID]) {
+void rb_drill_last (char id[RB_RUNID]) {
   rb_Problem p = {0};
   rb_Replay *r = rb_again_load(NULL, 0, rb_again_isrun, &p);
   snprintf(id, RB_RUNID, "%s", r != NULL ? r->run.id : "");
@@ -212,7 +227,7 @@ static int point (rb_DrillRun *d, int k, rb_Problem *p) {
   char path[256] = "", when[64] = "", result[700];
   rb_Session s = {.o = d->o, .drill = {.crash = k}};
   char before[RB_RUNID], after[RB_RUNID];
-  lastrun(before);
+  rb_drill_last(before);
   int asked = 0, end = rb_session(&s, RB_SESSION_RUN);
   rb_session_free(&s);
   if (end == 0) return 0;
@@ -220,7 +235,7 @@ static int point (rb_DrillRun *d, int k, rb_Problem *p) {
     rb_problem(p, RB_FAILED, "drill", "a run failed by itself (exit %d)", end);
     return 0;
   }
-  lastrun(after);
+  rb_drill_last(after);
   int taped = strcmp(before, after) != 0;
   char *why = goon(d, when, taped, &asked);
   snprintf(result, sizeof result, why != NULL ? "DID NOT HOLD: %.680s" : "%s",

@@ -134,6 +134,7 @@ typedef struct Meeting {
   const rb_DrillEffect *e;
   rb_Fault fault;
   int exit;
+  int taped;             /* the run has come as far as to be on the tape */
   char message[1024];
   char why[700];         /* it did not hold; "" */
   const char *held;      /* how it did */
@@ -193,9 +194,10 @@ static int failed (Meeting *m, const rb_Session *s) {
   return s->exit != RB_INDOUBT || settle(m);
 }
 
+/* A run that is not on the tape has changed nothing: an undo would be of the one before. */
 static int takenback (Meeting *m) {
   rb_Session s = after(m);
-  if (rb_session(&s, RB_SESSION_UNDO) != 0)
+  if (m->taped && rb_session(&s, RB_SESSION_UNDO) != 0)
     broke(m, "undo: exit %d %s", s.exit, rb_session_why(&s));
   else if (rb_session(&s, RB_SESSION_VERIFY) != 0)
     broke(m, "the tape: %s", rb_session_why(&s));
@@ -220,13 +222,17 @@ static void show (Meeting *m, int held) {
 
 static int meet (rb_DrillRun *d, const rb_DrillEffect *e, rb_Fault fault) {
   Meeting m = {.d = d, .e = e, .fault = fault};
+  char before[RB_RUNID], last[RB_RUNID];
   rb_Session s = after(&m);
   s.drill.fault = fault;
   s.drill.path = e->path;
   s.drill.target = e->target;
   s.drill.control = d->proxy.control;
+  rb_drill_last(before);
   rb_session(&s, RB_SESSION_RUN);
+  rb_drill_last(last);
   rb_drill_order(d->proxy.control, RB_FAULT_NONE, "");
+  m.taped = strcmp(before, last) != 0;
   m.exit = s.exit;
   snprintf(m.message, sizeof m.message, "%s", s.doc != NULL ? rb_session_why(&s) : "");
   int held = failed(&m, &s);

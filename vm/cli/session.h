@@ -9,6 +9,7 @@
 
 #include "vm/cli/proxy.h"
 #include "vm/run/options.h"
+#include "vm/tape/tape.h"
 
 typedef struct rb_DrillOptions {
   rb_RunOptions o;
@@ -83,6 +84,8 @@ typedef struct rb_DrillRun {
   int points, pointsheld, faults, faultsheld, asked, lookedat, wenton;
 } rb_DrillRun;
 
+/* The last run on the drill's tape; "" when there is none. */
+void rb_drill_last (char id[RB_RUNID]);
 /* The sandbox as it was, by --reset or by undo: 0, or *p. */
 int rb_drill_reset (rb_DrillRun *d, rb_Problem *p);
 /* Are the changes of the last run those of the undisturbed one, each once? */

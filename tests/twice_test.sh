@@ -43,10 +43,11 @@ return runbook { title = "S",
 LUA
 fresh; "$runbook" run "$tmp/t.lua" >/dev/null 2>&1 & pid=$!
 until_ test -e "$work/at"; kill -STOP $pid
-for c in "5 resume" "6 undo" "5 resume --in-doubt=retry"; do
+for c in "5 resume" "5 undo" "5 resume --in-doubt=retry"; do
   # shellcheck disable=SC2086
   rb ${c#* }; is "${c#* } while it is stopped: refused" "$rc $(log)" "${c%% *} a "
 done
+rb undo; has "undo says who is at it" "$err" "is under way (process $pid)"
 touch "$work/go"; kill -CONT $pid; wait $pid
 is "it goes on to its end" "$? $(log)" "0 a "
 

@@ -50,10 +50,31 @@ const rb_Command rb_command_undo = {
   .options = options, .max = 1, .main = rb_cmd_undo
 };
 
+typedef struct Live { const char *run; int pid; } Live;
+
+static int isit (void *ud, const char *run, int pid) {
+  Live *l = ud;
+  if (strcmp(run, l->run) == 0) l->pid = pid;
+  return l->pid != 0;
+}
+
+/* 0, or RB_LOCKED: a process of this user still does it */
+static int checklive (const char *run, rb_Problem *p) {
+  Live l = {.run = run};
+  rb_Tape *t = rb_pick_tape(p);
+  if (t == NULL) return p->exit;
+  if (rb_tape_live(t, isit, &l, p) == 0 && l.pid != 0)
+    rb_problem(p, RB_LOCKED, "tape", "run %s is under way (process %d): wait for its end, or "
+               "stop it with Ctrl-C; then it can be taken back", run, l.pid);
+  rb_tape_close(t);
+  return p->exit;
+}
+
 static int check (const rb_Replay *r, rb_Problem *p) {
   if (r->run.mode != NULL && strcmp(r->run.mode, "undo") == 0)
     return rb_problem(p, RB_USAGE, "usage", "run %s is an undo: to do it again, run the "
                       "runbook again", r->run.id);
+  if (checklive(r->run.id, p) != 0) return p->exit;
   if (r->indoubt > 0 && r->run.status != NULL && strcmp(r->run.status, "abandoned") == 0)
     return rb_problem(p, RB_INDOUBT, "in-doubt", "run %s was abandoned with a change in "
                       "doubt: nobody can tell what there is to take back (runbook report %s "

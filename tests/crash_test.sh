@@ -85,6 +85,8 @@ drill() {  # FILE VARIANT FIRST ARGS
   [ "$(jq .counts <<<"$out")" != null ] || return
   ok "$name: something was drilled" test "$(jq '[.rows[] | select(.kind == "crash")] | length' <<<"$out")" -ge 4
   points=$((points + $(jq .counts.points_held <<<"$out"))) faults=$((faults + $(jq .counts.faults_held <<<"$out")))
+  jq -r --arg n "$name${2:+ ($2)}" '"# \($n): \([.rows[] | select(.kind == "crash") | .path] | unique | length) changes, " +
+    (.counts | "\(.points_held) of \(.points) crashes, \(.faults_held) of \(.faults) undos and faults held; \(.looked_at) told by looking, \(.asked) asked")' <<<"$out"
   asked=$((asked + $(jq .counts.asked <<<"$out"))) looked=$((looked + $(jq .counts.looked_at <<<"$out")))
   changes=$((changes + $(jq '[.rows[] | select(.kind == "crash") | .path] | unique | length' <<<"$out")))
   [ -z "${DRILL_TABLES:-}" ] || printf '%s\n' "$out" >"$DRILL_TABLES/$(basename "$1" .lua)-$changes.json"

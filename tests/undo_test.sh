@@ -130,3 +130,18 @@ rb undo --dry-run --json
 is "a dry undo says what will stay" "$rc $(j '.steps[0].reason') $(log)" "0 stays: the log keeps both did "
 rb undo --json
 is "and so does the undo" "$rc $(j '.steps[0].reason') $(log)" "0 stays: the log keeps both did undone "
+
+# -- what says that it is irreversible is left, though it could be taken back --------------------------
+t <<LUA
+return runbook { title = "U",
+  step "First" { remedy = function () file.write("$work/first", "1") end },
+  step "Gone" { remedy = function () file.write("$work/gone", "1") end, irreversible = "others have read it" } }
+LUA
+fresh; rb run "$tmp/t.lua" --json
+is "its change is shown as irreversible" "$rc $(j '[.steps[].effects[].undo] | join(", ")')" "0 automatic, irreversible: others have read it"
+id=$(j .run)
+rb report "$id" --json; is "in the report, too" "$(j '[.steps[].effects[].undo] | join(", ")')" "automatic, irreversible: others have read it"
+rb undo --dry-run --json
+has "a dry undo leaves it" "$rc $(j '.steps[] | select(.id == "gone").reason')" "0 stays: create $work/gone (1 bytes) (others have read it)"
+rb undo --json
+is "and so does the undo" "$rc $(ls "$work") $(j '.steps[] | select(.id == "gone").status')" "0 gone skipped"

@@ -150,7 +150,6 @@ return runbook {
       for _, key in ipairs(run.isolated) do expect(erp.redis:exists(key), key .. " is still there") end
       return true
     end,
-    undo = function () end,  -- what they held is stale
     irreversible = "caches fill again by themselves",
   },
 

@@ -315,7 +315,7 @@ rb_Evaluated rb_repl_call (rb_Repl *s, int fn, const char *title, int *exit) {
   remember(s, row);
   show(s, row);
   if (end.end != RB_ENDED) saywhy(s, &end, row);
-  rb_taped_stepped(r, row, NULL);
+  rb_taped_stepped(r, row, NULL, 0);
   int failed = ended(s, &end, exit);
   rb_field_clear(&end);
   settle(s, used);

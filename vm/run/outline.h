@@ -61,6 +61,12 @@ typedef struct rb_Step {
   int incase;                  /* index into rb_Outline.cases, or -1 */
 } rb_Step;
 
+/* Nothing of it is taken back: it is irreversible, and has no `undo`. */
+static inline int rb_step_stays (const rb_Step *s) {
+  return s->fn[RB_UNDO] == RB_NOREF
+         && (s->irreversible.text != NULL || s->irreversible.ref != RB_NOREF);
+}
+
 typedef struct rb_Case {
   const char *id;
   rb_Words title;

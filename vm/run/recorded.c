@@ -212,7 +212,7 @@ static void ended (rb_Report *rep, const json_t *o) {
   if (json_object_get(o, "verify") != NULL) row->verify = rb_reread_word(o, "verify");
   retext(&row->reason, o, "reason");
   row->ms = json_number_value(json_object_get(o, "ms"));
-  if (why != NULL) rb_report_irreversible(row, why);
+  if (why != NULL) rb_report_irreversible(row, why, json_is_true(json_object_get(o, "stays")));
 }
 
 static void seterror (rb_Report *rep, const json_t *o) {

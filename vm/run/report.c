@@ -81,9 +81,9 @@ int rb_report_open (rb_Run *r, rb_Problem *p) {
   return 0;
 }
 
-void rb_report_irreversible (rb_StepRow *row, const char *why) {
+void rb_report_irreversible (rb_StepRow *row, const char *why, int all) {
   for (rb_EffectRow *e = row->effects; e != NULL; e = e->next)
-    if (strcmp(e->kind, "remedy") == 0 && (e->undo == NULL
+    if (strcmp(e->kind, "remedy") == 0 && (all || e->undo == NULL
         || strcmp(e->undo, "automatic") != 0)) {
       free(e->undo);
       if (asprintf(&e->undo, "irreversible: %s", why) < 0) e->undo = NULL;

@@ -268,9 +268,9 @@ int rb_taped_same (rb_Run *r, rb_Problem *p);
 ** replay of the VM is the undo's. */
 int rb_taped_undo (rb_Run *r, const char *of, rb_Problem *p);
 /* What a report of the tape alone needs: a step begins and ends (its words for what
-** cannot be taken back, or NULL), the run ends. */
+** cannot be taken back, or NULL, and whether that is all of it), the run ends. */
 void rb_taped_step (rb_Run *r, const rb_StepRow *row);
-void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible);
+void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible, int all);
 void rb_taped_result (rb_Run *r);
 /* What was planned, for what, with which files: one digest, into the report. */
 void rb_taped_digest (rb_Run *r);
@@ -280,8 +280,9 @@ void rb_taped_digest (rb_Run *r);
 int rb_report_open (rb_Run *r, rb_Problem *p);
 /* The same steps, none of them run yet, under the name of a new run. */
 void rb_report_again (rb_Run *r, const char *mode);
-/* The remedies of a step that have no inverse of their own cannot be taken back. */
-void rb_report_irreversible (rb_StepRow *row, const char *why);
+/* The remedies of a step that have no inverse of their own ('all': none of them) cannot be
+** taken back. */
+void rb_report_irreversible (rb_StepRow *row, const char *why, int all);
 /* [-0, +0, m]  A finding: the value at idx. */
 void rb_report_finding (rb_Run *r, lua_State *L, const char *name, int idx,
                         const char *status);

@@ -341,8 +341,8 @@ void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   rb_step_open(r, s, row);
   remember(&st);
   char *why = rb_words_render(r, &s->irreversible);
-  if (why != NULL) rb_report_irreversible(row, why);
-  rb_taped_stepped(r, row, why);
+  if (why != NULL) rb_report_irreversible(row, why, rb_step_stays(s));
+  rb_taped_stepped(r, row, why, rb_step_stays(s));
   free(why);
   if (r->vm->show != NULL) rb_show_end(r->vm->show, &r->report, row);
 }

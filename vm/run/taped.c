@@ -231,12 +231,12 @@ void rb_taped_step (rb_Run *r, const rb_StepRow *row) {
             text(row->title), "manual", text(row->manual)));
 }
 
-void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible) {
+void rb_taped_stepped (rb_Run *r, const rb_StepRow *row, const char *irreversible, int all) {
   rb_status_step(r->vm, NULL);
-  rb_record(r->vm, "stepped", row->id, json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:f}", "n",
+  rb_record(r->vm, "stepped", row->id, json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:b,s:f}", "n",
             row->n, "status", text(row->status), "verify", text(row->verify), "reason",
             text(row->reason), "field", text(row->field), "irreversible",
-            text(irreversible), "ms", row->ms));
+            text(irreversible), "stays", all, "ms", row->ms));
 }
 
 /* the steps that were not run, and why */

@@ -302,7 +302,7 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
   for (int i = 0; i < u->n && fine; i++) {
     const rb_Taped *e = u->deeds[i];
     if (!ofstep(e, s->id) || alone(u, s, row)) continue;
-    if (e->notice) leave(u, s, row, e);
+    if (e->notice || rb_step_stays(s)) leave(u, s, row, e);
     else if (rb_undo_hasinverse(r->L, e)) did = fine = automatic(u, row, e, ++k);
     else if (s->fn[RB_UNDO] == RB_NOREF) leave(u, s, row, e);
     else if (!own) own = did = fine = byhand(u, s, row, ++k);
@@ -310,7 +310,7 @@ static int step (Undo *u, const rb_Step *s, rb_StepRow *row) {
   row->ms = (rb_now() - before) * 1000;
   row->status = statusof(u, fine, did);
   if (fine) row->field = NULL;
-  rb_taped_stepped(r, row, NULL);
+  rb_taped_stepped(r, row, NULL, 0);
   if (r->vm->show != NULL) rb_show_end(r->vm->show, &r->report, row);
   return fine;
 }

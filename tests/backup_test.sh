@@ -141,11 +141,28 @@ no "that is not there" nothing.sql "there is no dump $folder/nothing.sql"
 no "outside of the folder" ../app/.env "is no name of a dump"
 no "by a link" link.sql "link.sql cannot be opened"
 no "hidden" .hidden "is no name of a dump"
+# a command of psql may stand behind a statement; the restriction is lifted by who knows its key
+key=$(sed -n 's/^\\restrict //p' "$folder/$marys")
+made() { sed "/^CREATE SCHEMA/a \\${1//\\/\\\\}" "$folder/$marys" > "$folder/evil.sql"; [ -z "${2:-}" ] || sed -i '/^\\\(un\)\?restrict/d' "$folder/evil.sql"; }
+pad=$(printf '%5000s' '')
+made "SELECT 1; \\unrestrict $key \\! touch $tmp/pwned"; no "its own key" evil.sql 'holds \unrestrict where pg_dump does not write it'
+made "SELECT 1;$pad\\unrestrict $key \\! touch $tmp/pwned"; no "its own key, far out" evil.sql 'holds \unrestrict where pg_dump does not write it'
+made "\\unrestrict $key"; no "its own key, in a line" evil.sql 'holds a command of psql (\unrestrict)'
+sed "s|^\\\\unrestrict.*|& \\\\! touch $tmp/pwned|" "$folder/$marys" > "$folder/evil.sql"; no "a command behind the key" evil.sql 'holds a command of psql (\unrestrict)'
+{ cat "$folder/$marys"; echo "SELECT 1; \\! touch $tmp/pwned"; } > "$folder/evil.sql"; no "a command behind the end" evil.sql 'holds \unrestrict where pg_dump does not write it'
+sed "s|^\\\\restrict|SELECT 1; \\\\! touch $tmp/pwned\n&|" "$folder/$marys" > "$folder/evil.sql"; no "a command before the key" evil.sql 'holds a command of psql (\unrestrict)'
+rm "$folder/evil.sql"
 refuses "no shell was started" test -e "$tmp/pwned"
 is "and each dry run says so, too" "$(restore "$daily" st-marys -n; echo "$rc $(j '.steps[0].status')")" "1 refused"
 is "nothing has changed" "$(world)" "$before"
 no "an error half-way" fails.sql "psql: division by zero (nothing was changed)"
 is "its certainty" "$(j .error.certainty)" "not done"
+for bare in '' bare; do
+  made "SELECT 1; \\! touch $tmp/pwned" $bare; no "a command behind a statement${bare:+, of an older pg_dump}" evil.sql "psql: backslash commands are restricted"
+  made "SELECT 1 \\g |touch $tmp/pwned" $bare; no "a pipe behind a statement${bare:+, of an older pg_dump}" evil.sql "psql: backslash commands are restricted"
+done
+rm "$folder/evil.sql"
+refuses "no shell was started there either" test -e "$tmp/pwned"
 no "rows that are not there in the end" fewer.sql "has $(($(sql 'select count(*) from "st-marys".attendance') - 1)) rows, and the dump"
 is "all is as it was" "$(world | sed 2d)" "$(sed 2d <<<"$before")"
 remedy 'b:restore{ file = "x", scheme = "y" }'; has "an option that is not there" "$rc $(message)" 'no option "scheme"; there are file, schema'

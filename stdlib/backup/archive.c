@@ -186,6 +186,9 @@ void rb_archive_check (lua_State *L, const rb_Archive *a) {
   if (s->isdump && s->command[0] != '\0')
     rb_fail(L, "data", RB_NOTDONE, "%s: %s holds a command of psql (%s): pg_dump did not write "
             "that", name, a->path, s->command);
+  if (s->isdump && rb_scan_escapes(s))
+    rb_fail(L, "data", RB_NOTDONE, "%s: %s holds \\unrestrict where pg_dump does not write it",
+            name, a->path);
   if (!s->isdump || !s->complete || s->copying)
     rb_fail(L, "data", RB_NOTDONE, !s->isdump ? "%s: %s is no dump of pg_dump" : "%s: %s is "
             "truncated: its last line is not there", name, a->path);

@@ -26,11 +26,16 @@ typedef struct rb_Scan {
   char command[32];                  /* a command of psql that no dump has; "" */
   int isdump, complete, inserts, database, failed;  /* failed: out of memory */
   int copying;                       /* inside the rows of the last table */
+  int begun;                         /* there was more than comments */
+  int restricted, lifted;            /* "\restrict KEY" before that; "\unrestrict KEY" */
+  int lifts; size_t matched;         /* how often that word was anywhere; bytes of it */
   char line[4096]; size_t n, length; /* the line at hand, and how long it is */
 } rb_Scan;
 
 void rb_scan_feed (rb_Scan *s, const char *text, size_t n);
 void rb_scan_free (rb_Scan *s);
+/* Does it say \unrestrict where no dump does? Then more than SQL may be in it. */
+int rb_scan_escapes (const rb_Scan *s);
 /* NULL: it has no such table */
 const rb_Table *rb_scan_table (const rb_Scan *s, const char *schema, const char *name);
 long long rb_scan_rows (const rb_Scan *s);
@@ -165,8 +170,9 @@ const char *rb_literal (lua_State *L, const char *text);
 /* [-0, +1, m]  "schema__before_01k..." */
 const char *rb_asidename (lua_State *L, const char *schema, const char *word);
 /* [-0, +?, vy]  psql in one transaction: 'pre', the files, 'post'. Pledges the facts
-** at index 'facts', and goes on in k when all of it is committed. */
-int rb_script_run (lua_State *L, const char *pre, const char *const *files,
+** at index 'facts', and goes on in k when all of it is committed. 'restricted': the files
+** hold psql to SQL by themselves. */
+int rb_script_run (lua_State *L, const char *pre, const char *const *files, int restricted,
                    const char *post, int facts, lua_KContext ctx, lua_KFunction k);
 /* [-0, +1, m]  One statement more that refuses where a schema is not what it was. */
 const char *rb_script_guard (lua_State *L, const char *schema, const char *oid);

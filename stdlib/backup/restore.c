@@ -255,7 +255,7 @@ static int readdeed (lua_State *L, int status, lua_KContext ctx) {
     files[1] = lua_pushfstring(L, "%s/objects.sql", a->scratch);
   }
   const char *pre = pushpre(L), *post = pushpost(L, a);
-  return rb_script_run(L, pre, files, post, FACTS, 0, replayed);
+  return rb_script_run(L, pre, files, a->scan.restricted, post, FACTS, 0, replayed);
 }
 
 /* [-0, +0, m]  in the table at the top: what settles it later */

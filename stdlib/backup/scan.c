@@ -7,6 +7,7 @@
 ** runs in a thread of its own.
 */
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,12 +127,38 @@ static void comment (rb_Scan *s, const char *line) {
   if (strcmp(name, "-") != 0) rb_scan_schema(s, name);
 }
 
+/* a key alone: another command may follow in the same line */
+static int iskey (const char *p) {
+  size_t n = 0;
+  while (isalnum((unsigned char)p[n])) n++;
+  return n > 0 && p[n] == '\0';
+}
+
+/* Of its own commands psql takes none between a dump's \restrict and its \unrestrict. */
 static void backslash (rb_Scan *s, const char *line) {
   const char *rest;
-  if (begins(line, "\\restrict ", &rest) || begins(line, "\\unrestrict ", &rest)) return;
-  if (begins(line, "\\connect ", &rest)) s->database = 1;
+  if (begins(line, "\\restrict ", &rest) && iskey(rest) && !s->begun && !s->restricted)
+    s->restricted = 1;
+  else if (begins(line, "\\unrestrict ", &rest) && iskey(rest) && s->restricted && !s->lifted)
+    s->lifted = 1;
+  else if (begins(line, "\\connect ", &rest)) s->database = 1;
   else keep(s->command, sizeof s->command, line);
 }
+
+/* What lifts the restriction may stand behind a statement, in a line of any length: it is
+** looked for wherever it is, also where it would be data. */
+static void countlifts (rb_Scan *s, const char *text, size_t n) {
+  static const char word[] = "\\unrestrict";
+  for (const char *p = text, *end = text + n; p < end; p++) {
+    if (s->matched == 0 && (p = memchr(p, '\\', (size_t)(end - p))) == NULL) return;
+    s->matched = *p == word[s->matched] ? s->matched + 1 : *p == '\\';
+    if (s->matched < sizeof word - 1) continue;
+    s->lifts++;
+    s->matched = 0;
+  }
+}
+
+int rb_scan_escapes (const rb_Scan *s) { return s->lifts > s->lifted; }
 
 static void statement (rb_Scan *s, const char *line) {
   char name[256];
@@ -150,6 +177,9 @@ static void statement (rb_Scan *s, const char *line) {
   else if (begins(line, "INSERT INTO ", &rest)) s->inserts = 1;
   else if (begins(line, "CREATE DATABASE ", &rest)) s->database = 1;
   else if (*line == '\\') backslash(s, line);
+  if (*line == '\0' || *line == '\\' || begins(line, "--", &rest)) return;
+  s->begun = 1;
+  if (s->lifted) s->lifts++;  /* that was not the end */
 }
 
 static void ended (rb_Scan *s) {
@@ -162,6 +192,7 @@ static void ended (rb_Scan *s) {
 }
 
 void rb_scan_feed (rb_Scan *s, const char *text, size_t n) {
+  countlifts(s, text, n);
   while (n > 0 && !s->failed) {
     const char *nl = memchr(text, '\n', n);
     size_t part = nl != NULL ? (size_t)(nl - text) : n;

@@ -64,6 +64,10 @@ typedef struct Running { lua_KContext ctx; lua_KFunction k; } Running;
 ** the COMMIT have been on its way. */
 static int failed (lua_State *L, int code) {
   const char *said = rb_program_said(L, lua_gettop(L));
+  if (strstr(said, "invalid command \\restrict") != NULL)
+    return rb_fail(L, "missing", RB_NOTDONE, "%s: the psql here cannot be held to SQL, which is "
+                   "needed for a dump: it takes 13.22, 14.19, 15.14, 16.10, 17.6 or later "
+                   "(nothing was changed)", rb_resource(L)->name);
   int unknown = code > 3 || (code == 2 && strncmp(said, "connection to server at", 23) != 0
                              && strncmp(said, "connection to server on", 23) != 0);
   return rb_fail(L, code == 2 ? "io" : "server", unknown ? RB_UNKNOWN : RB_NOTDONE,
@@ -84,7 +88,16 @@ static int ran (lua_State *L, int status, lua_KContext idx) {
   return k(L, status, ctx);
 }
 
-int rb_script_run (lua_State *L, const char *pre, const char *const *files,
+/* The files, of whose lines none reaches psql as a command of its own: what pg_dump did not
+** restrict is restricted by us, with a key that the file cannot know. */
+static void addfiles (lua_State *L, rb_Words *argv, const char *const *files, int restricted) {
+  int ours = *files != NULL && !restricted;
+  if (ours) rb_words_add(L, argv, "--command=\\restrict %s", rb_runid(L));
+  for (; *files != NULL; files++) rb_words_add(L, argv, "--file=%s", *files);
+  if (ours) rb_words_add(L, argv, "--command=\\unrestrict %s", rb_runid(L));
+}
+
+int rb_script_run (lua_State *L, const char *pre, const char *const *files, int restricted,
                    const char *post, int facts, lua_KContext ctx, lua_KFunction k) {
   static const char *const words[] = {
     "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1",
@@ -98,7 +111,7 @@ int rb_script_run (lua_State *L, const char *pre, const char *const *files,
   for (const char *const *w = words; *w != NULL; w++) rb_words_add(L, &argv, "%s", *w);
   rb_words_add(L, &argv, "--command=SET LOCAL lock_timeout = '10s'; SET LOCAL search_path = '';\n"
                "%s", pre);
-  for (; *files != NULL; files++) rb_words_add(L, &argv, "--file=%s", *files);
+  addfiles(L, &argv, files, restricted);
   rb_words_add(L, &argv, "--file=-");
   rb_Program cmd = {.argv = argv.list, .env = env.list, .input = post,
                     .inputlen = strlen(post), .pledge = 1, .facts = facts};

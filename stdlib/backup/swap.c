@@ -150,7 +150,7 @@ int rb_swapschema (lua_State *L) {
   const char *second = with != NULL ? pushrename(L, with, other, schema) : "";
   const char *pre = lua_pushfstring(L, "%s%s", first, second);
   lua_getfield(L, PLAN, "views");
-  return rb_script_run(L, pre, nofiles, lua_tostring(L, -1), FACTS, 0, done);
+  return rb_script_run(L, pre, nofiles, 0, lua_tostring(L, -1), FACTS, 0, done);
 }
 
 /* -- what became of it ------------------------------------------------------------------------ */

@@ -138,5 +138,28 @@ is "a fault in what it requires" "$rc" 1
 has "has its own place" "$out" "book_parts.lua:3: file has no primitive 'raed'"
 has "the parts themselves are no runbook" "$out" "book_parts.lua: ok"
 
+# files that several runbooks require are read once
+cat >book_parts.lua <<E
+local P = {}
+function P.look (run) run.found = "postgres""ql://kim:hunter2@127.0.0.1/x"; return file.raed("/x"), run.fuond end
+return P
+E
+for name in one two three; do
+  echo 'local parts = require "book_parts"
+    return runbook { step "a" { probe = function (run) parts.look(run); return run.found, run.fond end } }' >$name.lua
+done
+sed -i 's/""//' book_parts.lua
+rb check one.lua two.lua three.lua
+is "what each of them says is said of each" "$rc $(grep -c "book_parts.lua:2: file has no primitive 'raed'" <<<"$out") $(
+  grep -c "book_parts.lua:2: nothing sets run.fuond" <<<"$out") $(grep -c 'belongs into the configuration' <<<"$out")" "1 3 3 3"
+is "what it sets is known to each" "$(grep -c "nothing sets run.fond: did you mean 'found'" <<<"$out") $(
+  grep -c 'nothing sets run.found' <<<"$out")" "3 0"
+sed -i 's/raed/read/' book_parts.lua
+mkdir -p other; cp one.lua other
+echo 'return { look = function (run) run.fond = file.raed("/x") end }' >other/book_parts.lua
+rb check one.lua other/one.lua two.lua
+is "a file of the same name is another" "$rc $(grep -c 'other/book_parts.lua:1: .*raed' <<<"$out") $(
+  grep -v '^other\|/other/' <<<"$out" | grep -c raed)" "1 1 0"
+
 rb check "$top"/runbooks/*/*.lua "$top"/examples/*.lua
 is "our own runbooks and examples" "$rc $(grep -v ': ok$' <<<"$out")" "0 "

@@ -88,14 +88,13 @@ void rb_state_remember (lua_State *L, const char *path, const char *text,
   lua_pop(L, 1);
 }
 
-/* [-0, +0, m]  keeps the chunk at the top by its path, where somebody wants it */
-static void remember (lua_State *L, int path) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, RB_CHUNKS) == LUA_TTABLE) {
-    lua_pushvalue(L, path);
-    lua_pushvalue(L, -3);
-    lua_settable(L, -3);
-  }
-  lua_pop(L, 1);
+/* [-0, +1, v]  the chunk of a file */
+static void compile (lua_State *L, const char *path, const char *text, size_t n) {
+  const rb_VM *vm = rb_vm(L);
+  const char *name = lua_pushfstring(L, "@%s", path);
+  int status = vm->compile != NULL ? vm->compile(L, path, text, n)
+                                   : luaL_loadbufferx(L, text, n, name, "t");
+  if (status != LUA_OK) lua_error(L);
 }
 
 int rb_require (lua_State *L) {
@@ -109,10 +108,7 @@ int rb_require (lua_State *L) {
   size_t n;
   const char *text = lua_tolstring(L, 4, &n);
   rb_state_remember(L, lua_tostring(L, 3), text, n);
-  lua_pushfstring(L, "@%s", lua_tostring(L, 3));
-  if (luaL_loadbufferx(L, text, n, lua_tostring(L, -1), "t") != LUA_OK)
-    return lua_error(L);
-  remember(L, 3);
+  compile(L, lua_tostring(L, 3), text, n);
   lua_call(L, 0, 1);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);

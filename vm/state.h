@@ -26,10 +26,6 @@ void rb_state_remember (lua_State *L, const char *path, const char *text,
 /* The text of a file as the tape of the run that is resumed has it, or NULL. */
 const char *rb_state_taped (lua_State *L, const char *path, size_t *n);
 
-/* registry: path -> its compiled chunk, of the files that are required from the time
-** on when somebody puts a table there */
-#define RB_CHUNKS "rb.chunks"
-
 /* The files of the script, in the order of their paths: calls 'each' with
 ** path, text and length. */
 void rb_state_files (lua_State *L, void (*each) (void *ud, const char *path,

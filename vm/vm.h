@@ -216,6 +216,8 @@ typedef struct rb_VM {
   rb_Buffer plan;      /* the planned remedies, for the digest */
   rb_Buffer value, text, line;  /* scratch, so that an error leaks nothing */
   char *folder;        /* of the runbook */
+  int (*compile) (lua_State *L, const char *path, const char *text, size_t n);
+                       /* what is required, in place of luaL_loadbufferx; or NULL */
 
   /* the loop */
   rb_Task *ready, **readylast, *free, *waiting, *running;

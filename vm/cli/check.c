@@ -12,6 +12,7 @@
 
 #include "vm/cli/cli.h"
 #include "vm/config/config.h"
+#include "vm/run/known.h"
 #include "vm/run/outline.h"
 #include "vm/run/rules.h"
 #include "vm/show/show.h"
@@ -185,6 +186,7 @@ int rb_cmd_check (int argc, char **argv) {
     if (c.format != TEXT) c.exit = printdocument(&c);
     json_decref(c.files);
   }
+  rb_known_free();
   rb_config_free(config);
   rb_options_free(&a);
   return c.exit;

@@ -132,7 +132,7 @@ static rb_Proto *readfunction (Reader *r, int depth) {
   r->code->all = p;
   string(r);                                /* source */
   p->firstline = (int)size(r);
-  size(r);                                  /* last line */
+  p->lastline = (int)size(r);
   skip(r, 2);                               /* parameters, vararg */
   p->registers = byte(r);
   p->ncode = size(r);
@@ -167,6 +167,7 @@ static int read (lua_State *L, rb_Code *c) {
   Reader r = {(const unsigned char *)b.s, NULL, b.failed, c};
   if (b.s != NULL) r.end = r.at + b.n;
   c->dump = b.s;
+  c->size = b.n;
   skip(&r, HEADER + 1);
   rb_Proto *top = r.bad ? NULL : readfunction(&r, 0);
   c->top = r.bad ? NULL : top;

@@ -44,12 +44,12 @@ typedef struct rb_Proto {
   struct rb_Proto **inner; size_t ninner;
   rb_Upvalue *upvalues; size_t nupvalues;
   rb_Local *locals; size_t nlocals;
-  int firstline, registers;
+  int firstline, lastline, registers;
 } rb_Proto;
 
 typedef struct rb_Code {
   rb_Proto *top, *all;
-  char *dump;
+  char *dump; size_t size;
   unsigned char kind[128];           /* of each opcode: its rb_Op, RB_OPS: another */
 } rb_Code;
 

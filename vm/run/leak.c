@@ -55,8 +55,9 @@ const char *rb_leak (const char *name, const char *text) {
   if (strstr(text, "-----BEGIN ") != NULL && strstr(text, "PRIVATE KEY-----") != NULL)
     return "a private key";
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    if (*text != *forms[i].start) continue;
     size_t n = strlen(forms[i].start);
     if (strncmp(text, forms[i].start, n) == 0 && strlen(text) >= n + 12) return forms[i].what;
   }
-  return issecretname(name) && isword(text) ? "what its name says" : NULL;
+  return *name != '\0' && issecretname(name) && isword(text) ? "what its name says" : NULL;
 }

@@ -14,6 +14,7 @@
 #include <lauxlib.h>
 
 #include "vm/base.h"
+#include "vm/run/known.h"
 #include "vm/run/lint.h"
 #include "vm/run/trace.h"
 #include "vm/vm.h"
@@ -193,21 +194,19 @@ static void call (void *ud, const rb_Traced *traced) {
 
 /* Is a function's only way to return false? */
 static int isnever (lua_State *L) {
-  rb_Code c;
-  int never = 0;
-  if (lua_isfunction(L, -1) && !lua_iscfunction(L, -1) && rb_code_read(L, &c)) {
-    const rb_Proto *p = c.top;
-    never = p->ncode > 1 && p->ncode <= 4
-            && RB_CODEOP(&c, rb_code_at(p, 0)) == RB_OPLOADFALSE
-            && (p->ncode == 3 || RB_CODEOP(&c, rb_code_at(p, 1)) == RB_OPLOADK);
-    rb_code_free(&c);
-  }
+  rb_Code own;
+  const rb_Code *c;
+  if (!lua_isfunction(L, -1) || lua_iscfunction(L, -1)) return 0;
+  const rb_Proto *p = rb_known_function(L, &c, &own);
+  int never = p != NULL && p->ncode > 1 && p->ncode <= 4
+              && RB_CODEOP(c, rb_code_at(p, 0)) == RB_OPLOADFALSE
+              && (p->ncode == 3 || RB_CODEOP(c, rb_code_at(p, 1)) == RB_OPLOADK);
+  rb_code_free(&own);
   return never;
 }
 
 /* a function of a step or case, by its reference */
 static void look (Lint *l, int ref, const char *word, const char *whose, int line) {
-  if (ref == RB_NOREF) return;
   l->word = word;
   l->whose = whose;
   lua_rawgeti(l->L, LUA_REGISTRYINDEX, ref);
@@ -231,6 +230,7 @@ static void checkstep (Lint *l, const rb_Step *s) {
   l->changes = 0;
   l->forever[0] = '\0';
   for (int f = 0; f < RB_FIELDS; f++) {
+    if (s->fn[f] == RB_NOREF) continue;
     snprintf(whose, sizeof whose, "%s of step '%.120s'", rb_fieldnames[f], title);
     look(l, s->fn[f], rb_fieldnames[f], whose, s->line);
   }
@@ -250,6 +250,7 @@ int rb_lint (lua_State *L, const rb_Outline *o, const char *file,
   luaL_checkstack(L, 20, NULL);
   lua_newtable(L);
   for (int i = 0; i < o->ncases; i++) {
+    if (o->cases[i].when == RB_NOREF) continue;
     snprintf(whose, sizeof whose, "when of case '%.120s'", o->cases[i].id);
     look(&l, o->cases[i].when, "when", whose, o->cases[i].line);
   }

@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 
 #include "vm/config/config.h"
+#include "vm/run/known.h"
 #include "vm/run/lint.h"
 #include "vm/run/outline.h"
 #include "vm/run/rules.h"
@@ -133,13 +134,20 @@ static void gather (void *ud, const rb_Use *use) {
 }
 
 /* the files that the runbook required: what they set counts, too */
-static void required (Checker *c) {
-  lua_getfield(c->L, LUA_REGISTRYINDEX, RB_CHUNKS);
-  for (lua_pushnil(c->L); lua_next(c->L, -2); lua_pop(c->L, 1)) {
-    c->file = lua_tostring(c->L, -2);  /* the table keeps it alive */
-    rb_uses(c->L, gather, c);
-  }
+static void required (void *ud, rb_Known *k) {
+  Checker *c = ud;
+  c->file = rb_known_path(k);
+  rb_known_uses(k, gather, c);
+}
+
+static void gatherall (Checker *c) {
+  const char *file = c->file;
+  lua_getfield(c->L, LUA_REGISTRYINDEX, RB_CHUNK);
+  const rb_Code *code = rb_known_own(c->L, file);
   lua_pop(c->L, 1);
+  if (code != NULL) rb_uses(code, gather, c);
+  rb_known_required(c->L, required, c);
+  c->file = file;
 }
 
 static void addglobal (Checker *c, const char *name) {
@@ -296,15 +304,11 @@ int rb_rules (lua_State *L, const char *file, const rb_Config *config,
   int exit = RB_DONE;
   luaL_checkstack(L, SETS + 20, NULL);
   for (int set = 1; set <= SETS; set++) lua_newtable(L);
-  lua_newtable(L);
-  lua_setfield(L, LUA_REGISTRYINDEX, RB_CHUNKS);
+  rb_known_watch(L);
   addglobals(&c);
   if (load(&c, file, &o, &exit)) {
     c.o = &o;
-    lua_getfield(L, LUA_REGISTRYINDEX, RB_CHUNK);
-    rb_uses(L, gather, &c);
-    required(&c);
-    c.file = file;
+    gatherall(&c);
     addfields(&c, &o);
     checkuses(&c);
     checktexts(&c, &o);

@@ -53,10 +53,9 @@ typedef struct rb_Use {
   const char *text;  /* of the last two kinds: it ends with a NUL, and with the call */
 } rb_Use;
 
-/* [-0, +0, m]  Every use in the chunk on the top, inner functions first; 0 when
-** this Lua's code cannot be read. */
-int rb_uses (lua_State *L, void (*each) (void *ud, const rb_Use *use),
-             void *ud);
+/* Every use in the code of a chunk, inner functions first. */
+struct rb_Code;
+void rb_uses (const struct rb_Code *c, void (*each) (void *ud, const rb_Use *use), void *ud);
 
 /* What secret a text in a source is, by its form or by the name of the field that it
 ** becomes ("": none): "a GitHub token". NULL: none that is known. */

@@ -13,6 +13,7 @@
 
 #include <lauxlib.h>
 
+#include "vm/run/known.h"
 #include "vm/run/trace.h"
 #include "vm/vm.h"
 
@@ -73,7 +74,8 @@ static void push (Trace *t, Value v) { lua_rawgeti(t->L, t->arena, v.at); }
 static void live (Trace *t) {
   lua_State *L = t->L;
   lua_Debug d;
-  rb_Code code;
+  const rb_Code *code;
+  rb_Code own;
   if (!lua_isfunction(L, -1) || lua_iscfunction(L, -1) || t->depth == DEPTH) return;
   lua_pushvalue(L, -1);
   if (lua_rawget(L, t->seen) != LUA_TNIL) {
@@ -87,14 +89,13 @@ static void live (Trace *t) {
   lua_rawset(L, t->seen);
   lua_pushvalue(L, -1);
   lua_getinfo(L, ">S", &d);
-  if (rb_code_read(L, &code)) {
-    Value *up = calloc(code.top->nupvalues + 1, sizeof *up);
-    for (int i = 0; up != NULL && (size_t)i < code.top->nupvalues; i++)
-      if (lua_getupvalue(L, -1, i + 1) != NULL) up[i] = keep(t);
-    if (up != NULL) function(t, &code, code.top, up, d.source);
-    free(up);
-  }
-  rb_code_free(&code);
+  const rb_Proto *p = rb_known_function(L, &code, &own);
+  Value *up = p != NULL ? calloc(p->nupvalues + 1, sizeof *up) : NULL;
+  for (int i = 0; up != NULL && (size_t)i < p->nupvalues; i++)
+    if (lua_getupvalue(L, -1, i + 1) != NULL) up[i] = keep(t);
+  if (up != NULL) function(t, code, p, up, d.source);
+  free(up);
+  rb_code_free(&own);
 }
 
 /* a global: a module, or what the script can see under that name */

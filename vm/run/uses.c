@@ -92,12 +92,10 @@ static void scan (Scan *s, const rb_Proto *p) {
     tell(s, p->locals[i].name, RB_LOCAL, p->firstline);
 }
 
-int rb_uses (lua_State *L, void (*each) (void *ud, const rb_Use *use), void *ud) {
-  rb_Code c;
-  int ok = rb_code_read(L, &c);
+void rb_uses (const rb_Code *c, void (*each) (void *ud, const rb_Use *use), void *ud) {
   static Scan s;
-  s = (Scan){.code = &c, .each = each, .ud = ud};
-  if (ok) scan(&s, c.top);
-  rb_code_free(&c);
-  return ok;
+  s.code = c;
+  s.each = each;
+  s.ud = ud;
+  scan(&s, c->top);
 }

@@ -227,6 +227,7 @@ int rb_words_call (lua_CFunction fn, void *ud, rb_Problem *p) {
   lua_State *L = rb_state_new();
   if (L == NULL)
     return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  lua_gc(L, LUA_GCINC, 1000, 0, 0);  /* most states read one file and go */
   lua_pushcfunction(L, open);
   lua_pushcfunction(L, fn);
   lua_pushlightuserdata(L, ud);

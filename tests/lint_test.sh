@@ -161,5 +161,83 @@ rb check one.lua other/one.lua two.lua
 is "a file of the same name is another" "$rc $(grep -c 'other/book_parts.lua:1: .*raed' <<<"$out") $(
   grep -v '^other\|/other/' <<<"$out" | grep -c raed)" "1 1 0"
 
+# -- the names that SQL has ---------------------------------------------------------------------------
+finds value "pg:query uses :tenant, but no values are given" 'probe = function () return pg:query "SELECT :tenant" end'
+finds value "pg:row uses :tenant, but no value of that name is given" \
+  'probe = function (run) return pg:row("SELECT :tenant", { tenat = run.tenant }) end'
+finds value "tx:exec uses :id" 'remedy = function () pg:transaction(function (tx) tx:exec "DELETE FROM t WHERE id = :id" end) end,
+  verify = function () return true end'
+fine "a value that is given" 'probe = function (run) return pg:query("SELECT :a, :tenant", { a = 1, tenant = run.tenant }) end'
+fine "one that may be in a table from elsewhere" 'probe = function (run)
+  local v = {}; all({ "a" }, function (k) v[k] = 1 end)
+  return pg:query("SELECT :a", v), pg:query("SELECT :found", run), pg:query("SELECT :b", run.answers) end'
+fine "no name" "probe = function () return pg:query([[SELECT ':x', a[1:2], b::text FROM t -- :y]]) end"
+
+# -- SQL that is known though it is not written in the call ------------------------------------------------
+finds syntax 'tx:exec: syntax error at end of input' 'remedy = function ()
+  pg:transaction(function (tx) tx:exec "UPDATE t SET" end) end, verify = function () return true end'
+finds primitive "pg has no primitive 'exce' (did you mean 'exec'?)" 'remedy = function ()
+  pg:transaction(function (tx) tx:exce "UPDATE t SET a = 1" end) end, verify = function () return true end'
+finds syntax 'pg:query: syntax error' 'probe = function () return pg:query("SELECT 1 " .. "FORM t") end'
+cat >constant.lua <<'E'
+local pg, sql = system "a".pg, { count = "SELEC 1" }
+return runbook { step "a" { probe = function () return pg:value(sql.count) end } }
+E
+rb check constant.lua
+is "in a constant of the file" "$rc $out" '1 constant.lua:2: pg:value: syntax error at or near "SELEC"'
+
+# -- settings, and names of the schema --------------------------------------------------------------
+names() {  # CODE: what is said of a probe with it
+  cat >names.lua <<E
+local erp = system "school_erp"
+local names, settings = erp.schema, erp.settings
+return runbook { step "a" { probe = function (run) $1 end } }
+E
+  rb check "${@:2}" names.lua
+}
+echo 'return { sessions = "user_sessions", users = "users" }' >schema.lua
+names 'return settings.lgin, names.sesions, names.rooms'
+is "without a configuration nothing is said of them" "$rc $out" "0 names.lua: ok"
+cat >runbook.config.lua <<'E'
+return { target = "local", targets = {
+  ["local"] = { kind = "sandbox", systems = { school_erp = {
+    redis = "redis://127.0.0.1:1/0", settings = { login = { email = "a@b.example" } }, schema = { rooms = "classrooms" } } } },
+  other = { kind = "sandbox", systems = { school_erp = { settings = { lgin = "x", login = "y" } } } } } }
+E
+names 'return settings.lgin'
+is "a setting: found" "$rc $out" \
+  "1 names.lua:3: school_erp has no setting 'lgin' on target 'local': did you mean 'login'?"
+names 'return settings.lgin' --target other
+is "a setting: another target has it" "$rc $out" "0 names.lua: ok"
+names 'return erp.settings.login.email, names.sessions, names.rooms'
+is "a setting: fine" "$rc $out" "0 names.lua: ok"
+names 'run:each({ 1 }, function () return erp.redis:get(erp.schema.sesions) end)'
+is "a name of the schema: found" "$rc $out" \
+  "1 names.lua:3: school_erp has no schema name 'sesions' on target 'local': did you mean 'sessions'?"
+names 'return names.romos'
+has "a name of the schema: near one of the configuration" "$out" "'romos' on target 'local': did you mean 'rooms'?"
+for guard in 'return settings.lgin or {}' 'if settings.lgin then run:note("x") end' 'return settings.lgin ~= nil' \
+    'if not settings.lgin then return end; return settings.lgin.email' \
+    'local l = settings.lgin; if l == nil then return end; return l.email' 'return settings.lgin and settings.lgin.email' \
+    'local l = settings.lgin; run:note("x"); return l and l.email'; do
+  names "$guard"
+  is "one that is asked for: $guard" "$rc $out" "0 names.lua: ok"
+done
+names 'return settings.evidence'
+is "one that is near to none" "$rc $out" "0 names.lua: ok"
+cat >names.lua <<'E'
+local settings = system "school_erp".settings
+return runbook { step "a" { when = function () return settings.lgin ~= nil end, probe = function () return settings.lgin.email end } }
+E
+rb check names.lua
+is "one that another function asks for" "$rc $out" "0 names.lua: ok"
+rb check --target nowhere names.lua
+is "a target that is not there" "$rc" 2
+has "is said" "$err" "there is no target 'nowhere'"
+rm runbook.config.lua schema.lua
+rb check --server names.lua
+is "a server of no configuration" "$rc $out" "2 "
+has "is said, too" "$err" "--server and --target need a configuration"
+
 rb check "$top"/runbooks/*/*.lua "$top"/examples/*.lua
 is "our own runbooks and examples" "$rc $(grep -v ': ok$' <<<"$out")" "0 "

@@ -20,7 +20,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-#define RB_INTERFACE 4
+#define RB_INTERFACE 5
 #define RB_API __attribute__((visibility("default")))
 
 /* what a call does to the world outside this process. RB_CLASSIFY: the
@@ -102,6 +102,10 @@ typedef struct rb_Module {
   void (*warm) (void);
   void *(*ahead) (rb_Ahead *a);
   void (*unahead) (void *thing);
+  /* What the server has against a text in the module's own language, which it reads and
+  ** does not run: [-4 (resource, text, {name = text}, method), +1 "" | words, vy]. Names that
+  ** are not in the table are the schema's. Run as a probe. NULL if none. */
+  lua_CFunction read;
 } rb_Module;
 
 /* the one symbol of a module's shared object */
@@ -117,6 +121,10 @@ RB_API const void *rb_loadpart (lua_State *L, const char *part);
 ** a script has written it, well formed? 0: no, and 'why' says it. */
 typedef struct rb_Syntax {
   int (*check) (const char *text, size_t n, char *why, size_t size);
+  /* The names in it that the call has to give: values (:name), or what becomes part of the
+  ** text (:"name"). */
+  void (*names) (const char *text, size_t n,
+                 void (*each) (void *ud, const char *name, size_t n, int part), void *ud);
 } rb_Syntax;
 
 /* -- the running call ---------------------------------------------------- */

@@ -119,6 +119,11 @@ int rb_require (lua_State *L) {
   return 1;
 }
 
+void rb_require_forget (lua_State *L) {
+  lua_pushnil(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, LOADED);
+}
+
 /* FILES is walked in sorted order, for digests depend on it */
 void rb_state_files (lua_State *L, void (*each) (void *ud, const char *path,
                      const char *text, size_t n), void *ud) {

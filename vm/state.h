@@ -33,5 +33,7 @@ void rb_state_files (lua_State *L, void (*each) (void *ud, const char *path,
 
 /* The folder in which `require` looks first. */
 void rb_state_folder (lua_State *L, const char *folder);
+/* [-0, +0, m]  What was required is required anew. */
+void rb_require_forget (lua_State *L);
 
 #endif

@@ -116,9 +116,9 @@ int rb_system_has (lua_State *L, int idx, const char *kind) {
 
 int rb_issystem (lua_State *L, int idx) { return luaL_testudata(L, idx, SYSTEM) != NULL; }
 
-const char *rb_resource_kind (lua_State *L, int idx) {
+const rb_Resource *rb_resource_at (lua_State *L, int idx) {
   rb_ResourceBox **box = luaL_testudata(L, idx, RESOURCE);
-  return box != NULL ? (*box)->r.kind : NULL;
+  return box != NULL ? &(*box)->r : NULL;
 }
 
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
@@ -235,6 +235,30 @@ static int system_new (lua_State *L) {
   lua_pushvalue(L, -2);
   lua_settable(L, -4);
   return 1;
+}
+
+/* [-0, +0]  Has the system at the top made that part, and is it this table? */
+static int ispart (lua_State *L, const char *part, const void *table) {
+  lua_getiuservalue(L, -1, 1);
+  lua_getfield(L, -1, part);
+  int is = lua_topointer(L, -1) == table;
+  lua_pop(L, 2);
+  return is;
+}
+
+const char *rb_part_at (lua_State *L, int idx, const char **system) {
+  const void *table = lua_topointer(L, idx);
+  const char *part = NULL;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "rb.systems");
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    const char *is = ispart(L, "settings", table) ? "settings"
+                   : ispart(L, "schema", table) ? "schema" : NULL;
+    if (is == NULL) continue;
+    part = is;
+    *system = lua_tostring(L, -2);
+  }
+  lua_pop(L, 1);
+  return part;
 }
 
 static void newtype (lua_State *L, const char *type, const char *label,

@@ -407,8 +407,11 @@ rb_ResourceBox *rb_box (rb_VM *vm, const char *name, const char *system,
 /* Has the system at idx that resource on this target? */
 int rb_system_has (lua_State *L, int idx, const char *kind);
 int rb_issystem (lua_State *L, int idx);
-/* "redis" of a resource; NULL: it is none. */
-const char *rb_resource_kind (lua_State *L, int idx);
+/* NULL: it is none. */
+const rb_Resource *rb_resource_at (lua_State *L, int idx);
+/* Is the table a part of a system ("settings", "schema") that a script has asked for?
+** Which, and whose; NULL: it is none. */
+const char *rb_part_at (lua_State *L, int idx, const char **system);
 /* [-0, +1, v] Pushes a resource of the target. */
 rb_ResourceBox *rb_push_resource (lua_State *L, const char *system,
                                   const char *kind);

@@ -131,11 +131,22 @@ static int refusal (const rb_PgCall *c, const char *kind) {
   return c->preview && strcmp(kind, "io") != 0 && strcmp(kind, "timeout") != 0;
 }
 
+/* [-0, +1, m]  the same, with the place in the statement */
+static const char *pushplaced (lua_State *L, const rb_PgCall *c, const PGresult *r,
+                               const rb_PgStatement *st, const char *advice) {
+  int at = atoi(diag(r, PG_DIAG_STATEMENT_POSITION)) - c->shift;
+  return rb_pg_pointed(L, st, pushwords(L, r, advice), at);
+}
+
+const char *rb_pg_said (lua_State *L, const rb_PgCall *c, int i, const rb_PgStatement *st) {
+  const PGresult *r = c->answers[i];
+  return pushplaced(L, c, r, st, adviceof(diag(r, PG_DIAG_SQLSTATE)));
+}
+
 static int fail (lua_State *L, rb_PgCall *c, const PGresult *r,
                  const rb_PgStatement *st, const char *advice) {
   const char *kind = kindof(diag(r, PG_DIAG_SQLSTATE));
-  int at = atoi(diag(r, PG_DIAG_STATEMENT_POSITION)) - c->shift;
-  const char *words = rb_pg_pointed(L, st, pushwords(L, r, advice), at);
+  const char *words = pushplaced(L, c, r, st, advice);
   if (refusal(c, kind)) rb_refuse(L, "%s: %s", c->resource->name, words);
   return rb_fail(L, kind, c->partial ? RB_UNKNOWN : RB_NOTDONE, "%s: %s",
                  c->resource->name, words);

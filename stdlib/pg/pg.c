@@ -75,5 +75,6 @@ const rb_Module rb_module = {
   .lock = rb_pg_lock,
   .locked = rb_pg_locked,
   .ahead = rb_pg_ahead,
-  .unahead = rb_pg_unahead
+  .unahead = rb_pg_unahead,
+  .read = rb_pg_read
 };

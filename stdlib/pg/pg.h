@@ -186,6 +186,8 @@ const char *rb_pg_pushlocker (lua_State *L, const rb_PgCall *c);
 /* [-0, +0, v]  Raises when one of the answers is an error; st (or NULL) is the
 ** statement that number c->at was. */
 void rb_pg_check (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
+/* [-0, +1, m]  The error that answer i is, in words, with its place in the statement. */
+const char *rb_pg_said (lua_State *L, const rb_PgCall *c, int i, const rb_PgStatement *st);
 /* [-0, +0, v]  Raises the server's no, with that advice ("": its own). */
 int rb_pg_fail (lua_State *L, rb_PgCall *c, const PGresult *r, const char *advice);
 int rb_pg_lost (lua_State *L, rb_PgCall *c);
@@ -291,6 +293,7 @@ int rb_pg_execpreview (lua_State *L);
 int rb_pg_transaction (lua_State *L);
 int rb_pg_transactionpreview (lua_State *L);
 int rb_pg_doctor (lua_State *L);
+int rb_pg_read (lua_State *L);
 int rb_pg_identity (lua_State *L);
 int rb_pg_settle (lua_State *L);
 int rb_pg_lock (lua_State *L);

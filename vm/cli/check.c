@@ -15,11 +15,13 @@
 #include "vm/run/known.h"
 #include "vm/run/outline.h"
 #include "vm/run/rules.h"
+#include "vm/run/server.h"
 #include "vm/show/show.h"
 
 typedef struct Options {
   int json;
-  const char *format, *config;
+  int server;
+  const char *format, *target, *config;
 } Options;
 
 static const rb_Option options[] = {
@@ -27,6 +29,10 @@ static const rb_Option options[] = {
    offsetof(Options, format)},
   {"json", 0, RB_SWITCH, NULL, "the same as --format json",
    offsetof(Options, json)},
+  {"server", 0, RB_SWITCH, NULL, "show SQL to the target's servers, which read it and run none",
+   offsetof(Options, server)},
+  {"target", 't', RB_VALUE, "TARGET", "whose names are checked (default: the configuration's)",
+   offsetof(Options, target)},
   {"config", 0, RB_VALUE, "FILE", "the configuration whose names are checked",
    offsetof(Options, config)},
   {NULL, 0, RB_SWITCH, NULL, NULL, 0}
@@ -39,7 +45,9 @@ const rb_Command rb_command_check = {
            "names that nobody defines: in the code, in texts, of roles, systems, primitives\n"
            "and options; a probe that changes something; a change that nothing looks at\n"
            "afterwards, or that cannot be taken back and does not say so; SQL put together\n"
-           "from texts; secrets. Exits 2 on a syntax error, 1 on other findings.",
+           "from texts; secrets. Exits 2 on a syntax error, 1 on other findings.\n"
+           "With --server PostgreSQL reads the SQL that is known in full, too: tables, columns,\n"
+           "functions, types. A server that does not answer is named once, and no finding.",
   .example = "runbook check runbooks/*/*.lua",
   .options = options, .min = 1, .max = -1, .main = rb_cmd_check
 };
@@ -47,11 +55,11 @@ const rb_Command rb_command_check = {
 typedef enum Format { TEXT, JSON, SARIF } Format;
 
 typedef struct Check {
-  const rb_Config *config;
-  const char *const *systems;  /* NULL: not known here */
+  rb_Around around;
   Format format;
   const char *file;            /* under way */
   json_t *files, *faults;      /* of all, of this one; NULL for text */
+  json_t *unasked;             /* what the servers that did not answer say */
   int exit;
 } Check;
 
@@ -69,7 +77,10 @@ static const char *words (const rb_Fault *f) {
 
 static void tell (void *ud, const rb_Fault *f) {
   Check *c = ud;
-  if (c->format != TEXT)
+  if (strcmp(f->rule, "unasked") == 0) {
+    json_array_append_new(c->unasked, json_string(f->message));
+    fprintf(stderr, "%s\n", f->message);
+  } else if (c->format != TEXT)
     json_array_append_new(c->faults, json_pack("{s:s, s:s, s:i, s:s}", "file",
         f->file, "rule", f->rule, "line", f->line, "message", words(f)));
   else if (f->line > 0) printf("%s:%d: %s\n", f->file, f->line, words(f));
@@ -78,7 +89,7 @@ static void tell (void *ud, const rb_Fault *f) {
 
 static int rules (lua_State *L) {
   Check *c = lua_touserdata(L, 1);
-  int exit = rb_rules(L, c->file, c->config, c->systems, tell, c);
+  int exit = rb_rules(L, c->file, &c->around, tell, c);
   if (exit > c->exit) c->exit = exit;
   if (exit == 0 && c->format == TEXT) printf("%s: ok\n", c->file);
   return 0;
@@ -92,7 +103,7 @@ static void checkone (Check *c, const char *name) {
   c->file = name;
   c->faults = c->format != TEXT ? json_array() : NULL;
   if (strchr(name, '/') == NULL && strstr(name, ".lua") == NULL) {
-    if (rb_config_find(c->config, name, path, sizeof path, &p) == 0)
+    if (rb_config_find(c->around.config, name, path, sizeof path, &p) == 0)
       c->file = path;
   }
   if (p.exit == 0) rb_words_call(rules, c, &p);
@@ -133,7 +144,7 @@ static json_t *sarif (const json_t *files) {
 
 static int printdocument (const Check *c) {
   json_t *doc = c->format == SARIF ? sarif(c->files)
-      : json_pack("{s:i, s:O}", "exit", c->exit, "files", c->files);
+      : json_pack("{s:i, s:O, s:O}", "exit", c->exit, "files", c->files, "unasked", c->unasked);
   char *s = doc != NULL ? json_dumps(doc, JSON_INDENT(2)) : NULL;
   json_decref(doc);
   if (s == NULL) return RB_USAGE;
@@ -157,13 +168,21 @@ static int readformat (const Options *o, Format *format, rb_Problem *p) {
                     "not '%s'", o->format);
 }
 
-/* The systems of the default target, where it can be opened: what it takes
-** from the environment need not be there to check a file. */
-static const char *const *systemsof (rb_Config *config) {
-  rb_Problem p = {0};
-  if (rb_config_file(config) == NULL) return NULL;
-  rb_Target *target = rb_config_open(config, NULL, &p);
-  return target != NULL ? rb_target_systems(target) : NULL;
+/* The target, where it can be opened: what it takes from the environment need not be there
+** to check a file, but has to be for a target that is named, or asked. */
+static int opentarget (Check *c, const Options *o, rb_Problem *p) {
+  rb_Problem quiet = {0};
+  rb_Around *a = &c->around;
+  int wanted = o->target != NULL || o->server;
+  if (rb_config_file(a->config) == NULL && wanted)
+    return rb_problem(p, RB_USAGE, "usage", "--server and --target need a configuration: write "
+                      "./runbook.config.lua, or give --config");
+  if (rb_config_file(a->config) != NULL)
+    a->target = rb_config_open(a->config, o->target, wanted ? p : &quiet);
+  if (wanted && a->target == NULL) return p->exit;
+  if (o->server && (a->server = rb_server_open(a->config, a->target)) == NULL)
+    return rb_problem(p, RB_USAGE, "memory", "not enough memory");
+  return 0;
 }
 
 int rb_cmd_check (int argc, char **argv) {
@@ -173,19 +192,20 @@ int rb_cmd_check (int argc, char **argv) {
   Check c = {0};
   int status = rb_options_read(&rb_command_check, argc, argv, &o, &a);
   if (status != 0) return status;
-  rb_Config *config = rb_config_load(o.config, &p);
-  if (config == NULL || readformat(&o, &c.format, &p) != 0) {
+  rb_Config *config = c.around.config = rb_config_load(o.config, &p);
+  if (config == NULL || readformat(&o, &c.format, &p) != 0 || opentarget(&c, &o, &p) != 0) {
     rb_show_problem(&p, o.json);
     c.exit = p.exit;
   }
   else {
-    c.config = config;
-    c.systems = systemsof(config);
+    c.unasked = json_array();
     c.files = c.format != TEXT ? json_array() : NULL;
     for (int i = 0; i < a.n; i++) checkone(&c, a.words[i]);
     if (c.format != TEXT) c.exit = printdocument(&c);
     json_decref(c.files);
+    json_decref(c.unasked);
   }
+  rb_server_close(c.around.server);
   rb_known_free();
   rb_config_free(config);
   rb_options_free(&a);

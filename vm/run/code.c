@@ -17,16 +17,18 @@
 static const char sample[] =
   "local a; local b = a; b = 'x'; local t = {a}; t.x = a.x; x = a; x() "
   "for i = 1, 2 do end for k in x do if a then b = x .. a end end "
-  "a:x(_ENV, function () end, false) local c = ... return c()";
+  "a:x(_ENV, function () end, false) local d = a or b; d = a == nil; d = a == b; d = not a "
+  "local c = ... return c()";
 
 static const size_t places[RB_OPS] = {
   [RB_OPMOVE] = 2, [RB_OPLOADK] = 3, [RB_OPLOADNIL] = 1, [RB_OPGETUPVAL] = 31,
   [RB_OPGETTABUP] = 11, [RB_OPSETTABUP] = 10, [RB_OPGETFIELD] = 8, [RB_OPSETFIELD] = 9,
   [RB_OPSELF] = 30, [RB_OPNEWTABLE] = 4, [RB_OPSETLIST] = 7, [RB_OPCONCAT] = 25,
-  [RB_OPCLOSURE] = 32, [RB_OPCALL] = 12, [RB_OPTAILCALL] = 37, [RB_OPJMP] = 22,
+  [RB_OPCLOSURE] = 32, [RB_OPCALL] = 12, [RB_OPTAILCALL] = 49, [RB_OPJMP] = 22,
   [RB_OPFORPREP] = 16, [RB_OPFORLOOP] = 17, [RB_OPTFORPREP] = 20, [RB_OPTFORCALL] = 27,
-  [RB_OPTFORLOOP] = 28, [RB_OPVARARG] = 35, [RB_OPLOADFALSE] = 33,
-  [RB_OPEXTRAARG] = 5
+  [RB_OPTFORLOOP] = 28, [RB_OPVARARG] = 47, [RB_OPLOADFALSE] = 33,
+  [RB_OPEXTRAARG] = 5, [RB_OPTEST] = 21, [RB_OPTESTSET] = 35, [RB_OPEQK] = 38,
+  [RB_OPEQ] = 42, [RB_OPNOT] = 46
 };
 
 typedef struct Reader {

@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -16,18 +17,25 @@
 #include "vm/base.h"
 #include "vm/run/known.h"
 #include "vm/run/lint.h"
-#include "vm/run/trace.h"
 #include "vm/vm.h"
+
+/* a name that a system has not, kept: the code in which it stands may be gone */
+typedef struct Missing {
+  const char *file;
+  int line, guarded;
+  const char *system, *part;
+  char name[64];
+} Missing;
 
 typedef struct Lint {
   lua_State *L;
   const rb_Outline *o;
   const char *file;
+  rb_Queries queries;
+  Missing *missing; int nmissing;
   const char *word, *whose;  /* the field under way: "probe", "probe of step 'X'" */
   int changes;           /* calls that change something */
   char forever[96];      /* the first of these that has no inverse */
-  char module[32];       /* the one whose syntax was asked for last */
-  const rb_Syntax *syntax;
   int said;              /* a table: what was told already */
   int faults;
   void (*tell) (void *ud, const rb_Fault *f);
@@ -157,17 +165,42 @@ static void checksql (Lint *l, const rb_Traced *c, const char *name) {
         ":name in it, or :\"name\" for the name of a table, and give the values", name);
 }
 
+/* The language of a module's texts, asked for once; NULL: it has none. */
+static const rb_Syntax *syntaxof (const char *module) {
+  static struct { const char *module; const rb_Syntax *syntax; } known[32];
+  static size_t n;
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(known[i].module, module) == 0) return known[i].syntax;
+  const rb_Primitive *rows = rb_primitives(module, &(int){0});
+  const rb_Syntax *syntax = rows != NULL ? rb_module_part(module, "syntax") : NULL;
+  if (rows == NULL || n == sizeof known / sizeof *known) return syntax;
+  known[n].module = rows->module;  /* its text stays */
+  known[n++].syntax = syntax;
+  return syntax;
+}
+
 /* a text in the module's own language: SQL is read by PostgreSQL's parser */
 static void checksyntax (Lint *l, const rb_Traced *c, const char *name) {
   char why[300];
-  if (c->nargs == 0 || c->arg[0].kind != RB_ARGTEXT || c->arg[0].text.s == NULL) return;
-  if (strcmp(l->module, c->module) != 0) {
-    snprintf(l->module, sizeof l->module, "%s", c->module);
-    l->syntax = rb_module_part(c->module, "syntax");
-  }
-  if (l->syntax != NULL
-      && !l->syntax->check(c->arg[0].text.s, c->arg[0].text.n, why, sizeof why))
-    fault(l, c->file, c->line, "syntax", "%s: %s", name, why);
+  if (c->nargs == 0 || c->arg[0].kind != RB_ARGTEXT) return;
+  const rb_Syntax *syntax = syntaxof(c->module);
+  if (syntax == NULL) return;
+  int good = syntax->check(c->arg[0].text.s, c->arg[0].text.n, why, sizeof why);
+  if (!good) fault(l, c->file, c->line, "syntax", "%s: %s", name, why);
+  rb_query(&l->queries, syntax, c, name, good);
+}
+
+static void queryfault (void *ud, const rb_Traced *c, const char *rule, const char *message) {
+  fault(ud, c->file, c->line, rule, "%s", message);
+}
+
+/* no fault of the script's */
+static void down (void *ud, const rb_Traced *c, const char *why) {
+  Lint *l = ud;
+  char message[1200];
+  snprintf(message, sizeof message, "%s.%s is not asked about SQL: %s", c->resource->system,
+           c->resource->kind, why);
+  l->tell(l->ud, &(rb_Fault){l->file, 0, "unasked", message});
 }
 
 static void call (void *ud, const rb_Traced *traced) {
@@ -183,11 +216,55 @@ static void call (void *ud, const rb_Traced *traced) {
     unknown(l, &c, list, n);
     return;
   }
-  snprintf(name, sizeof name, "%s%c%s", c.module, c.method ? ':' : '.', p->name);
-  checkeffect(l, &c, p, name);
+  snprintf(name, sizeof name, "%s%c%s", c.within ? "tx" : c.module,
+           c.resource != NULL ? ':' : '.', p->name);
+  if (!c.within) checkeffect(l, &c, p, name);
   checkoptions(l, &c, p, name);
   checksql(l, &c, name);
   checksyntax(l, &c, name);
+}
+
+/* -- settings, and what a schema names ------------------------------------------------------- */
+
+static void absent (void *ud, const rb_Absent *name) {
+  Lint *l = ud;
+  Missing *list = realloc(l->missing, sizeof *list * (size_t)(l->nmissing + 1));
+  if (list == NULL) return;
+  l->missing = list;
+  Missing *m = &list[l->nmissing];
+  if (name->name.n >= sizeof m->name) return;
+  *m = (Missing){name->file + (*name->file == '@'), name->line, name->guarded, name->system,
+                 name->part, ""};
+  memcpy(m->name, name->name.s, name->name.n);
+  l->nmissing++;
+}
+
+static int same (const Missing *a, const Missing *b) {
+  return strcmp(a->name, b->name) == 0 && strcmp(a->system, b->system) == 0
+         && strcmp(a->part, b->part) == 0;
+}
+
+/* May the script do without it? It asks whether it is there, here or elsewhere. */
+static int optional (const Lint *l, const Missing *m) {
+  for (int i = 0; i < l->nmissing; i++)
+    if (l->missing[i].guarded && same(&l->missing[i], m)) return 1;
+  return 0;
+}
+
+/* One that is not there, where another one is that is nearly the same. */
+static void checkmissing (Lint *l, const Missing *m) {
+  int schema = strcmp(m->part, "schema") == 0, top = lua_gettop(l->L);
+  if (optional(l, m)) return;
+  rb_partnames(l->L, l->queries.around, m->system, m->part);
+  if (lua_istable(l->L, -1) && lua_getfield(l->L, -1, m->name) == LUA_TNIL) {
+    lua_pop(l->L, 1);
+    const char *near = rb_nearname(l->L, m->name);
+    if (near != NULL)
+      fault(l, m->file, m->line, schema ? "schema" : "setting", "%s has no %s '%s' on target '%s': "
+            "did you mean '%s'?", m->system, schema ? "schema name" : "setting", m->name,
+            rb_target_name(l->queries.around->target), near);
+  }
+  lua_settop(l->L, top);
 }
 
 /* -- steps ------------------------------------------------------------------------------------ */
@@ -210,7 +287,7 @@ static void look (Lint *l, int ref, const char *word, const char *whose, int lin
   l->word = word;
   l->whose = whose;
   lua_rawgeti(l->L, LUA_REGISTRYINDEX, ref);
-  rb_trace(l->L, call, l);
+  rb_trace(l->L, call, absent, l);
   if (strcmp(word, "when") == 0 && isnever(l->L))
     fault(l, l->file, line, "unreachable", "%s is always false: it is never reached", whose);
   lua_pop(l->L, 1);
@@ -243,10 +320,11 @@ static void checkstep (Lint *l, const rb_Step *s) {
           "is taken back (`undo`), or why it cannot be (`irreversible`)", title, l->forever);
 }
 
-int rb_lint (lua_State *L, const rb_Outline *o, const char *file,
-             void (*tell) (void *ud, const rb_Fault *f), void *ud) {
+int rb_lint (lua_State *L, const rb_Outline *o, const char *file, const rb_Around *around,
+             int fields, void (*tell) (void *ud, const rb_Fault *f), void *ud) {
   Lint l = {.L = L, .o = o, .file = file, .tell = tell, .ud = ud, .said = lua_gettop(L) + 1};
   char whose[200];
+  l.queries = (rb_Queries){L, o, around, fields, l.said, queryfault, down, &l};
   luaL_checkstack(L, 20, NULL);
   lua_newtable(L);
   for (int i = 0; i < o->ncases; i++) {
@@ -255,6 +333,8 @@ int rb_lint (lua_State *L, const rb_Outline *o, const char *file,
     look(&l, o->cases[i].when, "when", whose, o->cases[i].line);
   }
   for (int i = 0; i < o->nsteps; i++) checkstep(&l, &o->steps[i]);
+  for (int i = 0; i < l.nmissing; i++) checkmissing(&l, &l.missing[i]);
+  free(l.missing);
   lua_settop(L, l.said - 1);
   return l.faults;
 }

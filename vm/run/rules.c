@@ -6,6 +6,7 @@
 */
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "vm/run/lint.h"
 #include "vm/run/outline.h"
 #include "vm/run/rules.h"
+#include "vm/run/server.h"
 #include "vm/run/shape.h"
 #include "vm/state.h"
 
@@ -259,8 +261,9 @@ static void checkroles (Checker *c, const rb_Config *config,
             *roles, rb_config_file(config));
 }
 
-static void checkconfig (Checker *c, const rb_Config *config,
-                         const char *const *systems, const rb_Outline *o) {
+static void checkconfig (Checker *c, const rb_Around *around, const rb_Outline *o) {
+  const rb_Config *config = around->config;
+  const char *const *systems = around->target != NULL ? rb_target_systems(around->target) : NULL;
   if (o->system != NULL && systems != NULL) {
     const char *const *s = systems;
     while (*s != NULL && strcmp(*s, o->system) != 0) s++;
@@ -295,8 +298,15 @@ static int load (Checker *c, const char *file, rb_Outline *o, int *exit) {
   return !plain;
 }
 
-int rb_rules (lua_State *L, const char *file, const rb_Config *config,
-              const char *const *systems,
+/* where the file's schema.lua is */
+static void setfolder (rb_Server *s, const char *file) {
+  char path[PATH_MAX];
+  char *slash = realpath(file, path) != NULL ? strrchr(path, '/') : NULL;
+  if (slash != NULL) slash[slash == path] = '\0';
+  rb_server_folder(s, slash != NULL ? path : "/");
+}
+
+int rb_rules (lua_State *L, const char *file, const rb_Around *around,
               void (*tell) (void *ud, const rb_Fault *f), void *ud) {
   Checker c = {.L = L, .base = lua_gettop(L), .file = file, .tell = tell,
                .ud = ud};
@@ -306,6 +316,7 @@ int rb_rules (lua_State *L, const char *file, const rb_Config *config,
   for (int set = 1; set <= SETS; set++) lua_newtable(L);
   rb_known_watch(L);
   addglobals(&c);
+  if (around->server != NULL) setfolder(around->server, file);
   if (load(&c, file, &o, &exit)) {
     c.o = &o;
     gatherall(&c);
@@ -313,8 +324,8 @@ int rb_rules (lua_State *L, const char *file, const rb_Config *config,
     checkuses(&c);
     checktexts(&c, &o);
     checkparams(&c);
-    checkconfig(&c, config, systems, &o);
-    c.faults += rb_lint(L, &o, file, tell, ud);
+    checkconfig(&c, around, &o);
+    c.faults += rb_lint(L, &o, file, around, c.base + FIELDS, tell, ud);
     rb_outline_free(L, &o);
   }
   lua_settop(L, c.base);

@@ -20,15 +20,20 @@
 #define TABLES 64     /* constructors of one function that are remembered */
 #define DEPTH 40      /* functions that call functions */
 
-typedef enum Kind { NOTHING, LIVE, TEXT, BUILT, TABLE, MODULE, MEMBER } Kind;
+typedef enum Kind {
+  NOTHING, LIVE, TEXT, BUILT, TABLE, MODULE, MEMBER,
+  WITHIN                 /* what the function of a transaction is given */
+} Kind;
 
 /* what a register holds, as far as it is certain */
 typedef struct Value {
   Kind kind;
   int at;                /* LIVE: its place in the arena; TABLE: in `tables` */
-  rb_Text text;          /* TEXT (s NULL: several); MEMBER: its name */
+  rb_Text text;          /* TEXT; MEMBER: its name */
   const char *module;    /* MODULE, MEMBER */
-  int method;            /* MEMBER: of a resource */
+  const rb_Resource *resource;  /* MEMBER, WITHIN */
+  int method, within;    /* MEMBER: of a value; of a transaction */
+  int absent;            /* LIVE: nil */
 } Value;
 
 typedef struct Trace {
@@ -36,6 +41,7 @@ typedef struct Trace {
   int arena, seen;       /* tables: live values by number; functions that were walked */
   int live, depth;
   void (*each) (void *ud, const rb_Traced *call);
+  void (*absent) (void *ud, const rb_Absent *name);
   void *ud;
 } Trace;
 
@@ -57,13 +63,13 @@ typedef struct Walk {
 } Walk;
 
 static void function (Trace *t, const rb_Code *code, const rb_Proto *p, const Value *up,
-                      const char *file);
+                      const char *file, Value first);
 
 /* -- live values ---------------------------------------------------------------------- */
 
 /* [-1, +0, m] */
 static Value keep (Trace *t) {
-  Value v = {LIVE, ++t->live, {NULL, 0}, NULL, 0};
+  Value v = {.kind = LIVE, .at = ++t->live, .absent = lua_isnil(t->L, -1)};
   lua_rawseti(t->L, t->arena, v.at);
   return v;
 }
@@ -93,7 +99,7 @@ static void live (Trace *t) {
   Value *up = p != NULL ? calloc(p->nupvalues + 1, sizeof *up) : NULL;
   for (int i = 0; up != NULL && (size_t)i < p->nupvalues; i++)
     if (lua_getupvalue(L, -1, i + 1) != NULL) up[i] = keep(t);
-  if (up != NULL) function(t, code, p, up, d.source);
+  if (up != NULL) function(t, code, p, up, d.source, (Value){0});
   free(up);
   rb_code_free(&own);
 }
@@ -123,12 +129,15 @@ static Value field (Trace *t, Value base, rb_Text name) {
   Value v = {0};
   if (name.s == NULL) return v;
   if (base.kind == MODULE) return (Value){.kind = MEMBER, .text = name, .module = base.module};
+  if (base.kind == WITHIN)
+    return (Value){.kind = MEMBER, .text = name, .module = base.resource->kind,
+                   .resource = base.resource, .method = 1, .within = 1};
   if (base.kind != LIVE) return v;
   push(t, base);
-  const char *kind = rb_resource_kind(L, -1);
-  if (kind != NULL) {
+  const rb_Resource *r = rb_resource_at(L, -1);
+  if (r != NULL) {
     lua_pop(L, 1);
-    return (Value){.kind = MEMBER, .text = name, .module = kind, .method = 1};
+    return (Value){.kind = MEMBER, .text = name, .module = r->kind, .resource = r, .method = 1};
   }
   if (!lua_istable(L, -1) && !rb_issystem(L, -1)) {
     lua_pop(L, 1);
@@ -139,6 +148,38 @@ static Value field (Trace *t, Value base, rb_Text name) {
   lua_pushlstring(L, name.s, name.n);
   if (lua_pcall(L, 2, 1, 0) == LUA_OK) return keep(t);
   lua_pop(L, 1);
+  return v;
+}
+
+/* Does the code ask, after 'pc', whether what is in the register is there? */
+static int asks (const Walk *w, size_t pc, int reg) {
+  for (pc++; pc < w->p->ncode; pc++) {
+    uint32_t i = rb_code_at(w->p, pc);
+    int a = RB_CODEA(i), b = RB_CODEB(i);
+    switch (RB_CODEOP(w->code, i)) {
+      case RB_OPTEST: case RB_OPEQK: if (a == reg) return 1; break;
+      case RB_OPTESTSET: case RB_OPNOT: if (b == reg) return 1; break;
+      case RB_OPEQ: if (a == reg || b == reg) return 1; break;
+      case RB_OPMOVE: case RB_OPLOADK: case RB_OPGETFIELD: case RB_OPGETTABUP: case RB_OPGETUPVAL:
+        if (a == reg) return 0;
+        break;
+      default: break;
+    }
+  }
+  return 0;
+}
+
+/* a field that is read into a register */
+static Value readfield (const Walk *w, size_t pc, int reg, Value base, rb_Text name) {
+  Trace *t = w->t;
+  rb_Absent n = {.file = w->file, .line = w->p->lines[pc], .name = name};
+  Value v = field(t, base, name);
+  if (!v.absent || base.kind != LIVE) return v;
+  push(t, base);
+  n.part = rb_part_at(t->L, -1, &n.system);
+  lua_pop(t->L, 1);
+  n.guarded = asks(w, pc, reg);
+  if (n.part != NULL) t->absent(t->ud, &n);
   return v;
 }
 
@@ -170,6 +211,7 @@ static void newtable (Walk *w, size_t pc, int a) {
   if (w->tables != NULL && w->ntables < TABLES) {
     v = (Value){.kind = TABLE, .at = w->ntables++};
     w->tables[v.at].n = 0;
+    w->tables[v.at].reg = a;
   }
   set(w, pc, a, v);
 }
@@ -180,19 +222,37 @@ static void addkey (Walk *w, int a, rb_Text name) {
   if (k != NULL && k->n < RB_TRACEDKEYS && name.s != NULL) k->name[k->n++] = name;
 }
 
+/* Of constants it is one, too. */
 static Value concat (const Walk *w, int a, int n) {
-  int all = 1;
-  for (int i = a; i < a + n && i < w->n; i++) all &= w->reg[i].kind == TEXT;
-  return (Value){.kind = all ? TEXT : BUILT};
+  lua_State *L = w->t->L;
+  for (int i = a; i < a + n; i++)
+    if (i >= w->n || w->reg[i].kind != TEXT) return (Value){.kind = BUILT};
+  luaL_checkstack(L, n + 1, NULL);
+  for (int i = a; i < a + n; i++) lua_pushlstring(L, w->reg[i].text.s, w->reg[i].text.n);
+  lua_concat(L, n);
+  Value v = {.kind = TEXT};
+  v.text.s = lua_tolstring(L, -1, &v.text.n);
+  keep(w->t);
+  return v;
 }
 
 /* -- calls -------------------------------------------------------------------------------- */
 
-static rb_Argument argument (const Walk *w, Value v) {
+static rb_Argument argument (const Walk *w, int reg) {
   rb_Argument a = {.kind = RB_ARGOTHER};
-  if (v.kind == TEXT) a = (rb_Argument){RB_ARGTEXT, v.text, NULL};
+  Value v = w->reg[reg];
+  if (v.kind == LIVE) {
+    push(w->t, v);
+    if (lua_type(w->t->L, -1) == LUA_TSTRING) {  /* the arena keeps it */
+      v.kind = TEXT;
+      v.text.s = lua_tolstring(w->t->L, -1, &v.text.n);
+    }
+    lua_pop(w->t->L, 1);
+  }
+  if (v.kind == TEXT) a = (rb_Argument){.kind = RB_ARGTEXT, .text = v.text};
   if (v.kind == BUILT) a.kind = RB_ARGBUILT;
-  if (v.kind == TABLE) a = (rb_Argument){RB_ARGTABLE, {NULL, 0}, &w->tables[v.at]};
+  if (v.kind == TABLE) a = (rb_Argument){.kind = RB_ARGTABLE, .keys = &w->tables[v.at]};
+  a.whole = v.kind == TABLE && a.keys->reg == reg && a.keys->n < RB_TRACEDKEYS;
   return a;
 }
 
@@ -214,9 +274,11 @@ static void call (Walk *w, size_t pc, int a, int b) {
       lua_pop(w->t->L, 1);
     }
   if (callee.kind == MEMBER && callee.module != NULL) {
-    rb_Traced c = {w->file, w->p->lines[pc], callee.module, callee.method, callee.text, 0, {{0}}};
-    for (int i = a + 1 + self; i <= a + n && c.nargs < RB_TRACEDARGS; i++)
-      c.arg[c.nargs++] = argument(w, w->reg[i]);
+    rb_Traced c = {.file = w->file, .line = w->p->lines[pc], .module = callee.module,
+                   .resource = callee.resource, .within = callee.within, .name = callee.text,
+                   .exact = b > 0};
+    for (int i = a + 1 + self; i <= a + n && i < w->n && c.nargs < RB_TRACEDARGS; i++)
+      c.arg[c.nargs++] = argument(w, i);
     w->t->each(w->t->ud, &c);
   }
   forget(w, pc, a);
@@ -233,9 +295,17 @@ static void self (Walk *w, size_t pc, int a, int b, uint32_t i) {
   set(w, pc, a, member);
 }
 
+/* The function made in a register becomes what a transaction calls: what it is given. */
+static Value given (const Walk *w, int reg) {
+  Value callee = reg >= 2 ? get(w, reg - 2) : (Value){0};
+  int is = callee.kind == MEMBER && callee.resource != NULL && !callee.within
+           && rb_code_is(callee.text, "transaction");
+  return is ? (Value){.kind = WITHIN, .resource = callee.resource} : (Value){0};
+}
+
 /* A function made here: it is walked with what its upvalues have now, as far as that is no
 ** text or table, which may be another by the time it is called. */
-static void closure (Walk *w, int n) {
+static void closure (Walk *w, int reg, int n) {
   const rb_Proto *p = (size_t)n < w->p->ninner ? w->p->inner[n] : NULL;
   Value *up = p != NULL ? calloc(p->nupvalues + 1, sizeof *up) : NULL;
   if (up == NULL) return;
@@ -244,15 +314,15 @@ static void closure (Walk *w, int n) {
     Value v = u->instack ? get(w, u->index) : w->up[u->index];
     if (v.kind == LIVE || v.kind == MODULE) up[i] = v;
   }
-  function(w->t, w->code, p, up, w->file);
+  function(w->t, w->code, p, up, w->file, given(w, reg));
   free(up);
 }
 
 /* -- walking ---------------------------------------------------------------------------------- */
 
-static Value upvalue (Walk *w, int b, rb_Text name) {
+static Value upvalue (Walk *w, size_t pc, int a, int b, rb_Text name) {
   if (rb_code_is(w->p->upvalues[b].name, "_ENV") && name.s != NULL) return global(w->t, name);
-  return field(w->t, w->up[b], name);
+  return readfield(w, pc, a, w->up[b], name);
 }
 
 static void instruction (Walk *w, size_t pc) {
@@ -263,14 +333,14 @@ static void instruction (Walk *w, size_t pc) {
     case RB_OPMOVE: set(w, pc, a, get(w, b)); break;
     case RB_OPLOADK: set(w, pc, a, text.text.s != NULL ? text : (Value){0}); break;
     case RB_OPGETUPVAL: set(w, pc, a, w->up[b]); break;
-    case RB_OPGETTABUP: set(w, pc, a, upvalue(w, b, constant(w->p, c))); break;
-    case RB_OPGETFIELD: set(w, pc, a, field(w->t, get(w, b), constant(w->p, c))); break;
+    case RB_OPGETTABUP: set(w, pc, a, upvalue(w, pc, a, b, constant(w->p, c))); break;
+    case RB_OPGETFIELD: set(w, pc, a, readfield(w, pc, a, get(w, b), constant(w->p, c))); break;
     case RB_OPSELF: self(w, pc, a, b, i); break;
     case RB_OPNEWTABLE: newtable(w, pc, a); break;
     case RB_OPSETFIELD: addkey(w, a, constant(w->p, b)); break;
     case RB_OPSETLIST: forget(w, pc, a + 1); break;
     case RB_OPCONCAT: set(w, pc, a, concat(w, a, b)); break;
-    case RB_OPCLOSURE: closure(w, RB_CODEBX(i)); set(w, pc, a, (Value){0}); break;
+    case RB_OPCLOSURE: closure(w, a, RB_CODEBX(i)); set(w, pc, a, (Value){0}); break;
     case RB_OPCALL: case RB_OPTAILCALL: call(w, pc, a, b); break;
     case RB_OPVARARG: w->open = a; forget(w, pc, a); break;
     case RB_OPLOADNIL: case RB_OPFORPREP: case RB_OPFORLOOP:
@@ -312,12 +382,13 @@ static void meet (Walk *w, size_t pc) {
 }
 
 static void function (Trace *t, const rb_Code *code, const rb_Proto *p, const Value *up,
-                      const char *file) {
+                      const char *file, Value first) {
   size_t n = (size_t)p->registers + 2;  /* one more than SELF writes */
   Walk w = {.t = t, .code = code, .p = p, .up = up, .file = file, .n = (int)n};
   size_t *places = calloc(2 * p->ncode + n, sizeof *places);
   w.reg = calloc(n, sizeof *w.reg);
   if (w.reg != NULL && places != NULL && t->depth < DEPTH) {
+    w.reg[0] = first;
     w.written = places, w.from = places + n, w.last = w.from + p->ncode;
     findjumps(&w);
     t->depth++;
@@ -332,12 +403,13 @@ static void function (Trace *t, const rb_Code *code, const rb_Proto *p, const Va
   free(places);
 }
 
-void rb_trace (lua_State *L, void (*each) (void *ud, const rb_Traced *call), void *ud) {
+void rb_trace (lua_State *L, void (*each) (void *ud, const rb_Traced *call),
+               void (*absent) (void *ud, const rb_Absent *name), void *ud) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 20, NULL);
   lua_newtable(L);
   lua_newtable(L);
-  Trace t = {L, top + 1, top + 2, 0, 0, each, ud};
+  Trace t = {L, top + 1, top + 2, 0, 0, each, absent, ud};
   lua_pushvalue(L, top);
   live(&t);
   lua_settop(L, top);

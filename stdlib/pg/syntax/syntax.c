@@ -45,5 +45,14 @@ static int check (const char *s, size_t n, char *why, size_t size) {
   return ok;
 }
 
+static void names (const char *s, size_t n,
+                   void (*each) (void *ud, const char *name, size_t n, int part), void *ud) {
+  rb_SqlScan scan = {.s = s, .n = n};
+  rb_SqlToken t;
+  while (rb_sql_next(&scan, &t) != RB_SQLEND)
+    if (t.kind == RB_SQLVALUE || t.kind == RB_SQLNAME)
+      each(ud, t.name, t.namelen, t.kind == RB_SQLNAME);
+}
+
 extern RB_API const rb_Syntax rb_part;
-const rb_Syntax rb_part = {check};
+const rb_Syntax rb_part = {check, names};

@@ -231,6 +231,13 @@ return runbook { step "a" { when = function () return settings.lgin ~= nil end, 
 E
 rb check names.lua
 is "one that another function asks for" "$rc $out" "0 names.lua: ok"
+cat >names.lua <<'E'
+local erp, other = system "school_erp", system "schol_erp"
+return runbook { system = "school_erp", step "a" { probe = function () return erp.redis:get("x"), other end } }
+E
+rb check names.lua
+is "a system that the code asks for" "$rc $out" \
+  "1 names.lua: the configuration has no system 'schol_erp': did you mean 'school_erp'?"
 rb check --target nowhere names.lua
 is "a target that is not there" "$rc" 2
 has "is said" "$err" "there is no target 'nowhere'"

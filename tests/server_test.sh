@@ -136,6 +136,12 @@ sed "s/:$SANDBOX_PG_PORT\//:$(cat mute)\//" "$RUNBOOK_CONFIG" >mute.config.lua; 
 rb check --server --config mute.config.lua book.lua one/book.lua one/book.lua
 is "mute: said once, and not waited for again" "$rc $(grep -c . <<<"$err")" "1 1"
 has "mute: why" "$err" "did not let us in in time"
+setsid "$runbook" check --server --config mute.config.lua book.lua one/book.lua >interrupted 2>&1 &
+pid=$!
+sleep 0.7
+kill -INT $pid
+wait $pid
+is "Ctrl-C ends it" "$? $(grep -c ': ok' interrupted)" "130 0"
 kill $mute
 wait $mute 2>/dev/null
 rb check book.lua

@@ -31,6 +31,9 @@ const char *rb_state_taped (lua_State *L, const char *path, size_t *n);
 void rb_state_files (lua_State *L, void (*each) (void *ud, const char *path,
                      const char *text, size_t n), void *ud);
 
+/* registry: name -> system, of those that the script has asked for */
+#define RB_SYSTEMS "rb.systems"
+
 /* The folder in which `require` looks first. */
 void rb_state_folder (lua_State *L, const char *folder);
 /* [-0, +0, m]  What was required is required anew. */

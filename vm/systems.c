@@ -12,6 +12,7 @@
 
 #include "vm/base.h"
 #include "vm/gate.h"
+#include "vm/state.h"
 
 #define RESOURCE "rb.resource"
 #define SYSTEM "rb.system"
@@ -221,7 +222,7 @@ static int system_new (lua_State *L) {
                       "mean '%s'?)" : "no system '%s' on target '%s'", name,
                       rb_target_name(vm->target), near);
   }
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "rb.systems");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, RB_SYSTEMS);
   lua_pushvalue(L, 1);
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
   lua_pop(L, 1);
@@ -249,7 +250,7 @@ static int ispart (lua_State *L, const char *part, const void *table) {
 const char *rb_part_at (lua_State *L, int idx, const char **system) {
   const void *table = lua_topointer(L, idx);
   const char *part = NULL;
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "rb.systems");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, RB_SYSTEMS);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     const char *is = ispart(L, "settings", table) ? "settings"
                    : ispart(L, "schema", table) ? "schema" : NULL;

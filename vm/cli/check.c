@@ -91,7 +91,8 @@ static int rules (lua_State *L) {
   Check *c = lua_touserdata(L, 1);
   int exit = rb_rules(L, c->file, &c->around, tell, c);
   if (exit > c->exit) c->exit = exit;
-  if (exit == 0 && c->format == TEXT) printf("%s: ok\n", c->file);
+  if (exit == 0 && c->format == TEXT && !rb_server_interrupted(c->around.server))
+    printf("%s: ok\n", c->file);
   return 0;
 }
 
@@ -200,7 +201,10 @@ int rb_cmd_check (int argc, char **argv) {
   else {
     c.unasked = json_array();
     c.files = c.format != TEXT ? json_array() : NULL;
-    for (int i = 0; i < a.n; i++) checkone(&c, a.words[i]);
+    for (int i = 0; i < a.n && c.exit != RB_INTERRUPTED; i++) {
+      checkone(&c, a.words[i]);
+      if (rb_server_interrupted(c.around.server)) c.exit = RB_INTERRUPTED;
+    }
     if (c.format != TEXT) c.exit = printdocument(&c);
     json_decref(c.files);
     json_decref(c.unasked);

@@ -261,18 +261,33 @@ static void checkroles (Checker *c, const rb_Config *config,
             *roles, rb_config_file(config));
 }
 
+static void checksystem (Checker *c, const char *const *systems, const char *name) {
+  const char *const *s = systems;
+  while (*s != NULL && strcmp(*s, name) != 0) s++;
+  if (*s != NULL) return;
+  const char *near = rb_nearest(name, systems);
+  fault(c, c->file, 0, "system", "the configuration has no system '%s'%s%s"
+        "%s", name, near != NULL ? ": did you mean '" : "",
+        near != NULL ? near : "", near != NULL ? "'?" : "");
+}
+
+/* that of the runbook, and those that the code asks for */
+static void checksystems (Checker *c, const char *const *systems, const rb_Outline *o) {
+  const char *names[MAXNAMES];
+  size_t n = 0;
+  luaL_getsubtable(c->L, LUA_REGISTRYINDEX, RB_SYSTEMS);
+  for (lua_pushnil(c->L); lua_next(c->L, -2); lua_pop(c->L, 1))
+    if (n < MAXNAMES) names[n++] = lua_tostring(c->L, -2);
+  lua_pop(c->L, 1);
+  qsort(names, n, sizeof *names, byname);
+  if (o->system != NULL) checksystem(c, systems, o->system);
+  for (size_t i = 0; i < n; i++)
+    if (o->system == NULL || strcmp(names[i], o->system) != 0) checksystem(c, systems, names[i]);
+}
+
 static void checkconfig (Checker *c, const rb_Around *around, const rb_Outline *o) {
   const rb_Config *config = around->config;
-  const char *const *systems = around->target != NULL ? rb_target_systems(around->target) : NULL;
-  if (o->system != NULL && systems != NULL) {
-    const char *const *s = systems;
-    while (*s != NULL && strcmp(*s, o->system) != 0) s++;
-    const char *near = *s == NULL ? rb_nearest(o->system, systems) : NULL;
-    if (*s == NULL)
-      fault(c, c->file, 0, "system", "the configuration has no system '%s'%s%s"
-            "%s", o->system, near != NULL ? ": did you mean '" : "",
-            near != NULL ? near : "", near != NULL ? "'?" : "");
-  }
+  if (around->target != NULL) checksystems(c, rb_target_systems(around->target), o);
   if (config == NULL || rb_config_file(config) == NULL) return;
   checkroles(c, config, o->approve, 0);
   for (int i = 0; i < o->ncases; i++)

@@ -20,6 +20,7 @@
 struct rb_Server {
   lua_State *L;
   char down[8][128]; int ndown;  /* resources that did not answer */
+  int interrupted;
 };
 
 static const rb_Reg look = {"read", RB_PROBE, NULL, NULL, "read()", NULL, NULL};
@@ -35,6 +36,7 @@ rb_Server *rb_server_open (rb_Config *c, rb_Target *t) {
   vm->config = c;
   vm->target = t;
   vm->hushed = 1;
+  vm->impatient = 1;
   return s;
 }
 
@@ -84,6 +86,7 @@ typedef struct Visit {
   const rb_Question *a;
   char *why; size_t size;
   rb_Said said;
+  int interrupted;
 } Visit;
 
 static void answer (Visit *v, rb_Said said, const char *words) {
@@ -111,6 +114,7 @@ static int visit (lua_State *L) {
   rb_loop_run(rb_vm(L), &f);
   t->calling = 0;
   luaL_checkstack(t->L, 30, NULL);
+  v->interrupted = f.stop == RB_INTERRUPT;
   int ok = f.stop == RB_GO && t->status == LUA_OK;
   answer(v, ok ? RB_SAIDNO : RB_SAIDDOWN,
          f.stop != RB_GO ? f.why : rb_tolstring(t->L, -1, NULL));
@@ -120,7 +124,8 @@ static int visit (lua_State *L) {
 
 rb_Said rb_server_ask (rb_Server *s, const rb_Question *a, char *why, size_t size) {
   char name[128];
-  Visit v = {a, why, size, RB_SAIDNOTHING};
+  Visit v = {a, why, size, RB_SAIDNOTHING, 0};
+  if (s->interrupted) return RB_SAIDNOTHING;
   snprintf(name, sizeof name, "%s.%s", a->system, a->kind);
   for (int i = 0; i < s->ndown; i++)
     if (strcmp(s->down[i], name) == 0) return RB_SAIDNOTHING;
@@ -130,6 +135,10 @@ rb_Said rb_server_ask (rb_Server *s, const rb_Question *a, char *why, size_t siz
     answer(&v, RB_SAIDDOWN, rb_tolstring(s->L, -1, NULL));
     lua_settop(s->L, 0);
   }
+  s->interrupted = v.interrupted;
+  if (s->interrupted) return RB_SAIDNOTHING;
   if (v.said == RB_SAIDDOWN && s->ndown < 8) memcpy(s->down[s->ndown++], name, sizeof name);
   return v.said;
 }
+
+int rb_server_interrupted (const rb_Server *s) { return s != NULL && s->interrupted; }

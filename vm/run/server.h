@@ -31,4 +31,7 @@ void rb_server_folder (rb_Server *s, const char *folder);
 ** RB_SAIDDOWN: why it cannot be asked, which is said once. */
 rb_Said rb_server_ask (rb_Server *s, const rb_Question *a, char *why, size_t size);
 
+/* Has a person ended it, with Ctrl-C while a server was asked? Then none is asked any more. */
+int rb_server_interrupted (const rb_Server *s);
+
 #endif

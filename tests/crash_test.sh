@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Drills of the shipped runbooks on the sandbox: killed at every point and resumed, and, with
-# CRASH_ALL=1, every entry, with faults, also of probes (CRASH_ALL=changes: of changes alone). What was done is counted by the servers themselves.
+# CRASH_ALL=1, every entry, with faults, also of probes (CRASH_ALL=changes: of changes alone).
+# What was done is counted by the servers themselves.
 . "$(dirname "$0")/lib.sh"
 for need in psql redis-cli; do
   command -v $need >/dev/null || { skip "drills" "needs $need"; exit 0; }

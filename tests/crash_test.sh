@@ -27,7 +27,7 @@ runbooks/polaris/magic_link.lua|polaris-typo||all|teacher=avery.dogwood55@prairi
 runbooks/polaris/magic_link.lua|polaris-not-in-roster||all|teacher=avery.dogwood55@prairie.example.edu name=Avery district=Riverbend building=North
 runbooks/polaris/magic_link.lua|polaris-inactive||all|teacher=avery.dogwood55@prairie.example.edu activate=yes
 runbooks/polaris/magic_link.lua|polaris-wrong-data||all|--case wrong_data --answers ANSWERS
-runbooks/polaris/pathful_schema_change.lua|polaris-column-gone||all|sample=SANDBOX/polaris/export/pathful-next.csv'
+runbooks/polaris/pathful_schema_change.lua|polaris-renamed||all|sample=SANDBOX/polaris/export/pathful-next.csv --answers ANSWERS'
 more=$(cat "$top"/runbooks/*/*.drill 2>/dev/null)
 table=$table${more:+$'\n'$more}
 answers() {  # FILE: what its runbook asks

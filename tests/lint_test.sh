@@ -219,7 +219,7 @@ has "a name of the schema: near one of the configuration" "$out" "'romos' on tar
 for guard in 'return settings.lgin or {}' 'if settings.lgin then run:note("x") end' 'return settings.lgin ~= nil' \
     'if not settings.lgin then return end; return settings.lgin.email' \
     'local l = settings.lgin; if l == nil then return end; return l.email' 'return settings.lgin and settings.lgin.email' \
-    'local l = settings.lgin; run:note("x"); return l and l.email'; do
+    'local l = settings.lgin; run:note("x"); return l and l.email' 'local none; return settings.lgin == none'; do
   names "$guard"
   is "one that is asked for: $guard" "$rc $out" "0 names.lua: ok"
 done

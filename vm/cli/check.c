@@ -42,8 +42,8 @@ const rb_Command rb_command_check = {
   .name = "check", .takes = "FILE|NAME...",
   .summary = "find what is wrong with a runbook, without running anything",
   .about = "Finds mistakes of shape (unknown fields, wrong types, steps without a body);\n"
-           "names that nobody defines: in the code, in texts, of roles, systems, primitives\n"
-           "and options; a probe that changes something; a change that nothing looks at\n"
+           "names that nobody defines: in the code, in texts and SQL, of roles, systems, settings,\n"
+           "primitives and options; a probe that changes something; a change that nothing looks at\n"
            "afterwards, or that cannot be taken back and does not say so; SQL put together\n"
            "from texts; secrets. Exits 2 on a syntax error, 1 on other findings.\n"
            "With --server PostgreSQL reads the SQL that is known in full, too: tables, columns,\n"

@@ -42,12 +42,13 @@ const rb_Command rb_command_check = {
   .name = "check", .takes = "FILE|NAME...",
   .summary = "find what is wrong with a runbook, without running anything",
   .about = "Finds mistakes of shape (unknown fields, wrong types, steps without a body);\n"
-           "names that nobody defines: in the code, in texts and SQL, of roles, systems, settings,\n"
-           "primitives and options; a probe that changes something; a change that nothing looks at\n"
-           "afterwards, or that cannot be taken back and does not say so; SQL put together\n"
-           "from texts; secrets. Exits 2 on a syntax error, 1 on other findings.\n"
-           "With --server PostgreSQL reads the SQL that is known in full, too: tables, columns,\n"
-           "functions, types. A server that does not answer is named once, and no finding.",
+           "names that nobody defines: in the code, in texts and SQL, of roles, systems,\n"
+           "settings, primitives and options; a probe that changes something; a change that\n"
+           "nothing looks at afterwards, or that cannot be taken back and does not say so;\n"
+           "SQL put together from texts; secrets. Exits 2 on a syntax error, 1 on other\n"
+           "findings. With --server PostgreSQL reads the SQL that is known in full, too:\n"
+           "tables, columns, functions, types. A server that does not answer is named once,\n"
+           "and no finding.",
   .example = "runbook check runbooks/*/*.lua",
   .options = options, .min = 1, .max = -1, .main = rb_cmd_check
 };

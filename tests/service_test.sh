@@ -26,6 +26,15 @@ promises() {  # WHAT
   dry 's:stop()'
   is "$1: a stop in a dry run" "$(effect verdict)/$(effect after.value)/$(effect undo)" "would do/stopped/automatic"
   is "$1: changes nothing" "$(healthy)" "$pid"
+  local each='[.steps[0].effects[] | "\(.verdict): \(.before.value) -> \(.after.value)"] | join("; ")'
+  dry 's:stop() s:start()'
+  is "$1: a start after a planned stop" "$rc $(jq -r "$each" <<<"$out")" \
+    "0 would do: online, pid $pid -> stopped; would do: stopped -> online"
+  dry 's:stop() s:start() s:start()'
+  is "$1: a second start, in a dry run" "$rc $(jq -r '.steps[0].effects[2].verdict' <<<"$out")" "7 cannot predict"
+  dry 's:stop() system("school_erp").pg:exec("UPDATE public.schools SET name = name") s:start()'
+  is "$1: what else changes by a stop is not known" "$(jq -c '[.steps[0].effects[].assumes]' <<<"$out")" "[[],[1],[1,2]]"
+  is "$1: nothing was stopped" "$(healthy)" "$pid"
   remedy 's:start()'
   is "$1: start when it is online: unchanged" "$(jq -r '.steps[0].status' <<<"$out")/$(healthy)" "unchanged/$pid"
   remedy 'local t = s:restart() run:finding("pid", t.pid) run:finding("state", t.state)'

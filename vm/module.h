@@ -275,6 +275,7 @@ RB_API int rb_refuse (lua_State *L, const char *fmt, ...)
 **             (names looked up in `run`); a plan that is applied holds to it
 **   writes    {[key] = value}: the keys that it writes and nothing else, for
 **             later reads of the dry run; see rb_planned. Absent: unbounded
+**   more      true: it changes more than it writes, and is unbounded all the same
 **   blind     true, or one of those keys: what is written there is the same
 **             whatever is there now. Otherwise later reads rest on the deeds
 **             that this preview could not see the end of

@@ -124,6 +124,9 @@ void rb_planned_add (lua_State *L, rb_Task *t, int n) {
   d->bounded = lua_getfield(L, -1, "writes") == LUA_TTABLE;
   if (d->bounded) write_(L, vm);
   else lua_pop(L, 1);
+  lua_getfield(L, -1, "more");
+  if (lua_toboolean(L, -1)) d->bounded = 0;
+  lua_pop(L, 1);
 }
 
 static int isinward (const char *kind) {

@@ -260,15 +260,71 @@ static int nothing (lua_State *L, const char *reason) {
   return 1;
 }
 
+/* a second stop, or start, of one dry run: there is nothing to do unless it fails by then */
+static int unsure (lua_State *L) {
+  setstring(L, "verdict", "cannot predict");
+  setstring(L, "reason", "whether it stays as the deed before this one leaves it");
+  return 1;
+}
+
+/* [-0, +1, v]  which service it is, as doctor, tape and plans know it */
+static const char *pushidentity (lua_State *L) {
+  static const char *const places[] = {"home", "pidfile", "host", "file", NULL};
+  const char *name, *home = NULL;
+  int top = lua_gettop(L);
+  rb_service_driver(L, &name);
+  for (const char *const *p = places; home == NULL && *p != NULL; p++)
+    home = rb_service_setting(L, *p);
+  lua_pushfstring(L, "%s in %s", name, home != NULL ? home : "its default place");
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return lua_tostring(L, -1);
+}
+
+/* [-0, +1, v]  the key under which a dry run knows its state */
+static const char *pushkey (lua_State *L) {
+  const char *key = lua_pushfstring(L, "service:%s", pushidentity(L));
+  lua_remove(L, -2);
+  return key;
+}
+
+/* [-0, +0, v]  What an earlier deed of the dry run leaves: 1 where that was a stop,
+** and what was seen is then so; -1 where it was a start, whose process nobody knows. */
+static int foreseen (lua_State *L, rb_Seen *s) {
+  int top = lua_gettop(L), is = 0;
+  if (rb_planned(L, pushkey(L)))
+    is = strcmp(lua_tostring(L, -1), "stopped") == 0 ? 1 : -1;
+  lua_settop(L, top);
+  if (is != 1) return is;
+  s->npids = 0;
+  s->since = 0;
+  s->health[0] = '\0';
+  snprintf(s->state, sizeof s->state, "stopped");
+  return 1;
+}
+
+/* [-0, +0, v]  plan.writes: later deeds of a dry run find it so; all that the
+** service itself does is not bounded by that */
+static void writestate (lua_State *L, const char *state) {
+  lua_createtable(L, 0, 1);
+  pushkey(L);
+  lua_pushstring(L, state);
+  lua_rawset(L, -3);
+  lua_setfield(L, -2, "writes");
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "more");
+}
+
 /* resource, url; on the top what was seen */
 static int planned (lua_State *L, int status, lua_KContext action) {
   static const char *const after[] = {
     "online", "stopped", "online, with another pid"
   };
-  const rb_Seen *s = lua_touserdata(L, -1);
+  rb_Seen *s = lua_touserdata(L, -1);
   const char *name;
   (void)status;
   const rb_Driver *d = rb_service_driver(L, &name);
+  int earlier = foreseen(L, s);
   const char *words = rb_seen_words(L, s);
   const char *how = d->pushplan(L, name, (rb_Action)action);
   rb_seen_state(L, s);
@@ -277,6 +333,8 @@ static int planned (lua_State *L, int status, lua_KContext action) {
   lua_setfield(L, -2, "summary");
   setstring(L, "image", words);
   setvalue(L, "before", words);
+  if ((earlier == 1 && action == RB_STOP) || (earlier == -1 && action == RB_START))
+    return unsure(L);
   if (action == RB_START && rb_seen_online(s)) return nothing(L, "it is online already");
   if (action == RB_STOP && rb_seen_stopped(s))
     return nothing(L, strcmp(s->state, "stopped") == 0 ? "it is stopped already"
@@ -284,6 +342,7 @@ static int planned (lua_State *L, int status, lua_KContext action) {
   if (s->wont[action] != NULL) return rb_refuse(L, "%s: %s", name, s->wont[action]);
   setvalue(L, "after", after[action]);
   setstring(L, "reason", how);
+  writestate(L, action == RB_STOP ? "stopped" : "online");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "guarded");
   if (action == RB_RESTART) {
@@ -331,13 +390,7 @@ static int service_doctor (lua_State *L) {
 }
 
 static int service_identity (lua_State *L) {
-  const char *name, *home;
-  rb_service_driver(L, &name);
-  static const char *const places[] = {"home", "pidfile", "host", "file", NULL};
-  home = NULL;
-  for (const char *const *p = places; home == NULL && *p != NULL; p++)
-    home = rb_service_setting(L, *p);
-  lua_pushfstring(L, "%s in %s", name, home != NULL ? home : "its default place");
+  pushidentity(L);
   return 1;
 }
 

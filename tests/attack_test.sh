@@ -253,6 +253,9 @@ lies "... and of a step whose when is" "deferred done/deferred" 'step "S" { when
 lies "... and a case that is undecided" "deferred done/deferred" 'case "c" { title = "C", when = function (run) return run.answers.x end, step "X" { remedy = function () erp.redis:set("job", "1") end } },
   step "T" { verify = function () return erp.redis:get "job" == nil end }'
 lies "a field carries what it rests on" "planned done done/deferred" "step 'S' { $post }, step 'P' { probe = function (run) run.h = erp.http:get('/health').status end }, step 'V' { verify = function (run) return run.h == 200 end }"
+lies "what a step that fails would have set is not known" "failed deferred" 'step "S" { probe = function (run) run:fail("no") end }, step "T" { remedy = function (run) erp.redis:set("job", run.x) end }'
+lies "... nor one that would be refused" "refused deferred" 'step "S" { remedy = function (run) run.x = erp.pg:exec("UPDATE public.nowhere SET a = 1").rows end }, step "T" { probe = function (run) return run.x end }'
+lies "... but where the run goes on it is a mistake" "failed failed" 'step "S" { on_failure = "continue", probe = function (run) run:fail("no") end }, step "T" { probe = function (run) return run.x end }'
 lies "a manual step has not happened" "manual/deferred" 'step "S" { manual = "turn the key", verify = function () return true end }'
 echo '{ "s": "done" }' > "$tmp/answers.json"
 book 'step "S" { manual = "turn the key" }, step "T" { probe = function (run) run:finding("x", run.answers.s) end }, step "U" { probe = function (run) run:finding("y", run.answers.other) end }'

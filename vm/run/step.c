@@ -216,14 +216,25 @@ void rb_step_open (rb_Run *r, const rb_Step *s, const rb_StepRow *row) {
   if (is) rb_assume(&r->vm->provided, row->n);
 }
 
+/* Why a field of `run` that nobody set may be set in a real run: this step has not
+** come to its end, or a real run ends with it. */
+static void remain (Step *st) {
+  rb_Run *r = st->r;
+  const char *why = st->row->reason;
+  int ends = r->vm->dryrun && (st->failed || st->refused) && st->s->on_failure == RB_STOP;
+  if (r->deferred || (!st->deferred && !ends)) return;
+  r->deferred = 1;
+  if (st->deferred)
+    snprintf(r->deferwhy, sizeof r->deferwhy, "%s", why != NULL ? why : "a step was deferred");
+  else
+    snprintf(r->deferwhy, sizeof r->deferwhy, "a real run ends at step %d (%s)", st->row->n,
+             why != NULL ? why : "it fails");
+}
+
 static void remember (Step *st) {
   rb_Run *r = st->r;
   int ends = 0;
-  if (st->deferred && !r->deferred) {
-    r->deferred = 1;
-    snprintf(r->deferwhy, sizeof r->deferwhy, "%s",
-             st->row->reason != NULL ? st->row->reason : "a step was deferred");
-  }
+  remain(st);
   if (strcmp(st->row->status, "deferred") == 0) r->undecided++;
   if (strcmp(st->row->status, "refused") == 0) r->refused++;
   if (strcmp(st->row->status, "planned") == 0) r->planned++;

@@ -19,6 +19,7 @@ for f in bin/runbook lib/runbook/pg.so lib/runbook/json.so share/runbook/run.sch
   ok "there is $f" test -s "stage/usr/$f"
 done
 is "no test is installed, and one runbook whose name is like one's" "$(find stage -name '*_test*')" stage/usr/share/runbook/runbooks/vouchers/dr_test.lua
+is "no recipe of the cookbook is" "$(find stage -path '*cookbook*')" ""
 is "nothing that others may write" "$(find stage -perm /022 ! -type l)" ""
 is "what can be run: the program alone" "$(cd stage && find . -type f -perm /111)" "./usr/bin/runbook"
 hasnot "no path of the building machine in a script" \

@@ -199,7 +199,8 @@ static int probe (lua_State *L, int n) {
   return probed(L, lua_pcallk(L, n, 1, 0, n, probed), n);
 }
 
-/* Where the tape alone answers, an effect that would be performed is our mistake. */
+/* Where the tape alone answers, an effect that would be performed is our mistake; in a step
+** that a person skipped, it is where the step ended. */
 static int offline (lua_State *L, rb_Task *t) {
   rb_gate_clear(L, t);
   return rb_stop(L, RB_TAPEEND, "the tape ends before %s", t->call.path.s);
@@ -208,7 +209,7 @@ static int offline (lua_State *L, rb_Task *t) {
 int rb_gate_perform (lua_State *L, int n) {
   rb_Task *t = rb_taskof(L);
   t->call.started = rb_now();
-  if (t->vm->mute) return offline(L, t);
+  if (t->vm->mute || (t->vm->replay != NULL && t->vm->replay->skipping)) return offline(L, t);
   if (t->undoing != NULL && t->call.effect != RB_PROBE) return rb_undo_settle(L, n);
   return rb_gate_go(L, n);
 }

@@ -184,8 +184,8 @@ int rb_replay_next (rb_VM *vm, rb_FieldRun *field) {
   if (r->waiting == NULL) return 0;
   if (r->left > 0 && (underway(field) || (!r->offline && reopen(vm) > 0)))
     return vm->ready != NULL;
-  if (r->left > 0) missed(vm, field);
-  else if (r->offline) ended(vm, field);
+  if (r->left > 0 && !r->skipping) missed(vm, field);
+  else if (r->offline || r->skipping) ended(vm, field);
   else golive(vm, field);
   release(vm);
   return 1;
@@ -261,4 +261,9 @@ int rb_replay_approved (rb_VM *vm, const char *role, const char *what) {
   if (vm->replay == NULL) return 0;
   snprintf(key, sizeof key, "%s %s", role, what);
   return json_object_get(vm->replay->approvals, key) != NULL;
+}
+
+const char *rb_replay_skipped (const rb_VM *vm, const char *step) {
+  const json_t *at = vm->replay != NULL ? json_object_get(vm->replay->skipped, step) : NULL;
+  return json_string_value(json_object_get(at, "reason"));
 }

@@ -46,6 +46,9 @@ typedef struct rb_Replay {
   json_t *servers;     /* resource -> what it said it was */
   json_t *how;         /* of the start event: files, words, options */
   json_t *dropped;     /* list of [first, last]: what this session does again */
+  json_t *skipped;     /* steps that a person left as failed: id -> the event's text */
+  int skipping;        /* the step under way is one of them: it ends where its tape does */
+  int cameout;         /* the run came to its end, and all that failed was skipped */
   json_t *reopened;    /* branches of which something is done again: path -> true */
   int64_t last;        /* event of the run when it was read */
   int left;            /* outcomes and waits not given out yet */
@@ -105,6 +108,8 @@ int rb_replay_spoken (rb_VM *vm, const char *kind, const char *path);
 /* The next taped answer to this question, or NULL. */
 const char *rb_replay_answer (rb_VM *vm, const char *id);
 int rb_replay_approved (rb_VM *vm, const char *role, const char *what);
+/* Why a person went on without that step, which had failed; NULL: nobody did. */
+const char *rb_replay_skipped (const rb_VM *vm, const char *step);
 
 /* [-0, +1, m]  Pushes the taped result or error, and puts the effect on the report;
 ** 1: it is an error. */

@@ -153,14 +153,16 @@ static void dropfield (rb_Replay *r, Events *all, int from, const char *field) {
              && inside(e->path, field)) again(r, e);
 }
 
-/* The last step, when it failed and ended the run; or the cases, whose `when` did. */
+/* The last step, when it failed and ended the run, unless it was skipped then; or the cases,
+** whose `when` did. */
 static void dropend (rb_Replay *r, Events *all) {
-  int step = 0, stepped = -1, ended = -1;
+  int step = 0, stepped = -1, ended = -1, skipped = 0;
   char field[300];
   for (int i = 0; i < all->n; i++) {
     Event *e = &all->list[i];
-    if (is(e, "step")) step = i, stepped = -1;
+    if (is(e, "step")) step = i, stepped = -1, skipped = 0;
     if (is(e, "stepped")) stepped = i;
+    if (is(e, "skip")) skipped = 1;
     if (is(e, "end")) ended = i;
     if (is(e, "resume")) ended = -1;
   }
@@ -168,7 +170,7 @@ static void dropend (rb_Replay *r, Events *all) {
   for (int i = step; i < all->n; i++)
     if (all->list[i].path != NULL && strncmp(all->list[i].path, "case:", 5) == 0
         && i > stepped) again(r, &all->list[i]);
-  if (stepped < 0 || *word(&all->list[stepped], "field") == '\0') return;
+  if (stepped < 0 || skipped || *word(&all->list[stepped], "field") == '\0') return;
   again(r, &all->list[stepped]);
   snprintf(field, sizeof field, "%s/%s", all->list[stepped].path,
            word(&all->list[stepped], "field"));
@@ -287,6 +289,11 @@ static int addevent (rb_Replay *r, Event *e) {
   } else if (is(e, "server")) {
     if (*word(e, "is") != '\0')
       json_object_set(r->servers, word(e, "target"), json_object_get(e->text, "is"));
+  } else if (is(e, "skip") && e->path != NULL) {
+    json_object_set(r->skipped, e->path, e->text);
+  } else if (is(e, "result") || is(e, "resume")) {
+    const json_t *kind = json_object_get(json_object_get(e->text, "error"), "kind");
+    r->cameout = kind != NULL && strcmp(json_string_value(kind), "skipped") == 0;
   } else if (is(e, "approval")) {
     snprintf(key, sizeof key, "%s %s", word(e, "role"), word(e, "for"));
     json_object_set_new(r->approvals, key, json_true());
@@ -345,6 +352,7 @@ rb_Replay *rb_replay_make (rb_ReplaySource source, void *ud, int redo, rb_Proble
   *r = (rb_Replay){.index = json_object(), .spoken = json_object(),
                    .answers = json_object(), .approvals = json_object(),
                    .servers = json_object(), .dropped = json_array(), .reopened = json_object(),
+                   .skipped = json_object(),
                    .policy = "ask"};
   int bad = load(r, source, ud, &all, redo, p);
   forget(&all);
@@ -388,6 +396,7 @@ void rb_replay_free (rb_Replay *r) {
   json_decref(r->how);
   json_decref(r->dropped);
   json_decref(r->reopened);
+  json_decref(r->skipped);
   if (r->exported != NULL) json_decref(r->exported->drawn);
   free(r->exported);
   free(r->livefrom);

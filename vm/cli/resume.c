@@ -87,6 +87,10 @@ static int check (const rb_Replay *r, rb_Problem *p) {
   if (run->ended != 0 && run->status != NULL && strcmp(run->status, "done") == 0)
     return rb_problem(p, RB_USAGE, "usage", "run %s is done: there is nothing to go on "
                       "with", run->id);
+  if (r->cameout)
+    return rb_problem(p, RB_USAGE, "usage", "run %s came to its end, but for what failed and was "
+                      "skipped: there is nothing to go on with (runbook undo %s takes it back, "
+                      "runbook abandon %s leaves it)", run->id, run->id + 18, run->id + 18);
   return settled(run, p);
 }
 

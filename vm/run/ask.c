@@ -39,9 +39,14 @@ void rb_answer_tape (rb_Run *r, const char *id, const char *text) {
                    rb_jsontext(text, strlen(text))), text, strlen(text));
 }
 
+/* Does the tape alone answer? */
+static int alone (const rb_VM *vm) {
+  return vm->mute || (vm->replay != NULL && vm->replay->skipping);
+}
+
 /* Nobody is asked where nothing is done. */
 static int asks (const rb_Run *r) {
-  return !r->vm->dryrun && !r->vm->mute && rb_ask_terminal();
+  return !r->vm->dryrun && !alone(r->vm) && rb_ask_terminal();
 }
 
 int rb_answer (rb_Run *r, const char *id, const char *question, char **text) {
@@ -92,8 +97,8 @@ int rb_answer_manual (rb_Run *r, const char *id, const char *question, char **te
 
 static int noanswer (lua_State *L, const char *id, const char *question) {
   if (rb_vm(L)->interrupts > 0) return rb_stop(L, RB_INTERRUPT, "interrupted");
-  if (rb_vm(L)->mute) return rb_stop(L, RB_TAPEEND, "the tape ends before the answer to: %s",
-                                     question);
+  if (alone(rb_vm(L)))
+    return rb_stop(L, RB_TAPEEND, "the tape ends before the answer to: %s", question);
   if (rb_vm(L)->dryrun) return rb_stop(L, RB_DEFER, "needs an answer: %s", question);
   return rb_stop(L, RB_PERSON, "needs an answer: %s (run it on a terminal, or give "
                  "{\"%s\": ...} with --answers FILE)", question, id);

@@ -180,9 +180,18 @@ static int enter (rb_Run *r) {
   return status;
 }
 
+/* The run came to its end: its error is the first failure that was skipped. */
+static void sayskipped (rb_Run *r) {
+  rb_Report *rep = &r->report;
+  if (r->skipped == NULL || rep->error.exit != 0 || r->stop != 0) return;
+  rb_problem(&rep->error, RB_FAILED, "skipped", "%s", r->skipped->reason);
+  rep->errorstep = strdup(r->skipped->id);
+}
+
 /* the run's status and exit code, from what its steps left */
 static void conclude (rb_Run *r) {
   rb_Report *rep = &r->report;
+  sayskipped(r);
   int exit = r->stop != 0 ? r->stop : rep->error.exit;
   if (exit == 0 && (r->failed > 0 || r->refused > 0)) exit = RB_FAILED;
   if (r->vm->dryrun && r->stop == 0 && exit != RB_USAGE && exit != RB_LOCKED

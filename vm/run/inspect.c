@@ -99,7 +99,7 @@ void rb_inspect_failed (rb_Run *r, const rb_FieldSpec *spec, rb_Task *t, const r
   int failed = end->end != RB_ENDED
                || (strcmp(spec->word, "verify") == 0 && !end->truthy && !end->nilresult);
   if (x == NULL || x->step != NULL || x->reached || !failed || r->vm->replay == NULL
-      || r->vm->replay->left > 0) return;
+      || r->vm->replay->left > 0 || r->vm->replay->skipping) return;
   snprintf(where, sizeof where, "in %s, which failed: %s", spec->path, end->reason);
   open_(r, end->end == RB_ENDED ? NULL : t, spec->fn, where);
 }

@@ -45,6 +45,9 @@ static int unset (lua_State *L, rb_Run *r, const char *name) {
   }
   names[n] = NULL;
   const char *near = rb_nearest(name, names);
+  if (r->skipped != NULL)
+    return luaL_error(L, "run.%s was never set: step %d, %s, which may set it, was skipped", name,
+                      r->skipped->n, r->skipped->title);
   return luaL_error(L, near != NULL ? "run.%s was never set (did you mean "
                     "run.%s?)" : "run.%s was never set", name, near);
 }

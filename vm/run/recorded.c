@@ -198,6 +198,8 @@ static void begin (Reading *r, const json_t *o) {
   if (id != NULL || row == NULL) return;
   r->step = row;
   row->ran = 1;
+  row->status = NULL;        /* an earlier session had stopped before it */
+  retext(&row->reason, NULL, "reason");
   json_decref(row->failures);  /* of an earlier session */
   row->failures = NULL;
   retext(&row->title, o, "title");
@@ -279,6 +281,18 @@ static void resume (Reading *r, const rb_TapeEvent *e, json_t *o) {
   r->rep->recorded->whole = 0;
 }
 
+/* a step that failed, and without which somebody went on */
+static void skip (Reading *r, const rb_TapeEvent *e, json_t *o) {
+  for (rb_StepRow *row = r->rep->steps; row < r->rep->steps + r->rep->nsteps; row++)
+    if (e->path != NULL && row->id != NULL && strcmp(row->id, e->path) == 0) {
+      row->status = "skipped";
+      row->left = 1;
+      retext(&row->reason, o, "reason");
+    }
+  json_object_del(o, "reason");
+  said(r, r->rep->recorded->notes, e, o);
+}
+
 /* of a pruned run that is all that is left */
 static void pruned (Reading *r, const rb_TapeEvent *e, const json_t *o) {
   const char *by = rb_reread_textof(o, "by");
@@ -327,6 +341,7 @@ static int event (void *ud, const rb_TapeRow *row) {
   else if (strcmp(e->kind, "note") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "abandon") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "offered") == 0) said(r, rec->notes, e, o);
+  else if (strcmp(e->kind, "skip") == 0) skip(r, e, o);
   else if (strcmp(e->kind, "evidence") == 0) said(r, rec->evidence, e, o);
   else if (strcmp(e->kind, "failures") == 0) failures(r, e, o);
   else if (strcmp(e->kind, "approval") == 0) said(r, rec->approvals, e, o);

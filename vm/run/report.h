@@ -59,6 +59,7 @@ typedef struct rb_StepRow {
   int kept;
   json_t *failures;      /* of each run:each that failed: {of, failed, targets}; NULL */
   int ran;               /* it was begun */
+  int left;              /* it failed, and a person went on without it */
   const char *field;     /* the one that failed or stopped it; NULL: none did */
 } rb_StepRow;
 

@@ -25,6 +25,7 @@ struct rb_Run {
   int deferred;          /* a step was: what it would have set is not known */
   char deferwhy[1200];
   int failed, warned, refused, undecided, planned;  /* steps so far */
+  const rb_StepRow *skipped;  /* the first that failed and that a person skipped; NULL: none */
   int started;           /* a deed was begun */
   int *locks, nlocks;    /* descriptors of those that are held */
   struct rb_Across *across;  /* locks that other machines see; NULL: none asked for */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vm/replay.h"
 #include "vm/run/run.h"
 
 /* a step in progress */
@@ -239,6 +240,11 @@ static void remember (Step *st) {
   if (strcmp(st->row->status, "refused") == 0) r->refused++;
   if (strcmp(st->row->status, "planned") == 0) r->planned++;
   if (!st->failed && !st->doubt) return;
+  if (st->row->left) {  /* as with on_failure = "continue" */
+    r->failed++;
+    if (r->skipped == NULL) r->skipped = st->row;
+    return;
+  }
   int exit = exitof(st);
   if (st->s->on_failure == RB_WARN && exit == RB_FAILED) {
     r->warned++;
@@ -318,6 +324,19 @@ static void fields (Step *st) {
   plain(st, RB_NOTIFY);
 }
 
+/* A step that failed, and that a person skipped then, is what the tape has of it. */
+static void fieldsof (Step *st) {
+  rb_Replay *replay = st->r->vm->replay;
+  const char *why = rb_replay_skipped(st->r->vm, st->s->id);
+  if (replay != NULL) replay->skipping = why != NULL;
+  fields(st);
+  if (replay != NULL) replay->skipping = 0;
+  if (why == NULL || !st->selected || st->r->vm->interrupts > 0) return;
+  st->failed = st->row->left = 1;
+  st->row->status = "skipped";
+  setreason(st->row, why);
+}
+
 /* A dry run that did not get to the end of a remedy does not know what it would
 ** do: what is looked at later is as of now. */
 void rb_step_unknown (rb_Run *r, const rb_Step *s, const rb_StepRow *row) {
@@ -342,7 +361,7 @@ void rb_step_run (rb_Run *r, const rb_Step *s, rb_StepRow *row) {
   if (r->vm->show != NULL) rb_show_begin(r->vm->show, &r->report, row);
   row->ran = 1;
   rb_taped_step(r, row);
-  fields(&st);
+  fieldsof(&st);
   if (st.deferred && st.selected && !st.remedied) rb_step_unknown(r, s, row);
   row->ms = (rb_now() - before) * 1000;
   if (!st.selected && !st.failed) row->status = "unselected";

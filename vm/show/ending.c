@@ -274,6 +274,21 @@ static void notreached (rb_Show *s, const rb_Report *r) {
   rb_style_line(s);
 }
 
+/* what failed, and without which a person went on */
+static void skipped (rb_Show *s, const rb_Report *r) {
+  int some = 0;
+  for (const rb_StepRow *step = r->steps; step < r->steps + r->nsteps; step++) {
+    if (!step->left) continue;
+    if (some++ == 0) rb_style_addf(&s->lead, DIM, "  %-10s ", "skipped");
+    rb_style_addf(&s->text, YELLOW, "%s%d %s", some > 1 ? ", " : "", step->n,
+                  step->title != NULL ? step->title : step->id);
+  }
+  if (some == 0) return;
+  rb_style_add(&s->text, YELLOW, some == 1 ? ": it failed, and the run went on without it"
+               : ": they failed, and the run went on without them");
+  rb_style_line(s);
+}
+
 /* "runbook resume 82558R6C" and what that does */
 static void command (rb_Show *s, const rb_Report *r, const char *label,
                      const char *verb, const char *what) {
@@ -295,6 +310,11 @@ static void whatnext (rb_Show *s, const rb_Report *r, const Totals *t) {
     rb_style_row(s, "next", PLAIN, "the same command goes on with what is left");
     return;
   }
+  if (rb_same(r->error.kind, "skipped")) {
+    command(s, r, "next", "undo", "takes back what was done (-n shows it first)");
+    command(s, r, "or", "abandon", "leaves it as it is, and frees its lock");
+    return;
+  }
   if (r->exit == RB_INDOUBT) what = "looks at it, asks where it cannot tell, and goes on";
   else if (rb_same(r->error.kind, "manual"))
     what = "goes on there, once it is done: say so on a terminal or with --answers";
@@ -313,6 +333,7 @@ static void failure (rb_Show *s, const rb_Report *r, const Totals *t) {
   place(s, r);
   if (isdry(r)) return;
   certainty(s, r, t, at);
+  skipped(s, r);
   notreached(s, r);
   whatnext(s, r, t);
 }

@@ -141,7 +141,8 @@ static const struct Status *statusof (const char *status) {
 
 /* skipped or not selected: one dim line says it all */
 static int quiet (const rb_StepRow *step) {
-  return rb_same(step->status, "skipped") || rb_same(step->status, "unselected");
+  return (rb_same(step->status, "skipped") && !step->left)
+         || rb_same(step->status, "unselected");
 }
 
 /* ended by the person at the keyboard, not by what it did */
@@ -165,10 +166,11 @@ static const struct Status *shown (const rb_Report *r, const rb_StepRow *step) {
   static const struct Status
     ended = {"failed", "interrupted", BOLDYELLOW},
     waits = {"failed", "stopped", BOLDYELLOW},
+    left = {"skipped", "skipped", BOLDYELLOW},
     byhand = {"manual", "done by hand", GREEN},
     cut = {"", "did not end", BOLDYELLOW};
   return step->status == NULL ? &cut : interrupted(step) ? &ended : stopped(r, step) ? &waits
-       : answered(r, step) ? &byhand : statusof(step->status);
+       : step->left ? &left : answered(r, step) ? &byhand : statusof(step->status);
 }
 
 const char *rb_terminal_status (const rb_Report *r, const rb_StepRow *step) {

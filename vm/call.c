@@ -135,6 +135,19 @@ const char *rb_runid (lua_State *L) {
   return r != NULL ? r->run : "";
 }
 
+void rb_remade (lua_State *L, const char *why) {
+  rb_VM *vm = rb_vm(L);
+  rb_Buffer b = {0};
+  rb_buffer_printf(&b, "%s: the connection was lost (%s), and has been made anew",
+                   rb_resource(L)->name, why);
+  char *text = rb_redacted(b.s != NULL ? b.s : "", b.n);
+  rb_buffer_free(&b);
+  if (text == NULL) return;
+  if (vm->show != NULL) rb_show_note(vm->show, text);
+  rb_record(vm, "remade", NULL, json_pack("{s:o}", "text", rb_jsontext(text, strlen(text))));
+  free(text);
+}
+
 /* the layer out of the list of those that hold */
 static void strike (json_t *list, const char *layer) {
   for (size_t i = json_array_size(list); i-- > 0; )

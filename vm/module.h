@@ -182,6 +182,10 @@ RB_API int rb_dryrun (lua_State *L);
 RB_API void rb_describe (lua_State *L, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* [-0, +0, m]  A connection of the running call's resource was lost while nobody used it, and
+** another one has taken its place: that is said, and put on the tape. */
+RB_API void rb_remade (lua_State *L, const char *why);
+
 /* Which server this is, for the tape: said once by a run, when it uses the resource
 ** first. wanted: would it be news? 'probes': a URL that only probes have, else 0.
 ** [-0, +0, v]  A resumed run, or an undo, ends here where it is another one. */

@@ -8,6 +8,7 @@
 */
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,12 +191,27 @@ int rb_pg_alive (const rb_PgConn *conn) {
   return clean(conn) && p.fd >= 0 && poll(&p, 1, 0) == 0;
 }
 
+/* What a server says before it hangs up is a notice, for nobody had asked. */
+static void farewell (rb_PgPool *p, rb_PgConn *conn) {
+  PQconsumeInput(conn->pg);
+  PQisBusy(conn->pg);  /* reads what came */
+  snprintf(p->why, sizeof p->why, "%s", conn->said[0] != '\0' ? conn->said
+           : "the server closed it");
+  p->lost = 1;
+}
+
+void rb_pg_remade (lua_State *L, rb_PgPool *p) {
+  if (p->lost) rb_remade(L, p->why);
+  p->lost = 0;
+}
+
 /* an idle connection of the role; those found dead are closed */
 static rb_PgConn *findidle (rb_PgPool *p, rb_PgRole role) {
   for (rb_PgConn *conn = p->conns, *next; conn != NULL; conn = next) {
     next = conn->next;
     if (conn->role != role || conn->leased) continue;
     if (rb_pg_alive(conn)) return conn;
+    farewell(p, conn);
     conn_close(p, conn);
   }
   return NULL;

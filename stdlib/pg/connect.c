@@ -115,12 +115,15 @@ static int polled (lua_State *L, int status, lua_KContext ctx) {
   return advance(L, c);
 }
 
-/* Notices are for people with a terminal, but for one: a ROLLBACK without a
-** transaction says that a probe got out of its own. */
+/* Notices are for people with a terminal, but for two: a ROLLBACK without a
+** transaction says that a probe got out of its own, and a farewell why it ends. */
 static void noticed (void *ud, const PGresult *notice) {
   const char *state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
   rb_PgConn *conn = ud;
   if (state != NULL && strcmp(state, "25P01") == 0) conn->escaped = 1;
+  if (state != NULL && strncmp(state, "57P", 3) == 0)  /* it hangs up */
+    snprintf(conn->said, sizeof conn->said, "%s",
+             PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY));
 }
 
 /* up: from now on all of it is queued */
@@ -140,6 +143,7 @@ const char *rb_pg_powers (lua_State *L, const rb_PgCall *c) {
 
 /* A dry run that claimed what does not hold takes it back before anything is asked. */
 static int letin (lua_State *L, rb_PgCall *c) {
+  rb_pg_remade(L, c->pool);
   if (c->role == RB_PGPROBE && rb_dryrun(L) && !c->judging) {
     const char *why = rb_pg_powers(L, c);
     if (*why != '\0') rb_unclaim(L, "pg", why);

@@ -40,6 +40,7 @@ typedef struct rb_PgConn {
   int leased;
   int spoiled;             /* not to be used again */
   int escaped;             /* a ROLLBACK found no transaction */
+  char said[200];          /* why the server hung up; "": it did not say */
   char system[24];         /* system identifier; "": not asked yet */
   char timeline[16], database[64];
   char oid[12];            /* the database's number in its cluster; "": not known */
@@ -51,6 +52,8 @@ typedef struct rb_PgPool {
   char **secret;           /* columns whose values are secrets; ends with NULL */
   int locks;               /* taken on the connection for them */
   int same;                /* no probe role: probes are previews */
+  int lost;                /* one that was idle was, and it has not been said yet */
+  char why[200];
 } rb_PgPool;
 
 /* where a connection goes: the URL, and its hosts' addresses as libpq takes them */
@@ -129,6 +132,8 @@ void rb_pg_close (rb_Resource *r);
 void rb_pg_setmeta (lua_State *L, const char *type, lua_CFunction close);
 /* May it be used: is it idle, and has the server not said farewell? */
 int rb_pg_alive (const rb_PgConn *conn);
+/* [-0, +0, m]  This connection takes the place of one that was lost: says so. */
+void rb_pg_remade (lua_State *L, rb_PgPool *p);
 /* A statement of the transaction 'owner', on its connection. [-0, +1, m] */
 rb_PgCall *rb_pg_within (lua_State *L, rb_PgCall *owner);
 

@@ -236,7 +236,7 @@ static rb_RedisConn *findidle (rb_RedisPool *p, int *count) {
   for (rb_RedisConn *conn = p->conns; conn != NULL; conn = conn->next) {
     if (conn->role != RB_REDISREMEDY || conn->ctx == NULL) continue;
     if (conn->users == 0 && rb_redis_alive(conn)) return conn;
-    if (conn->users == 0) rb_redis_break(conn, "io", "the server went away");
+    if (conn->users == 0) rb_redis_gone(conn);
     else ++*count;
   }
   return NULL;
@@ -253,7 +253,7 @@ static rb_RedisConn *find (rb_RedisCall *c, int *mayopen) {
   }
   *mayopen = p->opener == NULL;
   if (p->shared == NULL || rb_redis_alive(p->shared)) return p->shared;
-  rb_redis_break(p->shared, "io", "the server went away");
+  rb_redis_gone(p->shared);
   return NULL;
 }
 

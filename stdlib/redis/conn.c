@@ -85,13 +85,16 @@ void rb_redis_disown (rb_RedisConn *conn, const rb_RedisCall *c) {
   }
 }
 
+void rb_redis_gone (rb_RedisConn *conn) {
+  if (conn->up && conn->users == 0 && conn->count == 0) conn->pool->lost = 1;
+  rb_redis_break(conn, "io", "the server closed the connection");
+}
+
 /* what hiredis says, as one of our kinds */
 static void broken (rb_RedisConn *conn) {
   const redisContext *ctx = conn->ctx;
   switch (ctx->err) {
-    case REDIS_ERR_EOF:
-      rb_redis_break(conn, "io", "the server closed the connection");
-      break;
+    case REDIS_ERR_EOF: rb_redis_gone(conn); break;
     case REDIS_ERR_OOM:
       rb_redis_break(conn, "limit", "a reply has more than %d elements in one "
                      "list", RB_REDISITEMS);
@@ -171,8 +174,7 @@ int rb_redis_alive (rb_RedisConn *conn) {
 static void unstep (rb_RedisConn *conn, rb_RedisStep step) {
   if (step == RB_REDISREAD) rb_rewatch(conn->watch, POLLIN);
   else if (step == RB_REDISWRITE) rb_rewatch(conn->watch, POLLIN | POLLOUT);
-  else if (step == RB_REDISEND)
-    rb_redis_break(conn, "io", "the server closed the connection");
+  else if (step == RB_REDISEND) rb_redis_gone(conn);
   else
     rb_redis_break(conn, step == RB_REDISUNTRUSTED ? "auth" : "io", "%s",
                    conn->pool->part->words(conn->tls));

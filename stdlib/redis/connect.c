@@ -73,6 +73,8 @@ static int shaken (lua_State *L, int status, lua_KContext ctx) {
   if (c->lost != NULL) return unreachable(L, c);
   rb_redis_clear(c);
   c->conn->up = 1;
+  if (p->lost) rb_remade(L, p->why);
+  p->lost = 0;
   if (c->role == RB_REDISPROBE) {
     p->shared = c->conn;
     p->opener = NULL;

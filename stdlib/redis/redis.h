@@ -71,6 +71,7 @@ typedef struct rb_RedisPool {
   char *out;                   /* the command that is being written */
   size_t outlen, outsize;
   char why[512];               /* what ended the last connection */
+  int lost;                    /* it was idle then, and that has not been said yet */
 } rb_RedisPool;
 
 typedef struct rb_RedisCall {
@@ -122,6 +123,8 @@ void rb_redis_sweep (rb_RedisPool *p, int all);
 /* Ends it; those who wait for its replies are told: the oldest with 'kind'. */
 void rb_redis_break (rb_RedisConn *conn, const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The server has closed it; where nobody used it, that is said once there is another. */
+void rb_redis_gone (rb_RedisConn *conn);
 /* Nobody waits any more for the replies of this call. */
 void rb_redis_disown (rb_RedisConn *conn, const rb_RedisCall *c);
 /* Idle, and the server has not gone away. */

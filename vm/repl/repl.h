@@ -19,6 +19,7 @@ typedef struct rb_Repl {
   int env;               /* registry: the globals of the session */
   int wrap;              /* registry: (f, keep) -> a function that shows what f returns */
   int memo;              /* registry: how far a completion has looked */
+  double began;          /* CLOCK_MONOTONIC */
   double until;          /* armed up to then (CLOCK_MONOTONIC); 0: read-only */
   int terminal;          /* a person types */
   int quit;

@@ -31,6 +31,7 @@ static int target (rb_Repl *s, rb_Problem *p) {
 
 static int report (rb_Repl *s, rb_Problem *p) {
   rb_Run *r = &s->r;
+  s->began = rb_now();
   rb_Report *rep = &r->report;
   r->outline.file = strdup("(repl)");
   r->outline.name = "repl";
@@ -125,6 +126,7 @@ void rb_repl_end (rb_Repl *s, int exit) {
   rb_Run *r = &s->r;
   rb_Problem p = {0};
   r->report.exit = exit;
+  r->report.ms = (rb_now() - s->began) * 1000;
   r->report.status = exit == 0 ? "done" : exit == RB_INDOUBT ? "in-doubt"
                      : exit == RB_INTERRUPTED ? "interrupted" : "failed";
   if (r->vm->tape == NULL) return;
@@ -234,9 +236,19 @@ static rb_StepRow *addstep (rb_Repl *s, const char *title) {
   return row;
 }
 
+/* did a line of its effects, on the same screen, say so already? */
+static int wassaid (const rb_Repl *s, const char *why, const rb_StepRow *row) {
+  for (const rb_EffectRow *e = row->effects; s->terminal && e != NULL; e = e->next)
+    if (e->reason != NULL && strcmp(e->reason, why) == 0) return 1;
+  return 0;
+}
+
 /* why it ended early, unless a line of its effects says so */
 static void saywhy (rb_Repl *s, const rb_FieldEnd *end, const rb_StepRow *row) {
   const char *why = end->reason;
+  if (end->end == RB_STOPPEDEND && end->stop == RB_DOUBT)
+    rb_repl_complain(s, "it may or may not have happened: look before you do it again");
+  if (wassaid(s, why, row)) return;
   if (end->end == RB_STOPPEDEND && (end->stop == RB_DEFER || end->stop == RB_REFUSE))
     for (const rb_EffectRow *e = row->effects; e != NULL; e = e->next)
       if (e->verdict != NULL) return;

@@ -341,6 +341,7 @@ static int event (void *ud, const rb_TapeRow *row) {
   else if (strcmp(e->kind, "note") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "abandon") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "offered") == 0) said(r, rec->notes, e, o);
+  else if (strcmp(e->kind, "remade") == 0) said(r, rec->notes, e, o);
   else if (strcmp(e->kind, "skip") == 0) skip(r, e, o);
   else if (strcmp(e->kind, "evidence") == 0) said(r, rec->evidence, e, o);
   else if (strcmp(e->kind, "failures") == 0) failures(r, e, o);

@@ -168,6 +168,9 @@ static void donetotals (rb_Show *s, const rb_Report *r, const Totals *t) {
   rb_style_add(&s->text, BOLDGREEN, "Done");
   rb_style_addf(&s->text, PLAIN, " in %s. ", rb_style_duration(time, r->ms));
   if (replay) rb_style_add(&s->text, PLAIN, "Replayed: nothing was performed.");
+  else if (t->doubt > 0)  /* of a session, which goes on after it */
+    rb_style_addf(&s->text, BOLDYELLOW, "%s in doubt: look before you do it again.",
+                  rb_style_many(text, t->doubt, "change is", "changes are"));
   else if (t->changes + t->notices > 0)
     rb_style_addf(&s->text, PLAIN, "%s.", did(text, t));
   else rb_style_add(&s->text, PLAIN, "Nothing had to be changed.");

@@ -291,24 +291,24 @@ static int processes (lua_State *L) {
 
 static const rb_Reg functions[] = {
   {"disk", RB_PROBE, disk, NULL,
-   "disk(path) -> {total, free, used, percent, files_total, files_free} : the file system "
-   "that holds an absolute path, in bytes, as `df` counts: `free` is what one who is not "
-   "root may use, `percent` is used of used and free, `files_*` are inodes. Fails with "
-   "\"missing\" where there is no such path, \"timeout\" where the file system does not "
-   "answer within 10 s", NULL, NULL},
+   "disk(path) -> {total = bytes, free = bytes, used = bytes, percent, files_total, "
+   "files_free} : the file system that holds an absolute path, as `df` counts: `free` is "
+   "what one who is not root may use, `percent` is used of used and free, `files_*` are "
+   "inodes. Fails with \"missing\" where there is no such path, \"timeout\" where the file "
+   "system does not answer within 10 s", NULL, NULL},
   {"memory", RB_PROBE, memory, NULL,
-   "memory() -> {total, available, used, swap_total, swap_free} : of the machine, in "
-   "bytes; `available` is what programs can still get without swapping, `used` the rest. "
-   "A container's own limit is not looked at", NULL, NULL},
+   "memory() -> {total = bytes, available = bytes, used = bytes, swap_total = bytes, "
+   "swap_free = bytes} : of the machine; `available` is what programs can still get without "
+   "swapping, `used` the rest. A container's own limit is not looked at", NULL, NULL},
   {"load", RB_PROBE, load, NULL,
    "load() -> {one, five, fifteen, cpus} : how many processes ran or waited to run, "
    "averaged over 1, 5 and 15 minutes; more than `cpus` means that they queue", NULL, NULL},
   {"processes", RB_PROBE, processes, NULL,
-   "processes([{match=, user=}]) -> {{pid, parent, user, program, command, state, memory, "
-   "cpu, started}, ...} : by pid, without this one. `match` is plain text that the command "
-   "line contains, `user` a name. `memory` is bytes in RAM, `cpu` seconds used so far, "
-   "`started` a time; `state` is running, sleeping, waiting (for a device), stopped or "
-   "zombie. A machine may hide the processes of others", NULL, NULL},
+   "processes([{match=, user=}]) -> {{pid, parent, user, program, command, state, memory = "
+   "bytes, cpu = seconds, started}, ...} : by pid, without this one. `match` is plain text "
+   "that the command line contains, `user` a name. `memory` is bytes in RAM, `cpu` seconds "
+   "used so far, `started` a time; `state` is running, sleeping, waiting (for a device), "
+   "stopped or zombie. A machine may hide the processes of others", NULL, NULL},
   RB_END
 };
 

@@ -6,12 +6,13 @@ passed = failed = 0
 signal.alarm(120)
 
 class Terminal:
-    def __init__(self, *args, command=None):
+    def __init__(self, *args, command=None, env={}):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
             os.environ["LC_ALL"] = "C.UTF-8"
             os.environ["PAGER"] = "echo paged $(wc -l) lines"
+            os.environ.update(env)
             os.execv(sys.argv[1], [sys.argv[1], *(command or ["repl", *args])])
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
         self.raw = self.seen = ""

@@ -148,6 +148,36 @@ void rb_remade (lua_State *L, const char *why) {
   free(text);
 }
 
+/* [-0, +1, m]  rows -> list of names, for as long as the rows are there */
+static void pushcolumns (lua_State *L) {
+  if (luaL_getsubtable(L, LUA_REGISTRYINDEX, "rb.columns")) return;
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
+void rb_columns (lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  if (rb_vm(L)->took != NULL) {  /* somebody looks */
+    pushcolumns(L);
+    lua_pushvalue(L, idx);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+int rb_columns_of (lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  pushcolumns(L);
+  lua_pushvalue(L, idx);
+  int is = lua_rawget(L, -2) == LUA_TTABLE;
+  lua_remove(L, -2);
+  return is;
+}
+
 /* the layer out of the list of those that hold */
 static void strike (json_t *list, const char *layer) {
   for (size_t i = json_array_size(list); i-- > 0; )

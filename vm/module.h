@@ -186,6 +186,10 @@ RB_API void rb_describe (lua_State *L, const char *fmt, ...)
 ** another one has taken its place: that is said, and put on the tape. */
 RB_API void rb_remade (lua_State *L, const char *why);
 
+/* [-1 (list of names), +0, m]  The rows at 'idx' have these columns, in this order: for people
+** who look at them at a prompt. A script does not see it. */
+RB_API void rb_columns (lua_State *L, int idx);
+
 /* Which server this is, for the tape: said once by a run, when it uses the resource
 ** first. wanted: would it be news? 'probes': a URL that only probes have, else 0.
 ** [-0, +0, v]  A resumed run, or an undo, ends here where it is another one. */

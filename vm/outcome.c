@@ -145,9 +145,20 @@ static int resultlost (lua_State *L, rb_Task *t) {
   return rb_gate_deliver(L, 1);
 }
 
+/* [-1, +1, m]  Lua does not know the name of what we call, and counts the resource: "bad argument
+** #2 to '?'" is about the first one of erp.pg:query */
+static void nameit (lua_State *L, const rb_Task *t) {
+  int n, len = 0, self = t->call.box != NULL && t->call.box->r.system != NULL;
+  const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  if (sscanf(s, "bad argument #%d to '?'%n", &n, &len) != 1 || len == 0 || n <= self) return;
+  lua_pushfstring(L, "bad argument #%d to '%s'%s", n - self, t->call.reg->name, s + len);
+  lua_remove(L, -2);
+}
+
 /* [-?, +1, vy]  on the top the result, or the error */
 int rb_gate_outcome (lua_State *L, int failed, int n) {
   rb_Task *t = rb_taskof(L);
+  if (failed) nameit(L, t);
   if (!failed && encoderesult(L, t, &t->vm->value)) {
     if (t->call.pledged) return resultlost(L, t);
     failed = 1;
@@ -174,6 +185,7 @@ int rb_gate_outcome (lua_State *L, int failed, int n) {
     t->call.deadline = 0;
     return rb_sleep(L, t->field->every, n, again);
   }
+  if (!failed && t->vm->took != NULL) t->vm->took(L, t->call.reg);
   return rb_gate_deliver(L, failed);
 }
 

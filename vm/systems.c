@@ -209,6 +209,12 @@ static int system_index (lua_State *L) {
   return 1;
 }
 
+static int system_tostring (lua_State *L) {
+  lua_getiuservalue(L, 1, 2);
+  lua_pushfstring(L, "system \"%s\"", lua_tostring(L, -1));
+  return 1;
+}
+
 /* system "name": the resources of that name on the target */
 static int system_new (lua_State *L) {
   rb_VM *vm = rb_vm(L);
@@ -280,7 +286,7 @@ static void newtype (lua_State *L, const char *type, const char *label,
 
 void rb_systems_open (lua_State *L) {
   newtype(L, RESOURCE, "resource", resource_index, resource_tostring);
-  newtype(L, SYSTEM, "system", system_index, NULL);
+  newtype(L, SYSTEM, "system", system_index, system_tostring);
   lua_pushcfunction(L, system_new);
   lua_setglobal(L, "system");
 }

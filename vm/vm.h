@@ -259,6 +259,8 @@ typedef struct rb_VM {
   _Atomic double stepsince;
   rb_FieldRun *field;            /* whose loop turns now */
 
+  /* at a prompt: the value at the top is what that primitive returned */
+  void (*took) (lua_State *L, const rb_Reg *reg);
   int (*lastwords) (struct rb_VM *vm);  /* hard deadline: returns an exit code */
   pthread_t main;
 } rb_VM;
@@ -267,6 +269,9 @@ static inline rb_Task *rb_taskof (lua_State *L) {
   return *(rb_Task **)lua_getextraspace(L);
 }
 static inline rb_VM *rb_vm (lua_State *L) { return rb_taskof(L)->vm; }
+
+/* [-0, +1, m]  The columns that a module told of the rows at idx, or nil; 1: it did. */
+int rb_columns_of (lua_State *L, int idx);
 
 /* -- loop.c -------------------------------------------------------------- */
 

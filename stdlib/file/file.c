@@ -282,7 +282,7 @@ static const rb_Reg functions[] = {
    "lines(path) -> {line, ...} : the content by lines, without their ends; at most "
    "1,000,000 of them. Otherwise as file.read", rb_file_planlines, NULL},
   {"stat", RB_PROBE, rb_file_stat, NULL,
-   "stat(path) -> {type, size, mode, owner, group, modified, links} | nil : what is "
+   "stat(path) -> {type, size = bytes, mode, owner, group, modified, links} | nil : what is "
    "there, links followed; nil where there is nothing. `type` is \"file\", \"folder\", "
    "\"link\", \"fifo\", \"socket\" or \"device\", `size` bytes, `mode` as in \"0640\", "
    "`modified` as in \"2026-11-21T02:16:28Z\", `links` how many names it has. The path is "

@@ -47,7 +47,19 @@ static void pushplan (lua_State *L, const rb_PgCall *c) {
   luaL_pushresult(&b);
 }
 
+/* [-0, +0, m]  in the order of the statement, also where there are no rows */
+static void tellcolumns (lua_State *L, const rb_PgCall *c) {
+  const PGresult *r = c->answers[c->at];
+  lua_createtable(L, PQnfields(r), 0);
+  for (int i = 0; i < PQnfields(r); i++) {
+    lua_pushstring(L, PQfname(r, i));
+    lua_rawseti(L, -2, i + 1);
+  }
+  rb_columns(L, c->rows);
+}
+
 static void pushshape (lua_State *L, const rb_PgCall *c) {
+  if (c->shape == QUERY) tellcolumns(L, c);
   switch ((Shape)c->shape) {
     case ROW: pushrow(L, c); break;
     case VALUE: pushonly(L, c); break;

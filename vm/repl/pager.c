@@ -38,11 +38,28 @@ static const char *pager (void) {
   return installed("less") ? LESS : NULL;
 }
 
+/* the columns of a line, without what only colours it */
+static int widthof (const char *s, size_t n) {
+  int wide = 0;
+  for (size_t i = 0, from = 0; i <= n; i++) {
+    if (i < n && s[i] != '\33') continue;
+    wide += rb_style_width(s + from, i - from);
+    while (i < n && s[i] != 'm') i++;
+    from = i + 1;
+  }
+  return wide;
+}
+
+/* A line that is too wide takes more than one on the screen. */
 static int islong (const rb_Buffer *out) {
   struct winsize size;
   int lines = 0;
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0) return 0;
-  for (size_t i = 0; i < out->n; i++) lines += out->s[i] == '\n';
+  for (size_t i = 0, n; i < out->n && lines < size.ws_row; i += n + 1) {
+    const char *end = memchr(out->s + i, '\n', out->n - i);
+    n = end != NULL ? (size_t)(end - (out->s + i)) : out->n - i;
+    lines += 1 + (size.ws_col > 0 ? (widthof(out->s + i, n) - 1) / size.ws_col : 0);
+  }
   return lines >= size.ws_row;
 }
 
@@ -74,5 +91,6 @@ void rb_repl_page (rb_Repl *s) {
   if (command != NULL && !show->out.failed && through(command, &show->out))
     rb_buffer_clear(&show->out);
   rb_style_flush(show);
+  s->interrupted |= s->r.vm->interrupts > 0;
   s->r.vm->interrupts = 0;
 }

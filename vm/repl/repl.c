@@ -119,6 +119,23 @@ static void remember (rb_Repl *s, const char *line) {
 
 static int isblank_ (const char *s) { return s[strspn(s, " \t\r\n")] == '\0'; }
 
+/* "exit", as at other prompts: the word that it is here; NULL: it is a statement, also where
+** something of the session is called that */
+static const char *bare (rb_Repl *s, const char *text) {
+  static const char *const words[][2] = {{"exit", ":quit"}, {"quit", ":quit"}, {"help", ":help"},
+                                         {NULL, NULL}};
+  lua_State *L = s->r.L;
+  for (int i = 0; words[i][0] != NULL; i++) {
+    if (strcmp(text, words[i][0]) != 0) continue;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
+    lua_pushstring(L, text);
+    int free_ = lua_rawget(L, -2) == LUA_TNIL;
+    lua_pop(L, 2);
+    return free_ ? words[i][1] : NULL;
+  }
+  return NULL;
+}
+
 /* One statement, or one word with a colon, of as many lines as it takes; 0: the input
 ** has ended. '*exit': what went wrong. */
 static int statement (Typing *t, int *exit) {
@@ -135,8 +152,9 @@ static int statement (Typing *t, int *exit) {
     rb_buffer_puts(&text, line);
     free(line);
     if (text.failed) luaL_error(s->r.L, "not enough memory");
-    if (text.s[0] == ':') *exit = rb_repl_word(s, text.s);
-    whole = text.s[0] == ':' || rb_repl_eval(s, text.s, exit) != RB_EVALMORE;
+    const char *word = text.s[0] == ':' ? text.s : bare(s, text.s);
+    if (word != NULL) *exit = rb_repl_word(s, word);
+    whole = word != NULL || rb_repl_eval(s, text.s, exit) != RB_EVALMORE;
     if (whole) break;
   }
   if (interrupted && !s->terminal) *exit = RB_INTERRUPTED;

@@ -23,6 +23,7 @@ typedef struct rb_Repl {
   double until;          /* armed up to then (CLOCK_MONOTONIC); 0: read-only */
   int terminal;          /* a person types */
   int quit;
+  int interrupted;       /* a Ctrl-C came while the last statement ran, or was shown */
   int inside;            /* of a run, at one of its steps */
   int steps;             /* room in the report */
   json_t *done;          /* paths of what was changed, and not taken back by :undo */
@@ -62,8 +63,39 @@ void rb_repl_disarm (rb_Repl *s, const char *why);
 
 /* -- value.c --------------------------------------------------------------- */
 
+/* where a value is shown, and what the signature of the primitive that returned it says of it
+** ("{total = bytes, ...}"; NULL: it comes from none) */
+typedef struct rb_View {
+  struct rb_Show *show;
+  const char *result;
+} rb_View;
+
+/* [-0, +0, m]  A value that is no table, as marked text. */
+void rb_repl_scalar (lua_State *L, int idx, rb_Buffer *b);
+void rb_repl_pad (rb_Buffer *b, int n);  /* that many spaces */
+void rb_repl_endline (struct rb_Show *show);  /* as it is: nothing is folded */
+
 /* [-0, +0, m]  Lines for the value at idx, into the show's output. */
 void rb_repl_value (lua_State *L, int idx, rb_Show *show);
+
+/* -- rows.c ----------------------------------------------------------------- */
+
+/* [-0, +0, m]  Lines for the rows at idx; 0: they are none. */
+int rb_repl_rows (lua_State *L, int idx, rb_View *v);
+
+/* -- meant.c ---------------------------------------------------------------- */
+
+typedef enum rb_Unit { RB_NOUNIT, RB_BYTES, RB_SECONDS, RB_MILLISECONDS } rb_Unit;
+
+/* [-0, +0, m]  The value at the top is what that primitive returned. */
+void rb_repl_took (lua_State *L, const rb_Reg *reg);
+void rb_repl_forget (lua_State *L);  /* a new statement: no number is anybody's any more */
+/* [-0, +0, m]  What the signature says of the value at idx; NULL: nobody returned it. */
+const char *rb_repl_result (lua_State *L, int idx);
+/* of the field of that name, or (NULL) of the result itself */
+rb_Unit rb_repl_unit (const char *result, const char *field);
+/* "2.7 MB", "59m 59s"; "": no more than the number */
+const char *rb_repl_human (char out[64], rb_Unit unit, double n);
 
 /* -- pager.c ------------------------------------------------------------------ */
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "vm/base.h"
 #include "vm/redact.h"
@@ -90,6 +91,7 @@ int rb_repl_enter (rb_Repl *s, rb_Problem *p) {
   vm->report = &s->r.report;
   if (rb_taped_begin(&s->r, p) != 0) return p->exit;
   vm->lastwords = lastwords;
+  vm->took = rb_repl_took;
   environment(s);
   openwrapper(s);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
@@ -115,6 +117,7 @@ int rb_repl_begin (rb_Repl *s, rb_Problem *p) {
   if (rb_given_limits(r, p) != 0 || rb_taped_begin(r, p) != 0) return p->exit;
   vm->burst = BURST;
   vm->lastwords = lastwords;
+  vm->took = rb_repl_took;
   rb_stop_open(vm);
   rb_run_names(r);
   environment(s);
@@ -159,6 +162,20 @@ static int load (lua_State *L, const char *before, const char *text) {
   return status;
 }
 
+/* What people type at other prompts: what is meant here; NULL: nothing that we know. */
+static const char *meant (const char *text) {
+  static const char *const sql[] = {"select", "with", "show", "explain", "insert", "update",
+                                    "delete", "table", "\\d", "\\dt", NULL};
+  char word[16];
+  text += strspn(text, " ");
+  size_t n = strcspn(text, " \t\n;");
+  snprintf(word, sizeof word, "%.*s", (int)(n < 15 ? n : 15), text);
+  for (const char *const *w = sql; *w != NULL; w++)
+    if (strcasecmp(word, *w) == 0)
+      return "SQL goes to a resource: erp = system \"NAME\", then erp.pg:query \"SELECT 1\"";
+  return NULL;
+}
+
 /* An expression, else statements. [-0, +1 where it is DONE] */
 static rb_Evaluated compile (rb_Repl *s, const char *text) {
   lua_State *L = s->r.L;
@@ -170,6 +187,7 @@ static rb_Evaluated compile (rb_Repl *s, const char *text) {
   if (how == RB_EVALFAILED)
     rb_repl_complain(s, "%s", why != NULL && strncmp(why, "repl:", 5) == 0
                      && !strchr(text, '\n') ? strchr(why + 5, ' ') + 1 : why);
+  if (how == RB_EVALFAILED && meant(text) != NULL) rb_repl_complain(s, "%s", meant(text));
   lua_pop(L, 1);
   return how;
 }
@@ -293,6 +311,7 @@ static const char *status (const rb_FieldEnd *end, const rb_StepRow *row, int dr
 static void settle (rb_Repl *s, const long long *used) {
   rb_VM *vm = s->r.vm;
   if (vm->dryrun) memcpy(vm->used, used, sizeof vm->used);
+  s->interrupted |= vm->interrupts > 0;
   vm->interrupts = 0;
   vm->abandoned = 0;
   if (!s->inside) rb_planned_forget(vm);
@@ -320,6 +339,7 @@ rb_Evaluated rb_repl_call (rb_Repl *s, int fn, const char *title, int *exit) {
   rb_FieldSpec spec = {.fn = fn, .word = "repl", .path = path, .row = row,
                        .may = RB_MAYPROBE | RB_MAYREMEDY | RB_MAYNOTICE};
   rb_taped_step(r, row);
+  rb_repl_forget(r->L);
   rb_field_run(r, &spec, &end);
   luaL_unref(r->L, LUA_REGISTRYINDEX, fn);
   row->ms = (rb_now() - before) * 1000;

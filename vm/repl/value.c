@@ -1,5 +1,5 @@
 /*
-** value.c - a value as a person reads it: rows as a table, the rest as Lua writes it
+** value.c - a value as a person reads it: as Lua writes it, unless it is rows
 */
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "vm/repl/repl.h"
 #include "vm/show/style.h"
 
-enum { COLUMNS = 40, CELL = 48, ROWS = 1000, DEEP = 8, LINE = 76 };
+enum { DEEP = 8, LINE = 76 };
 
 /* -- scalars --------------------------------------------------------------- */
 
@@ -20,9 +20,27 @@ static void add (rb_Buffer *b, Style style, const char *s, size_t n) {
   free(clean);
 }
 
+/* JSON in quotes is read by nobody: [[{"a":1}]] */
+static int long_ (const char *s, size_t n) {
+  size_t quotes = 0;
+  for (size_t i = 0; i < n; i++) {
+    quotes += s[i] == '"' || s[i] == '\\';
+    if ((unsigned char)s[i] < ' ' || (s[i] == ']' && (i + 1 == n || s[i + 1] == ']'))) return 0;
+  }
+  return quotes >= 4;
+}
+
 /* "text", with what a line cannot hold escaped */
 static void addquoted (rb_Buffer *b, const char *s, size_t n) {
   rb_Buffer q = {0};
+  if (long_(s, n)) {
+    rb_buffer_puts(&q, "[[");
+    rb_buffer_add(&q, s, n);
+    rb_buffer_puts(&q, "]]");
+    add(b, GREEN, q.s, q.n);
+    rb_buffer_free(&q);
+    return;
+  }
   rb_buffer_puts(&q, "\"");
   for (size_t i = 0; i < n; i++)
     if (s[i] == '\n') rb_buffer_puts(&q, "\\n");
@@ -33,158 +51,43 @@ static void addquoted (rb_Buffer *b, const char *s, size_t n) {
   rb_buffer_free(&q);
 }
 
-/* [-0, +0, m] */
-static void addscalar (lua_State *L, int idx, rb_Buffer *b) {
-  size_t n;
-  if (lua_type(L, idx) == LUA_TSTRING) {
-    const char *s = lua_tolstring(L, idx, &n);
-    addquoted(b, s, n);
-    return;
-  }
-  const char *s = rb_tolstring(L, idx, &n);
-  add(b, lua_isnil(L, idx) ? DIM : lua_isnumber(L, idx) ? CYAN : PLAIN, s, n);
-  lua_pop(L, 1);
-}
-
-/* -- rows ------------------------------------------------------------------ */
-
-typedef struct Table {
-  const char *names[COLUMNS];  /* the rows' tables keep them alive */
-  int width[COLUMNS], number[COLUMNS];
-  int n;
-} Table;
-
-static int isplain (lua_State *L, int idx) { return !lua_istable(L, idx); }
-
-/* the row at the top: its columns; 0: it is no row */
-static int addrow (lua_State *L, Table *t) {
-  if (!lua_istable(L, -1)) return 0;
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    int i = 0;
-    int fits = lua_type(L, -2) == LUA_TSTRING && isplain(L, -1);
-    const char *name = fits ? lua_tostring(L, -2) : NULL;
-    lua_pop(L, 1);
-    while (fits && i < t->n && strcmp(t->names[i], name) != 0) i++;
-    if (!fits || i == COLUMNS) { lua_pop(L, 1); return 0; }
-    if (i == t->n) {
-      t->names[t->n] = name;
-      t->number[t->n++] = 1;
-    }
-  }
-  return 1;
-}
-
-static int byname (const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* a list whose items are all tables of plain values by name? */
-static int isrows (lua_State *L, int idx, Table *t) {
-  lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
-  memset(t, 0, sizeof *t);
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, idx, i);
-    int fits = addrow(L, t);
-    lua_pop(L, 1);
-    if (!fits) return 0;
-  }
-  qsort(t->names, (size_t)t->n, sizeof t->names[0], byname);
-  return n > 0 && t->n > 0;
-}
-
-/* [-0, +0, m]  the cell at the top, cut, as marked text; its columns */
-static int cell (lua_State *L, rb_Buffer *b) {
-  size_t n;
-  const char *s = lua_isnil(L, -1) ? "" : rb_tolstring(L, -1, &n);
-  if (lua_isnil(L, -1)) n = 0;
-  char *clean = rb_redacted(s, n);
-  if (clean != NULL) {
-    clean[strcspn(clean, "\n")] = '\0';
-    rb_style_add(b, PLAIN, clean);
-  }
-  free(clean);
-  if (!lua_isnil(L, -1)) lua_pop(L, 1);
-  return rb_style_width(b->s, b->n);
-}
-
-static void measure (lua_State *L, int idx, Table *t) {
-  rb_Buffer b = {0};
-  for (int c = 0; c < t->n; c++) t->width[c] = (int)strlen(t->names[c]);
-  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, idx) && i <= ROWS; i++) {
-    lua_rawgeti(L, idx, i);
-    for (int c = 0; c < t->n; c++) {
-      lua_getfield(L, -1, t->names[c]);
-      rb_buffer_clear(&b);
-      int wide = cell(L, &b);
-      if (wide > t->width[c]) t->width[c] = wide;
-      if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TNUMBER) t->number[c] = 0;
-      lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-  }
-  for (int c = 0; c < t->n; c++) if (t->width[c] > CELL) t->width[c] = CELL;
-  rb_buffer_free(&b);
-}
-
-static void pad (rb_Buffer *b, int n) {
+void rb_repl_pad (rb_Buffer *b, int n) {
   for (; n > 0; n--) rb_buffer_puts(b, " ");
 }
 
-/* marked text in its column: cut, or padded */
-static void place (rb_Buffer *line, rb_Buffer *b, int wide, const Table *t, int c) {
-  int last = c == t->n - 1;
-  if (t->number[c]) pad(line, t->width[c] - wide);
-  if (wide > t->width[c]) {
-    size_t n = b->n;
-    while (n > 2 && rb_style_width(b->s, n) > t->width[c] - 3) n--;
-    while (n > 2 && (b->s[n] & 0xC0) == 0x80) n--;
-    rb_buffer_add(line, b->s, n);
-    rb_buffer_puts(line, "...");
-    wide = t->width[c];
-  } else rb_buffer_add(line, b->s, b->n);
-  if (!last) pad(line, (t->number[c] ? 0 : t->width[c] - wide) + 2);
-}
-
-static void endline (rb_Show *show) {
+void rb_repl_endline (rb_Show *show) {
   int fold = show->fold;
   show->fold = 0;
   rb_style_line(show);
   show->fold = fold;
 }
 
-static void header (rb_Show *show, const Table *t) {
-  rb_Buffer b = {0};
-  for (int c = 0; c < t->n; c++) {
-    rb_buffer_clear(&b);
-    rb_style_add(&b, BOLD, t->names[c]);
-    place(&show->text, &b, (int)strlen(t->names[c]), t, c);
+void rb_repl_scalar (lua_State *L, int idx, rb_Buffer *b) {
+  size_t n;
+  idx = lua_absindex(L, idx);
+  if (lua_type(L, idx) == LUA_TSTRING) {
+    const char *s = lua_tolstring(L, idx, &n);
+    addquoted(b, s, n);
+    return;
   }
-  endline(show);
-  rb_buffer_free(&b);
+  int type = lua_type(L, idx);
+  if (type == LUA_TLIGHTUSERDATA) {  /* json.null */
+    rb_style_add(b, DIM, "null");
+    return;
+  }
+  const char *s = rb_tolstring(L, idx, &n);
+  add(b, type == LUA_TNIL ? DIM : type == LUA_TNUMBER ? CYAN : type == LUA_TBOOLEAN ? YELLOW
+      : PLAIN, s, n);
+  lua_pop(L, 1);
 }
 
-static void rows (lua_State *L, int idx, Table *t, rb_Show *show) {
-  rb_Buffer b = {0};
-  lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
-  char count[64];
-  measure(L, idx, t);
-  header(show, t);
-  for (lua_Integer i = 1; i <= n && i <= ROWS; i++) {
-    lua_rawgeti(L, idx, i);
-    for (int c = 0; c < t->n; c++) {
-      lua_getfield(L, -1, t->names[c]);
-      rb_buffer_clear(&b);
-      place(&show->text, &b, cell(L, &b), t, c);
-      lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    endline(show);
-  }
-  rb_buffer_free(&b);
-  rb_style_addf(&show->text, DIM, "(%s%s)", rb_style_many(count, n, "row", "rows"),
-                n > ROWS ? ", of which the first thousand are shown: _ has all" : "");
-  endline(show);
+/* a number beside what a person calls it, on a terminal */
+static void addmeant (lua_State *L, int idx, rb_Buffer *b, const rb_View *v, const char *field) {
+  char human[64];
+  rb_repl_scalar(L, idx, b);
+  if (!v->show->fold || lua_type(L, idx) != LUA_TNUMBER) return;
+  rb_repl_human(human, rb_repl_unit(v->result, field), lua_tonumber(L, idx));
+  if (*human != '\0') rb_style_addf(b, DIM, " (%s)", human);
 }
 
 /* -- the rest -------------------------------------------------------------- */
@@ -197,22 +100,34 @@ static int isname (const char *s) {
 }
 
 static void addkey (lua_State *L, int idx, rb_Buffer *b) {
-  if (lua_type(L, idx) == LUA_TSTRING && isname(lua_tostring(L, idx)))
-    rb_style_addf(b, PLAIN, "%s = ", lua_tostring(L, idx));
-  else {
+  if (lua_type(L, idx) == LUA_TSTRING && isname(lua_tostring(L, idx))) {
+    rb_style_add(b, BOLD, lua_tostring(L, idx));
+    rb_buffer_puts(b, " = ");
+  } else {
     rb_buffer_puts(b, "[");
-    addscalar(L, idx, b);
+    rb_repl_scalar(L, idx, b);
     rb_buffer_puts(b, "] = ");
   }
 }
 
-static void inline_ (lua_State *L, int idx, rb_Buffer *b, int depth);
+/* is the pair at the top an item of a list? */
+static int isitem (lua_State *L, lua_Integer list) {
+  return lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= list;
+}
+
+/* the name of the pair at the top; NULL: it has none */
+static const char *fieldname (lua_State *L) {
+  return lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+}
+
+static void inline_ (lua_State *L, int idx, rb_Buffer *b, const rb_View *v, int depth);
 
 /* [-2, +1]  the pair at the top, as `key = value` (items of a list without their key) */
-static void addpair (lua_State *L, rb_Buffer *b, lua_Integer list, int depth) {
-  int item = lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= list;
-  if (!item) addkey(L, lua_gettop(L) - 1, b);
-  inline_(L, lua_gettop(L), b, depth);
+static void addpair (lua_State *L, rb_Buffer *b, const rb_View *v, lua_Integer list, int depth) {
+  const char *field = fieldname(L);
+  if (!isitem(L, list)) addkey(L, lua_gettop(L) - 1, b);
+  if (depth == 1 && field != NULL && !lua_istable(L, -1)) addmeant(L, lua_gettop(L), b, v, field);
+  else inline_(L, lua_gettop(L), b, v, depth);
   lua_pop(L, 1);
 }
 
@@ -234,9 +149,9 @@ static int nextpair (lua_State *L, int base) {
   return 1;
 }
 
-static void inline_ (lua_State *L, int idx, rb_Buffer *b, int depth) {
+static void inline_ (lua_State *L, int idx, rb_Buffer *b, const rb_View *v, int depth) {
   int first = 1;
-  if (!lua_istable(L, idx)) { addscalar(L, idx, b); return; }
+  if (!lua_istable(L, idx)) { rb_repl_scalar(L, idx, b); return; }
   if (depth >= DEEP) { rb_style_add(b, DIM, "{...}"); return; }
   luaL_checkstack(L, 20, "too deep");
   lua_Integer list = (lua_Integer)lua_rawlen(L, idx);
@@ -246,64 +161,78 @@ static void inline_ (lua_State *L, int idx, rb_Buffer *b, int depth) {
   while (nextpair(L, base)) {
     rb_buffer_puts(b, first ? " " : ", ");
     first = 0;
-    addpair(L, b, list, depth + 1);
+    addpair(L, b, v, list, depth + 1);
     lua_pop(L, 1);
   }
   rb_buffer_puts(b, first ? "}" : " }");
 }
 
-static void block (lua_State *L, int idx, rb_Show *show, int indent, const char *after);
+static void block (lua_State *L, int idx, const rb_View *v, int indent, const char *after);
 
-/* a value that may need more than one line; what stands before it is in show->text */
-static void nested (lua_State *L, int idx, rb_Show *show, int indent, const char *after) {
+/* a value that may need more than one line; what stands before it is in the show's text */
+static void nested (lua_State *L, int idx, const rb_View *v, int indent, const char *after) {
   rb_Buffer b = {0};
-  inline_(L, idx, &b, 0);
+  inline_(L, idx, &b, v, 0);
   if (!lua_istable(L, idx) || rb_style_width(b.s, b.n) + indent < LINE) {
-    if (b.n > 0) rb_buffer_add(&show->text, b.s, b.n);
-    rb_buffer_puts(&show->text, after);
+    if (b.n > 0) rb_buffer_add(&v->show->text, b.s, b.n);
+    rb_buffer_puts(&v->show->text, after);
     rb_buffer_free(&b);
-    endline(show);
+    rb_repl_endline(v->show);
     return;
   }
   rb_buffer_free(&b);
-  block(L, idx, show, indent, after);
+  block(L, idx, v, indent, after);
 }
 
-static void block (lua_State *L, int idx, rb_Show *show, int indent, const char *after) {
+/* the value at the top, in a line of its own; of what is deeper nobody said what it means */
+static void field (lua_State *L, const char *name, const rb_View *v, int indent) {
+  rb_View deeper = {v->show, NULL};
+  if (indent == 0 && name != NULL && lua_type(L, -1) == LUA_TNUMBER) {
+    addmeant(L, lua_gettop(L), &v->show->text, v, name);
+    rb_buffer_puts(&v->show->text, ",");
+    rb_repl_endline(v->show);
+  } else if (indent < 2 * DEEP) nested(L, lua_gettop(L), &deeper, indent + 2, ",");
+  else {
+    rb_buffer_puts(&v->show->text, "{...},");
+    rb_repl_endline(v->show);
+  }
+}
+
+static void block (lua_State *L, int idx, const rb_View *v, int indent, const char *after) {
   lua_Integer list = (lua_Integer)lua_rawlen(L, idx);
+  rb_Buffer *text = &v->show->text;
   luaL_checkstack(L, 20, "too deep");
-  rb_buffer_puts(&show->text, "{");
-  endline(show);
+  rb_buffer_puts(text, "{");
+  rb_repl_endline(v->show);
   startpairs(L, idx);
   int base = lua_gettop(L) - 2;
   while (nextpair(L, base)) {
-    int item = lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1
-               && lua_tointeger(L, -2) <= list;
-    pad(&show->text, indent + 2);
-    if (!item) addkey(L, lua_gettop(L) - 1, &show->text);
-    if (indent < 2 * DEEP) nested(L, lua_gettop(L), show, indent + 2, ",");
-    else { rb_buffer_puts(&show->text, "{...},"); endline(show); }
+    rb_repl_pad(text, indent + 2);
+    if (!isitem(L, list)) addkey(L, lua_gettop(L) - 1, text);
+    field(L, fieldname(L), v, indent);
     lua_pop(L, 2);
   }
-  pad(&show->text, indent);
-  rb_buffer_puts(&show->text, "}");
-  rb_buffer_puts(&show->text, after);
-  endline(show);
+  rb_repl_pad(text, indent);
+  rb_buffer_puts(text, "}");
+  rb_buffer_puts(text, after);
+  rb_repl_endline(v->show);
 }
 
 void rb_repl_value (lua_State *L, int idx, rb_Show *show) {
-  Table t;
   size_t n;
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 20, "too deep");
+  rb_View v = {show, rb_repl_result(L, idx)};
   if (lua_type(L, idx) == LUA_TSTRING) {
     const char *s = lua_tolstring(L, idx, &n);
     if (memchr(s, '\n', n) != NULL) {                 /* a text: as it is */
       add(&show->text, PLAIN, s, n);
-      endline(show);
+      rb_repl_endline(show);
       return;
     }
   }
-  if (lua_istable(L, idx) && isrows(L, idx, &t)) rows(L, idx, &t, show);
-  else nested(L, idx, show, 0, "");
+  if (lua_type(L, idx) == LUA_TNUMBER) {
+    addmeant(L, idx, &show->text, &v, NULL);
+    rb_repl_endline(show);
+  } else if (!lua_istable(L, idx) || !rb_repl_rows(L, idx, &v)) nested(L, idx, &v, 0, "");
 }

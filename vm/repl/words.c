@@ -136,12 +136,13 @@ static int watch (rb_Repl *s, const char *rest) {
   const char *text = firstword(rest, word, sizeof word);
   if (!rb_duration(word, &every) || every < 0.1 || *text == '\0')
     return wrong(s, ":watch takes a time and an expression: :watch 5s erp.redis:get \"k\"");
-  while (exit == 0 && s->r.vm->interrupts == 0) {
+  s->interrupted = 0;
+  while (exit == 0 && s->r.vm->interrupts == 0 && !s->interrupted) {
     if (rb_repl_eval(s, text, &exit) == RB_EVALMORE)
       return wrong(s, ":watch takes a whole expression in one line");
     struct timespec t = {.tv_sec = (time_t)every};
     t.tv_nsec = (long)((every - (double)t.tv_sec) * 1e9);
-    if (exit == 0 && nanosleep(&t, NULL) != 0) break;
+    if (exit == 0 && !s->interrupted && nanosleep(&t, NULL) != 0) break;
   }
   s->r.vm->interrupts = 0;
   return exit == RB_INTERRUPTED ? 0 : exit;

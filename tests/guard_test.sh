@@ -486,7 +486,7 @@ while True:
 if case "race" in *"$only"*) true;; *) false;; esac; then
   out_of=$tmp/elsewhere; mkdir -p "$out_of" "$dir/r"; echo safe > "$out_of/f"; echo mine > "$dir/r/f"
   "$python" -c "$racer" "$dir" "$out_of" 2>/dev/null & racer_pid=$!
-  printf 'local dir = "%s"\nreturn runbook { title = "Race", step "S" { remedy = function (run) for i = 1, 300 do run:try(function () file.write(dir .. "/r/f", "w" .. i) end)
+  printf 'local dir = "%s"\nreturn runbook { title = "Race", step "S" { remedy = function (run) for i = 1, 1000 do run:try(function () file.write(dir .. "/r/f", "w" .. i) end)
     run:try(function () file.write(dir .. "/r/n" .. i, "w") end) run:try(function () run:note("%%s", file.read(dir .. "/r/f")) end) end end } }\n' "$dir" > "$tmp/t.lua"
   run1 --yes
   kill $racer_pid; wait $racer_pid 2>/dev/null

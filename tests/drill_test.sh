@@ -70,6 +70,23 @@ LUA
 rb drill "$tmp/t.lua" --faults; is "a script that goes on after a failure" "$rc" 0
 has "is said to" "$out" "held, went on"
 
+# -- what is the same twice, and another one later: how long something took ------------------
+mkdir -p "$work.turns"; sed -i "s|files = { \"$work\" }, p|files = { \"$work\", \"$work.turns\" }, p|" "$tmp/files.lua"
+t <<LUA
+return runbook { title = "D", step "A" { remedy = function ()
+  file.write("$work/took", tostring(#file.read("$work.turns/n") // 3))
+  file.write("$work/m", "1") end } }
+LUA
+printf '#!/bin/sh\nrm -f %s/*\nprintf x >> %s.turns/n\n' "$work" "$work" > "$tmp/reset"
+rb drill "$tmp/t.lua" --crashes --reset "$tmp/reset"; is "a text that varies does not hold" "$rc" 1
+has "and is named" "$out" "DID NOT HOLD: file $work/took"
+rm "$work.turns/n"
+rb drill "$tmp/t.lua" --crashes --reset "$tmp/reset" --varies "*/took"; is "unless it is said that it does" "$rc" 0
+has "then all points hold" "$out" "8 of 8 points held"
+rm "$work.turns/n"
+rb drill "$tmp/t.lua" --crashes --reset "$tmp/reset" --varies "*/m"; is "another name says nothing of it" "$rc" 1
+rm -f "$work"/*
+
 # -- PostgreSQL, Redis, dotenv, on the sandbox --------------------------------------------
 for need in psql redis-cli; do
   command -v $need >/dev/null || { skip "tenant isolation" "needs $need"; exit 0; }

@@ -10,6 +10,7 @@
 */
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ static const rb_Option options[] = {
   {"probes", 0, RB_SWITCH, NULL, "let probes meet faults, too (of a wait's: the first)",
    at(probes)},
   {"files", 0, RB_LIST, "FOLDER", "compare the files of this folder, too", at(files)},
+  {"varies", 0, RB_LIST, "NAME", "each run leaves this differently: \"*report.md\"", at(varies)},
   {"output", 'o', RB_VALUE, "FILE", "keep the table: .txt, .json or .md", at(output)},
   {"json", 0, RB_SWITCH, NULL, "one JSON document on standard output, and nothing else",
    at(json)},
@@ -326,6 +328,15 @@ static int findmoving (rb_DrillRun *d, const json_t *was, rb_Problem *p) {
   return p->exit;
 }
 
+/* What the operator says that each run leaves differently, is not compared. */
+static void setvarying (rb_DrillRun *d) {
+  const char *name;
+  json_t *value;
+  json_object_foreach(d->after, name, value)
+    for (const char *const *v = d->o->varies; *v != NULL; v++)
+      if (fnmatch(*v, name, 0) == 0) json_object_set_new(d->varying, name, json_true());
+}
+
 /* What an undisturbed run does, what it leaves, and what undo leaves of that. */
 static int learn (rb_DrillRun *d, rb_Problem *p) {
   int nfolders = d->folders.n;
@@ -341,6 +352,7 @@ static int learn (rb_DrillRun *d, rb_Problem *p) {
   json_t *again = look(d, p);
   if (again != NULL) d->varying = rb_world_differ(d->after, again, d->moving, NULL);
   json_decref(again);
+  if (d->varying != NULL) setvarying(d);
   if (p->exit == 0) rb_drill_reset(d, p);
  out:
   json_decref(was);

@@ -14,7 +14,7 @@
 typedef struct rb_DrillOptions {
   rb_RunOptions o;
   const char *reset, *output;
-  const char *const *files;
+  const char *const *files, *const *varies;
   int crashes, faults, probes, json, markdown;
 } rb_DrillOptions;
 

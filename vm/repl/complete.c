@@ -120,23 +120,34 @@ static const rb_Module *module (lua_State *L, const char *name) {
   return m;
 }
 
-static void offermembers (rb_Repl *s, const char *path, size_t n, rb_Found *f) {
+const rb_Reg *rb_repl_primitives (rb_Repl *s, const char *path, size_t n) {
   lua_State *L = s->r.L;
   int top = lua_gettop(L);
   const char *name = modulename(path, n);
+  const rb_Module *m = NULL;
+  const rb_Reg *rows = NULL;
+  pushpath(s, path, n);
+  if (luaL_testudata(L, -1, "rb.resource") != NULL) {
+    const rb_ResourceBox *box = *(rb_ResourceBox **)lua_touserdata(L, -1);
+    if ((m = module(L, box->r.kind)) != NULL) rows = m->methods;
+  } else if (name != NULL && lua_istable(L, -1) && (m = module(L, name)) != NULL)
+    rows = m->functions;
+  lua_settop(L, top);
+  return rows;
+}
+
+static void offermembers (rb_Repl *s, const char *path, size_t n, rb_Found *f) {
+  lua_State *L = s->r.L;
+  int top = lua_gettop(L);
+  const rb_Reg *rows = rb_repl_primitives(s, path, n);
   pushpath(s, path, n);
   if (luaL_testudata(L, -1, "rb.system") != NULL) offersystem(s, f);
-  else if (luaL_testudata(L, -1, "rb.resource") != NULL) {
-    const rb_ResourceBox *box = *(rb_ResourceBox **)lua_touserdata(L, -1);
-    const rb_Module *m = module(L, box->r.kind);
-    if (m != NULL) offerrows(f, m->methods);
-  } else if (luaL_testudata(L, -1, RB_RUNTYPE) != NULL) {
+  else if (rows != NULL) offerrows(f, rows);
+  else if (luaL_testudata(L, -1, RB_RUNTYPE) != NULL) {
     lua_getmetatable(L, -1);
     lua_getfield(L, -1, "__methods");
     offerkeys(L, f);
-  } else if (name != NULL && lua_istable(L, -1) && module(L, name) != NULL)
-    offerrows(f, module(L, name)->functions);
-  else if (lua_istable(L, -1)) offerkeys(L, f);
+  } else if (lua_istable(L, -1)) offerkeys(L, f);
   lua_settop(L, top);
 }
 
@@ -175,6 +186,13 @@ static int pushcaller (rb_Repl *s, const char *line, size_t open) {
 /* a key of Redis is the whole text; of a statement it is the name at the cursor */
 static void offertext (rb_Repl *s, const char *line, size_t open, size_t cursor,
                        size_t *from, rb_Found *f) {
+  if (rb_repl_inpath(line, open)) {
+    *from = open + 1;
+    f->begin = line + *from;
+    f->n = cursor - *from;
+    rb_repl_offerpaths(f);
+    return;
+  }
   if (!pushcaller(s, line, open)) return;
   const rb_ResourceBox *box = *(rb_ResourceBox **)lua_touserdata(s->r.L, -1);
   size_t at = cursor;
@@ -211,6 +229,13 @@ static long quoteat (const char *line, size_t n) {
   return open;
 }
 
+/* among the arguments of a primitive, of which a hint says more than all names do? */
+static int incall (rb_Repl *s, const char *line, size_t cursor) {
+  char *hint = rb_repl_hint(s, line, cursor);
+  free(hint);
+  return hint != NULL;
+}
+
 char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *from) {
   rb_Found f = {0};
   size_t at = cursor;
@@ -222,6 +247,9 @@ char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *fr
   if (line[0] == ':' && at == 1) {
     for (int i = 0; rb_repl_wordname(i) != NULL; i++)
       rb_repl_offer(&f, rb_repl_wordname(i), " ");
+  } else if (cursor >= 5 && strncmp(line, ":run ", 5) == 0
+             && memchr(line + 5, ' ', cursor - 5) == NULL) {
+    rb_repl_offerrunbooks(s, &f);
   } else if (open >= 0) {
     const char *const *name = rb_target_systems(s->r.vm->target);
     int system = insystem(line, at);
@@ -231,7 +259,7 @@ char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *fr
     size_t end = at - 1, begin = end;
     while (begin > 0 && (iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
     offermembers(s, line + begin, end - begin, &f);
-  } else offerglobals(s, &f);
+  } else if (at < cursor || !incall(s, line, cursor)) offerglobals(s, &f);
   settle(&f);
   return f.words;
 }

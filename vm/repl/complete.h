@@ -18,6 +18,14 @@ typedef struct rb_Found {
 /* A word, and what follows it, if it begins so. */
 void rb_repl_offer (rb_Found *f, const char *word, const char *after);
 
+/* The primitives of what that path of names is ("erp.redis", "csv"); NULL: none. */
+const rb_Reg *rb_repl_primitives (rb_Repl *s, const char *path, size_t n);
+
+/* hint.c: names of runbooks; paths, and whether the text at 'quote' is one. */
+void rb_repl_offerrunbooks (rb_Repl *s, rb_Found *f);
+void rb_repl_offerpaths (rb_Found *f);
+int rb_repl_inpath (const char *line, size_t quote);
+
 /* [-1, +0, m]  Keys of the Redis at the top of the stack. */
 void rb_repl_askkeys (rb_Repl *s, rb_Found *f);
 /* [-1, +0, m]  Tables of the database at the top, or columns of those that the first n

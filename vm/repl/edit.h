@@ -13,6 +13,8 @@ typedef struct rb_EditHooks {
   /* What may stand at the cursor: malloc'ed words, NULL-terminated, that replace the
   ** line from *from on; NULL: none. */
   char **(*complete) (void *ud, const char *line, size_t cursor, size_t *from);
+  /* What is shown where there is no such word: malloc'ed, or NULL. */
+  char *(*hint) (void *ud, const char *line, size_t cursor);
   int (*interrupted) (void *ud);  /* by a signal that came between two keys? */
   void *ud;
 } rb_EditHooks;

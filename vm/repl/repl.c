@@ -50,6 +50,11 @@ static char **complete (void *ud, const char *line, size_t cursor, size_t *from)
   return rb_repl_complete(t->s, line, cursor, from);
 }
 
+static char *hint (void *ud, const char *line, size_t cursor) {
+  Typing *t = ud;
+  return rb_repl_hint(t->s, line, cursor);
+}
+
 static int interrupted (void *ud) {
   const Typing *t = ud;
   return t->s->r.vm->interrupts > 0;
@@ -182,7 +187,7 @@ static void banner (rb_Repl *s) {
 
 int rb_repl_loop (rb_Repl *s) {
   Typing t = {.s = s};
-  rb_EditHooks hooks = {prompt, complete, interrupted, &t};
+  rb_EditHooks hooks = {prompt, complete, hint, interrupted, &t};
   int exit = 0;
   s->edit = editor(&t, &hooks);
   if (s->terminal && !s->inside) banner(s);

@@ -131,6 +131,8 @@ int rb_repl_undo (rb_Repl *s);
 /* [-0, +0, m]  What may stand at the cursor: a list of malloc'ed words that begin with
 ** the part of 'line' from *from on; NULL: none. */
 char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *from);
+/* What the call takes whose arguments the cursor is in: malloc'ed, or NULL. */
+char *rb_repl_hint (rb_Repl *s, const char *line, size_t cursor);
 
 /* -- say.c ----------------------------------------------------------------- */
 

@@ -66,6 +66,15 @@ static void list (char **words) {
   fflush(stdout);
 }
 
+/* no word: a line about what is expected here; 0: there is none */
+static int hinted (const char *line, size_t cursor) {
+  char *hint = hooks->hint(hooks->ud, line, cursor);
+  if (hint != NULL) printf("\n%s\n", hint);
+  fflush(stdout);
+  free(hint);
+  return hint != NULL;
+}
+
 static unsigned char complete (EditLine *e, int ch) {
   const LineInfo *info = el_line(e);
   size_t n = (size_t)(info->lastchar - info->buffer), from = 0;
@@ -84,7 +93,7 @@ static unsigned char complete (EditLine *e, int ch) {
       list(words);
       answer = CC_REDISPLAY;
     }
-  }
+  } else if (line != NULL && hinted(line, cursor)) answer = CC_REDISPLAY;
   for (char **w = words; w != NULL && *w != NULL; w++) free(*w);
   free(words);
   free(line);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Drills of the shipped runbooks on the sandbox: killed at every point and resumed, and, with
-# CRASH_ALL=1, every entry, with faults, also of probes (CRASH_ALL=changes: of changes alone).
-# What was done is counted by the servers themselves.
+# CRASH_ALL=1, every entry, with faults, also of probes (CRASH_ALL=changes: of changes
+# alone; CRASH_ALL=crashes: none). What was done is counted by the servers themselves.
 . "$(dirname "$0")/lib.sh"
 for need in psql redis-cli; do
   command -v $need >/dev/null || { skip "drills" "needs $need"; exit 0; }
@@ -78,7 +78,7 @@ drill() {  # FILE VARIANT FIRST ARGS
   chmod +x "$tmp/reset"
   : >"$tmp/counts"
   answers "$1"
-  case $all in '') ;; changes) what=() ;; *) what=("--probes") ;; esac
+  case $all in '' | crashes) ;; changes) what=() ;; *) what=("--probes") ;; esac
   # shellcheck disable=SC2086
   rb drill "$top/$1" $args "${what[@]}" --reset "$tmp/reset" --json
   is "$name: all of it holds" "$rc" 0

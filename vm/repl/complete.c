@@ -6,7 +6,6 @@
 ** the rows of its module.
 */
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +42,6 @@ static void settle (rb_Found *f) {
   f->count = n;
 }
 
-static int iswordchar (char c) { return isalnum((unsigned char)c) || c == '_'; }
-
 /* -- a path of names ------------------------------------------------------- */
 
 /* [-0, +1]  the value of "erp.redis" without calling anything; nil where that cannot be */
@@ -54,7 +51,7 @@ static void pushpath (rb_Repl *s, const char *path, size_t n) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
   for (size_t i = 0; i < n; ) {
     size_t len = 0;
-    while (i + len < n && iswordchar(path[i + len])) len++;
+    while (i + len < n && rb_repl_iswordchar(path[i + len])) len++;
     snprintf(name, sizeof name, "%.*s", (int)len, path + i);
     int first = i == 0;
     i += len + 1;
@@ -173,10 +170,10 @@ static void offerglobals (rb_Repl *s, rb_Found *f) {
 static int pushcaller (rb_Repl *s, const char *line, size_t open) {
   size_t end = open;
   while (end > 0 && strchr(" (\"'[", line[end - 1]) != NULL) end--;
-  while (end > 0 && iswordchar(line[end - 1])) end--;
+  while (end > 0 && rb_repl_iswordchar(line[end - 1])) end--;
   if (end < 2 || line[end - 1] != ':') return 0;
   size_t begin = --end;
-  while (begin > 0 && (iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
+  while (begin > 0 && (rb_repl_iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
   pushpath(s, line + begin, end - begin);
   if (luaL_testudata(s->r.L, -1, "rb.resource") != NULL) return 1;
   lua_pop(s->r.L, 1);
@@ -199,7 +196,7 @@ static void offertext (rb_Repl *s, const char *line, size_t open, size_t cursor,
   int redis = strcmp(box->r.kind, "redis") == 0;
   if (!redis && strcmp(box->r.kind, "pg") != 0) { lua_pop(s->r.L, 1); return; }
   if (redis) at = open + 1;
-  else while (at > open + 1 && (iswordchar(line[at - 1]) || line[at - 1] == '.')) at--;
+  else while (at > open + 1 && (rb_repl_iswordchar(line[at - 1]) || line[at - 1] == '.')) at--;
   *from = at;
   f->begin = line + at;
   f->n = cursor - at;
@@ -240,7 +237,7 @@ char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *fr
   rb_Found f = {0};
   size_t at = cursor;
   long open = quoteat(line, cursor);
-  while (at > 0 && (iswordchar(line[at - 1]) || (open >= 0 && line[at - 1] == '-'))) at--;
+  while (at > 0 && (rb_repl_iswordchar(line[at - 1]) || (open >= 0 && line[at - 1] == '-'))) at--;
   f.begin = line + at;
   f.n = cursor - at;
   *from = at;
@@ -257,7 +254,7 @@ char **rb_repl_complete (rb_Repl *s, const char *line, size_t cursor, size_t *fr
     if (!system) offertext(s, line, (size_t)open, cursor, from, &f);
   } else if (at > 0 && (line[at - 1] == '.' || line[at - 1] == ':')) {
     size_t end = at - 1, begin = end;
-    while (begin > 0 && (iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
+    while (begin > 0 && (rb_repl_iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
     offermembers(s, line + begin, end - begin, &f);
   } else if (at < cursor || !incall(s, line, cursor)) offerglobals(s, &f);
   settle(&f);

@@ -5,6 +5,8 @@
 #ifndef rb_complete_h
 #define rb_complete_h
 
+#include <ctype.h>
+
 #include "vm/repl/repl.h"
 
 /* those that begin with what is typed */
@@ -17,6 +19,10 @@ typedef struct rb_Found {
 
 /* A word, and what follows it, if it begins so. */
 void rb_repl_offer (rb_Found *f, const char *word, const char *after);
+
+static inline int rb_repl_iswordchar (char c) {
+  return isalnum((unsigned char)c) || c == '_';
+}
 
 /* The primitives of what that path of names is ("erp.redis", "csv"); NULL: none. */
 const rb_Reg *rb_repl_primitives (rb_Repl *s, const char *path, size_t n);

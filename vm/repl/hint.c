@@ -3,7 +3,6 @@
 ** runbooks behind :run, paths inside the text of a call on files
 */
 
-#include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,15 +30,15 @@ static int brackets (const char *line, size_t n, size_t open[DEPTH]) {
   return depth;
 }
 
-/* the names before 'end': "erp.redis" and "get" of `x = erp.redis:get`, as lengths */
+/* Where "erp.redis:get" begins that ends at 'end', and where its last name does; 'end': there
+** is none. */
 static size_t calleeat (const char *line, size_t end, size_t *last) {
   size_t begin = end, name;
-  while (begin > 0 && (isalnum((unsigned char)line[begin - 1]) || line[begin - 1] == '_')) begin--;
+  while (begin > 0 && rb_repl_iswordchar(line[begin - 1])) begin--;
   name = begin;
-  if (begin > 0 && (line[begin - 1] == ':' || line[begin - 1] == '.')) begin--;
-  else return end;
-  while (begin > 0 && (isalnum((unsigned char)line[begin - 1]) || line[begin - 1] == '_'
-                       || line[begin - 1] == '.')) begin--;
+  if (begin == 0 || (line[begin - 1] != ':' && line[begin - 1] != '.')) return end;
+  begin--;
+  while (begin > 0 && (rb_repl_iswordchar(line[begin - 1]) || line[begin - 1] == '.')) begin--;
   *last = name;
   return begin;
 }

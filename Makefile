@@ -11,9 +11,27 @@ CFLAGS   ?= -O2 -g
 ALLFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) -fPIC -fvisibility=hidden \
             -DRB_VERSION='"$(VERSION)"' -DRB_RELEASED='"$(RELEASED)"' $(WARN) $(CFLAGS) $(SAN) $(if $(CI),-Werror)
 Q        := $(if $(V),,@)
+comma    := ,
 pkg       = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
 
 VMPKG    := lua5.4 jansson sqlite3 libsodium libseccomp zlib
+# What every command starts with is linked in where it is there as an archive, since each shared
+# library takes a command a sixth of a millisecond; `make STATIC=` takes the shared ones. Modules find
+# the first three in the program: these are there whole, and only these are seen from outside.
+STATIC   ?= 1
+SHOWN    := lua5.4 jansson libsodium
+HIDDEN   := $(filter-out $(SHOWN),$(VMPKG))
+# of -la -lb those that are no archives here
+missing   = $(if $(STATIC),$(filter-out /%,$(foreach l,$(1:-l%=lib%.a),$(shell $(CC) -print-file-name=$(l)))),all)
+VMLIBS   := $(if $(call missing,$(filter -l%,$(call pkg,$(VMPKG),--libs))),$(call pkg,$(VMPKG),--libs),\
+              -Wl,-Bstatic -Wl,--whole-archive $(call pkg,$(SHOWN),--libs) -Wl,--no-whole-archive \
+              $(call pkg,$(HIDDEN),--libs) -Wl,-Bdynamic $(patsubst -l%,-Wl$(comma)--exclude-libs$(comma)lib%.a,$(call pkg,$(HIDDEN),--libs)))
+# PostgreSQL's parser, without what prints its trees as $(1): half of it, and nearly all of what has to
+# be relocated
+parser    = $(if $(call missing,-lpg_query),-lpg_query,-Wl,-Bstatic -lpg_query -Wl,-Bdynamic \
+              -Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,muldefs $(1:%=-Wl,--defsym=pg_query_nodes_to_%=0))
+# of a module, what the program has not
+libs      = $(filter-out $(call pkg,$(SHOWN),--libs),$(call pkg,$(PKG_$(1)),--libs)) $(LIB_$(1))
 VM       := $(filter-out vm/run/embed.c,$(wildcard vm/*.c vm/*/*.c))
 TESTLUA  := $(patsubst vm/%.lua,$(BUILD)/%.h,$(wildcard vm/test/*.lua vm/repl/*.lua))
 VMOBJ    := $(VM:%.c=$(BUILD)/%.o)
@@ -23,7 +41,7 @@ MODULES  := $(sort $(basename $(notdir $(wildcard stdlib/*.c))) \
                    $(notdir $(patsubst %/,%,$(filter-out stdlib/common/,$(wildcard stdlib/*/)))))
 PKG_http := libcurl jansson
 PKG_pg   := libpq jansson
-LIB_pg   := -lpg_query
+LIB_pg   := $(call parser,protobuf)
 PKG_redis := hiredis
 PKG_backup := libpq
 PKG_json := jansson
@@ -53,7 +71,7 @@ TAKES_json := stdlib/common/json.c
 TAKES_csv := stdlib/common/pattern.c
 TAKES_log := stdlib/common/pattern.c
 PKG_pg_syntax :=
-LIB_pg_syntax := -lpg_query
+LIB_pg_syntax := $(call parser,protobuf json)
 TAKES_pg_syntax := stdlib/pg/sql.c
 # a module's part, loaded only when asked for: stdlib/NAME/PART/*.c
 PARTS    := $(patsubst stdlib/%/,%,$(sort $(dir $(wildcard stdlib/*/*/*.c))))
@@ -65,7 +83,6 @@ SCRIPTS  := $(patsubst stdlib/%,$(BUILD)/lib/%,$(wildcard stdlib/*.lua))
 # all of them, and whether their functions are globals of every script
 LISTED    = $(foreach m,$(MODULES),{"$(m)"$(comma) $(if $(shell grep -l '^  .*\.functions = ' \
               $(wildcard stdlib/$(m).c stdlib/$(m)/*.c)),1,0)}$(comma))
-comma    := ,
 
 $(BUILD)/lib/%.lua: stdlib/%.lua
 	@mkdir -p $(@D)
@@ -101,7 +118,7 @@ deps:
 
 $(BUILD)/runbook: $(VMOBJ)
 	@echo '  link    $@'
-	$(Q)$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(call pkg,$(VMPKG),--libs) -ldl -lpthread -lm
+	$(Q)$(CC) $(SAN) -rdynamic -o $@ $(VMOBJ) $(VMLIBS) -ldl -lpthread -lm
 
 $(BUILD)/vm/%.o: vm/%.c | $(BUILD)/words.h $(BUILD)/world.h $(BUILD)/modules.h $(TESTLUA)
 	@mkdir -p $(@D)
@@ -142,7 +159,7 @@ $(BUILD)/lib/$(1).so: $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(TAKE
 	@mkdir -p $$(@D)
 	@echo '  module  $(1)'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(1)),--cflags) -shared -Wl,-z,now -o $$@ \
-	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(TAKES_$(1)) $(call pkg,$(PKG_$(1)),--libs) $(LIB_$(1))
+	  $(wildcard stdlib/$(1).c stdlib/$(1)/*.c) $(COMMON) $(TAKES_$(1)) $(call libs,$(1))
 endef
 $(foreach m,$(MODULES),$(eval $(call module,$(m))))
 
@@ -151,8 +168,7 @@ $(BUILD)/lib/$(subst /,-,$(1)).so: $(wildcard stdlib/$(1)/*.c stdlib/$(1)/*.h st
 	@mkdir -p $$(@D)
 	@echo '  part    $(1)'
 	$(Q)$(CC) $(ALLFLAGS) $(call pkg,lua5.4 $(PKG_$(subst /,_,$(1))),--cflags) -shared -o $$@ \
-	  $(wildcard stdlib/$(1)/*.c) $(TAKES_$(subst /,_,$(1))) \
-	  $(call pkg,$(PKG_$(subst /,_,$(1))),--libs) $(LIB_$(subst /,_,$(1)))
+	  $(wildcard stdlib/$(1)/*.c) $(TAKES_$(subst /,_,$(1))) $(call libs,$(subst /,_,$(1)))
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$(p))))
 

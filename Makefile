@@ -96,6 +96,7 @@ VOUCHERS := $(wildcard examples/sandbox/vouchers.c examples/sandbox/vouchers/*.c
             $(patsubst %,examples/sandbox/erp/%.c,start serve database dotenv journal)
 SERVERS  := $(BUILD)/school-erp-server $(BUILD)/polaris-server $(BUILD)/vouchers-server
 
+.SECONDARY: $(TESTLUA)
 .PHONY: all help deps docs test demo bench install uninstall clean
 all: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(ROWS) $(SERVERS)
 

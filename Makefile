@@ -97,7 +97,7 @@ VOUCHERS := $(wildcard examples/sandbox/vouchers.c examples/sandbox/vouchers/*.c
 SERVERS  := $(BUILD)/school-erp-server $(BUILD)/polaris-server $(BUILD)/vouchers-server
 
 .SECONDARY: $(TESTLUA)
-.PHONY: all help deps docs test demo bench install uninstall clean
+.PHONY: all help deps docs test demo bench libs install uninstall clean
 all: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(ROWS) $(SERVERS)
 
 help:
@@ -209,6 +209,10 @@ install: $(BUILD)/runbook $(SHARED) $(SCRIPTS) $(ROWS)
 
 uninstall:
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' ./install --remove
+
+# for tests/bench
+libs:
+	@echo '$(VMLIBS) -ldl -lpthread -lm'
 
 docs: all
 	@$(BUILD)/runbook help --primitives > docs/primitives.md

@@ -620,6 +620,24 @@ static void test_many_at_once (void **state) {
   rb_tape_close(t);
 }
 
+/* Whoever opens the tape next reads all of its log. */
+static void test_short_runs (void **state) {
+  char log[140];
+  struct stat st;
+  (void)state;
+  snprintf(log, sizeof log, "%s-wal", file);
+  for (int i = 0; i < 200; i++) {
+    rb_Tape *t = open_tape();
+    begin_run(t, NULL);
+    for (int k = 0; k < 20; k++) add(t, "probe", SECRET);
+    fine(rb_tape_end(t, "done", 0, &problem));
+    rb_tape_close(t);
+  }
+  assert_int_equal(stat(log, &st), 0);
+  assert_in_range(st.st_size, 1, 1200000);
+  fine(verify());
+}
+
 /* two of one process, each going on with the same run */
 static void test_two_go_on (void **state) {
   char id[RB_RUNID];
@@ -744,7 +762,7 @@ int main (void) {
     test(test_prune_room), test(test_prune_old), test(test_locked), test(test_full),
     test(test_flush), test(test_flush_fails), test(test_flush_rescued),
     test(test_torn_tail), test(test_killed), test(test_many_at_once),
-    test(test_two_go_on), test(test_rescue), test(test_memory),
+    test(test_short_runs), test(test_two_go_on), test(test_rescue), test(test_memory),
     test(test_sha256)
   };
   return cmocka_run_group_tests(tests, scarce, NULL);

@@ -6,6 +6,7 @@
 ** what is on it stays as it is. A program that knows format 2 only then refuses it.
 */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "vm/tape/store.h"
@@ -97,4 +98,10 @@ int rb_format_grow (rb_Tape *t, rb_Problem *p) {
   if (now > FORMAT) return newer(t, (unsigned long)now, p);
   sqlite3_wal_checkpoint_v2(t->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
   return 0;
+}
+
+void rb_format_touch (rb_Tape *t) {
+  char set[40];
+  snprintf(set, sizeof set, "PRAGMA user_version = %d", FORMAT);
+  sqlite3_exec(t->db, set, NULL, NULL, NULL);
 }

@@ -18,7 +18,6 @@
 
 #include "vm/tape/store.h"
 
-#define BUSY 5000           /* milliseconds to wait for another process */
 
 /* -- complaints -------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@ enum { HASH = crypto_generichash_BYTES };
 enum { KIND, PATH, VERB, TEXT, SEALED, FIELDS };
 
 #define ABSENT UINT64_MAX
+#define BUSY 5000         /* milliseconds to wait for another process */
 
 typedef struct Fields {
   int64_t seq, at;
@@ -108,6 +109,8 @@ int rb_tape_damaged (rb_Problem *p, const char *file, const char *how);
 extern const char rb_format_schema[];
 int rb_format_marks (rb_Tape *t, rb_Problem *p);
 int rb_format_grow (rb_Tape *t, rb_Problem *p);
+/* writes what stands there already */
+void rb_format_touch (rb_Tape *t);
 /* the cases of all runs; its WHERE is that of the index, word by word */
 #define RB_TAKEN "WHERE kind = 'step' AND substr(text, 1, 8) = '{\"case\":' "
 #define RB_CASES "SELECT run, path FROM event " RB_TAKEN

@@ -386,9 +386,21 @@ static int end (rb_Tape *t, const char *status, int code, rb_Problem *p) {
   return commit(t, p);
 }
 
+/* What a short run adds makes a long log, too, of which no process knows how long it is before it
+** has written; and a checkpoint is forgotten with the process that made it. So this one also
+** writes the first frame of the new log. If somebody else is at work, another run will. */
+static void beginanew (rb_Tape *t) {
+  if (t->frames <= LONGLOG) return;
+  sqlite3_busy_timeout(t->db, 0);
+  shorten(t, LONGLOG);
+  rb_format_touch(t);
+  sqlite3_busy_timeout(t->db, BUSY);
+}
+
 int rb_tape_end (rb_Tape *t, const char *status, int exit, rb_Problem *p) {
   pthread_mutex_lock(&t->lock);
   int rc = end(t, status, exit, p);
+  if (rc == 0) beginanew(t);
   pthread_mutex_unlock(&t->lock);
   return rc;
 }

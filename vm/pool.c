@@ -14,14 +14,8 @@
 
 #include "vm/pool.h"
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define SMALL 0
-#else
-#define SMALL 256  /* bytes of the largest block that comes from a chunk */
-#endif
+/* bytes of the largest block that comes from a chunk */
+#define SMALL (RB_SANITIZED ? 0 : 256)
 
 #define UNIT sizeof(max_align_t)
 #define CHUNK ((size_t)32 << 10)

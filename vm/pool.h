@@ -7,6 +7,16 @@
 
 #include <stddef.h>
 
+/* Does an address sanitizer look on? */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define RB_SANITIZED 1
+#else
+#define RB_SANITIZED 0
+#endif
+
 #define RB_POOLSIZES 32
 
 typedef struct rb_Chunk rb_Chunk;

@@ -108,6 +108,7 @@ void rb_state_free (lua_State *L) {
   lua_close(L);
   rb_pool_free(&vm->pool);
   rb_gate_free(vm);
+  json_decref(vm->servers);
   for (int i = 0; i < vm->ngranted; i++) free(vm->granted[i]);
   free(vm->granted);
   rb_buffer_free(&vm->plan);

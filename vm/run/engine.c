@@ -362,7 +362,6 @@ static void cleanup (rb_Run *r) {
   rb_apply_free(vm->apply);
   vm->report = NULL;
   rb_report_close(&r->report);
-  json_decref(vm->servers);
   rb_outline_free(r->L, &r->outline);
   json_decref(r->answers);
   rb_state_free(r->L);

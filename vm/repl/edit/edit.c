@@ -147,7 +147,8 @@ static int open_ (const rb_EditHooks *h, const char *path) {
   el_set(el, EL_EDITOR, "emacs");
   el_set(el, EL_HIST, history, past);
   el_set(el, EL_GETCFN, readchar);
-  el_wset(el, EL_ADDFN, L"rb-complete", L"what may stand here", complete);  /* el_set keeps copies */
+  /* el_set would keep copies of the names */
+  el_wset(el, EL_ADDFN, L"rb-complete", L"what may stand here", complete);
   el_set(el, EL_BIND, "\t", "rb-complete", NULL);
   el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL);
   el_set(el, EL_BIND, "\033[1;5C", "em-next-word", NULL);

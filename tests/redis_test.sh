@@ -356,6 +356,7 @@ for call in 'r:set("s", "x", { ex = 3600 })|redis set: a duration has a unit: "3
             'r:set("s", "x", { px = 1 })|no option is called '"'px'" \
             'r:set("s", "x", { nx = true, xx = true })|exclude each other' \
             'r:set("s", true)|a string, a number or a secret expected, got boolean' \
+            'r:set("s", "x", { ex = "0s" })|redis set: "0s" is too short: 1ms is the shortest' \
             'r:expire("s", 60)|"60s" for 60 seconds' \
             'r:expire("s")|a duration such as "90s" expected, got nil' \
             'r:del()|a key is expected' \

@@ -123,9 +123,9 @@ USED static void dry (Made *m) {
               "back");
   step(m, "tell-the-school", "Tell the school", "skipped")->reason =
       T("no address is known");
-  m->findings[0] = (rb_Finding){T("health"), json("\"RED\""), "bad"};
-  m->findings[1] = (rb_Finding){T("open sessions"), json("120300"), "warn"};
-  m->findings[2] = (rb_Finding){T("other schools"), json("\"GREEN\""), "ok"};
+  m->findings[0] = (rb_Finding){T("health"), json("\"RED\""), "bad", NULL};
+  m->findings[1] = (rb_Finding){T("open sessions"), json("120300"), "warn", NULL};
+  m->findings[2] = (rb_Finding){T("other schools"), json("\"GREEN\""), "ok", NULL};
   m->r.findings = m->findings;
   m->r.nfindings = 3;
 }

@@ -443,6 +443,13 @@ refuses "each database is one of its own" test "$identity" = "$(sql "$SANDBOX_PG
 
 "$sandbox" up "$b" --config "$tmp/other.lua" > /dev/null
 has "--config names one more file for the configuration" "$(cat "$tmp/other.lua")" "$b"
+ok "which may be written again" "$sandbox" up "$b" --config "$tmp/other.lua"
+echo '-- my own' > "$tmp/mine.lua"
+is "a file of somebody else is left as it is" \
+  "$("$sandbox" up "$b" --config "$tmp/mine.lua" 2>&1; echo "$?"; cat "$tmp/mine.lua")" \
+  "sandbox: $tmp/mine.lua is there, and no sandbox wrote it: give --config another name
+2
+-- my own"
 is "... for its owner only" "$(stat -c %a "$tmp/other.lua")" 600
 
 # ---- it stops -------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ return runbook {
   },
 
   case "reenable" {
-    title = "Bring it back",
+    title = "Bring it back; while the server restarts, no school is served",
     when  = "asked",
 
     step "Let its traffic in" {

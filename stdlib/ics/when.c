@@ -30,10 +30,10 @@ icaltimezone *rb_ics_zone (const char *name) {
 }
 
 int rb_ics_offset (icaltimezone *tz, long long at) {
-  int daylight;
+  int summer;
   struct icaltimetype t = rb_ics_fromwall(at, 0);
   t.zone = icaltimezone_get_utc_timezone();
-  return icaltimezone_get_utc_offset_of_utc_time(tz, &t, &daylight);
+  return icaltimezone_get_utc_offset_of_utc_time(tz, &t, &summer);
 }
 
 int rb_ics_moments (icaltimezone *tz, long long wall, long long at[2]) {

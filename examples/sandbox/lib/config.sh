@@ -1,6 +1,11 @@
 # config.sh - the configuration that runbook reads
 # shellcheck shell=bash
 
+# is there no such file, or one of ours?
+config_ours () {
+  [ ! -e "$1" ] && [ ! -L "$1" ] || [[ -f $1 && $(head -n 1 "$1") == '-- The configuration of the sandbox in '* ]]
+}
+
 config_write () {
   local file=$1 q who service
   q () { json_text "$1"; }      # Lua reads these strings as JSON does

@@ -37,7 +37,7 @@ begin() {  # a run that waits, in the background: $pid
 goes() { touch "$work/go"; wait $pid; rc=$?; out=$(cat "$tmp/held.out"); }
 
 rb run "$tmp/t.lua"; is "a run with a lock" "$rc" 0
-has "the banner says how far it reaches" "$out$err" "on all machines that use erp.pg"
+has "the banner says how far it reaches" "$out$err" "on all machines that use erp.pg, if it answers"
 is "it lets go at its end" "$(held)" 0
 
 begin
@@ -49,6 +49,7 @@ is "nothing was done" "$(test -e "$work/end" || echo nothing)" nothing
 there --dry-run; is "a dry run says so" "$rc" 5; has "as what would be refused" "$(j .error.message)" "would be refused: the lock 'the thing' is held by another run: run $run"
 there what=other; is "another lock is free" "$rc" 0
 goes; is "the first one was not disturbed" "$rc" 0
+is "the document says how far the lock reached" "$(j .lock)" "on all machines that use erp.pg"
 there --dry-run; is "a dry run finds it free" "$rc" 0
 is "and takes nothing" "$(held)" 0
 there; is "so does a run" "$rc" 0
@@ -78,3 +79,5 @@ has "which is said" "$err" "it has been taken again through erp.pg"
 config "postgresql://nobody@127.0.0.1:1/none"
 rb run "$tmp/t.lua" --json; is "where no server answers the run goes on" "$rc" 0
 has "with the machine's own lock, and says so" "$err" "the lock holds on this machine only: erp.pg does not answer"
+is "which is what the document says" "$(j .lock)" "this machine only"
+rb report --json; is "and what is kept of the run" "$(j .lock)" "this machine only"

@@ -24,6 +24,7 @@ struct rb_Across {
   rb_ResourceBox *box;
   char **names; int n;   /* that it holds */
   int lost;
+  int here;              /* one of them holds on this machine only */
   char why[300];
 };
 
@@ -116,6 +117,18 @@ static int heldby (const char *name, const rb_ResourceBox *box, const char *who,
                     by, since, box->r.name, run + 18);
 }
 
+/* The banner said what would be tried; this is how far it reaches. 'resource': NULL, on
+** this machine only. Of several locks the one that reaches less counts. */
+static void reaches (rb_Run *r, const char *resource) {
+  char *text = NULL;
+  if (r->across != NULL && r->across->here) return;
+  if (r->across != NULL) r->across->here = resource == NULL;
+  if (resource == NULL) text = strdup("this machine only");
+  else if (asprintf(&text, "on all machines that use %s", resource) < 0) text = NULL;
+  free(r->report.lockscope);
+  r->report.lockscope = text;
+}
+
 static void say (rb_Run *r, const char *resource, const char *what, const char *why) {
   rb_Buffer b = {0};
   rb_buffer_printf(&b, "the lock holds on this machine only: %s %s: %s", resource, what, why);
@@ -134,12 +147,16 @@ static int add (struct rb_Across *a, const char *name) {
 int rb_across_lock (rb_Run *r, const char *name, rb_Problem *p) {
   char said[300];
   rb_ResourceBox *box = boxof(r);
-  if (box == NULL) return 0;
+  if (box == NULL) {
+    reaches(r, NULL);
+    return 0;
+  }
   if (r->across == NULL) r->across = calloc(1, sizeof *r->across);
   if (r->across == NULL) return rb_problem(p, RB_USAGE, "memory", "not enough memory");
   r->across->box = box;
   int got = ask(r, box, name, said, sizeof said);
   if (got == 0) return heldby(name, box, said, p);
+  reaches(r, got < 0 ? NULL : box->r.name);
   if (got < 0) say(r, box->r.name, "does not answer", said);
   else if (!r->vm->dryrun && !add(r->across, name))
     return rb_problem(p, RB_USAGE, "memory", "not enough memory");

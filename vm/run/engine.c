@@ -280,12 +280,12 @@ static void keep (rb_Run *r) {
   rb_buffer_free(&b);
 }
 
-/* how far the lock reaches, for the banner */
+/* how far the lock will reach, for the banner: it is taken after it (across.c) */
 static void setscope (rb_Run *r) {
   char *lock = rb_words_render(r, &r->outline.lock), text[200];
   const char *through = lock != NULL && !r->vm->mute ? rb_across_resource(r) : NULL;
   if (through == NULL) snprintf(text, sizeof text, "this machine only");
-  else snprintf(text, sizeof text, "on all machines that use %s", through);
+  else snprintf(text, sizeof text, "on all machines that use %s, if it answers", through);
   if (lock != NULL && !r->vm->mute) r->report.lockscope = strdup(text);
   free(lock);
 }

@@ -248,6 +248,7 @@ static void result (Reading *r, const json_t *o) {
   retext(&rep->digest, o, "digest");
   rep->ms = json_number_value(json_object_get(o, "ms"));
   setlayers(rep, json_object_get(o, "enforced"));
+  retext(&rep->lockscope, o, "lock");
   json_array_foreach(json_object_get(o, "left"), i, one) ended(rep, one);
   json_array_foreach(json_object_get(o, "cases"), i, one) {
     if ((int)i >= rep->ncases) break;

@@ -103,7 +103,7 @@ typedef struct rb_Report {
   char *kernelwhy;                /* why not, or NULL */
   json_t *protocol;               /* ["redis", ...] */
   char *protocolwhy;              /* "pg: same role as remedies", or NULL */
-  char *lockscope;                /* "this machine only", or NULL */
+  char *lockscope;                /* "this machine only", ...: how far it reaches; or NULL */
   json_t *params;                 /* redacted */
   char started[32];               /* ISO 8601 UTC */
   int64_t startedms;              /* the same, in milliseconds since 1970 */

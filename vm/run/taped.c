@@ -277,9 +277,10 @@ static json_t *error (const rb_Report *rep) {
 
 void rb_taped_result (rb_Run *r) {
   const rb_Report *rep = &r->report;
-  rb_record(r->vm, "result", NULL, json_pack("{s:o,s:f,s:o,s:o,s:o,s:o}", "digest",
-            text(rep->digest), "ms", rep->ms, "enforced", layers(rep), "cases",
-            decided(rep), "left", left(rep), "error", error(rep)));
+  rb_record(r->vm, "result", NULL, json_pack("{s:o,s:f,s:o,s:o,s:o,s:o,s:o}", "digest",
+            text(rep->digest), "ms", rep->ms, "enforced", layers(rep), "lock",
+            text(rep->lockscope), "cases", decided(rep), "left", left(rep), "error",
+            error(rep)));
 }
 
 /* -- the plan ------------------------------------------------------------------ */

@@ -252,6 +252,7 @@ char *rb_json_report (const rb_Report *r) {
   SET("exit", r->exit >= 0 ? json_integer(r->exit) : json_null());
   SET("digest", text(r->digest));
   SET("enforced", enforced(r));
+  if (r->lockscope != NULL) SET("lock", text(r->lockscope));
   SET("params", rb_json_sorted(r->params));
   SET("cases", cases(r));
   SET("started", filled(r->started));

@@ -168,6 +168,19 @@ is "--only of a case that was not taken says so" "$rc $(j '.steps[2].reason')" \
   "0 nothing was run: b is a step of the case two, which was not taken: it is not two (--case two takes it)"
 rb run "$tmp/t.lua" --only b
 has "to people, too" "$out$err" "nothing was run: b is a step of the case two"
+rb run "$tmp/t.lua" --case one --only 3 --json
+is "--only of a case that --case rules out: exit 2, before anything is run" "$rc $(j .run) $(j .error.message)" \
+  "2 null --case one --only 3 leaves no step to run; the steps are 1 early, 2 a (case one), 3 b (case two), 4 late"
+rb run "$tmp/t.lua" --case one --only early --json
+is "so is one that --case skips" "$rc $(j .error.kind)" "2 usage"
+rb run "$tmp/t.lua" --from 4 --to 2 --yes
+is "--from after --to: exit 2" "$rc" 2
+has "it names what was asked and the steps" "$err" "--from 4 --to 2 leaves no step to run; the steps are 1 early, 2 a"
+rb run "$tmp/t.lua" --only nope; has "a step that is not there: the steps are named" "$err" "no step 'nope' in t; the steps are 1 early, 2 a (case one)"
+rb run "$tmp/t.lua" --only erly; has "or the nearest" "$err" "no step 'erly' (did you mean 'early'?)"
+rb run "$tmp/t.lua" --limit pg_row=3; is "a limit that is not there: exit 2" "$rc" 2
+has "the nearest is named" "$err" "there is no limit 'pg_row' (did you mean 'pg_rows'?)"
+rb run "$tmp/t.lua" --limit pg_rows=many; has "a limit that is no number: the names are told" "$err" "not 'pg_rows=many'; the names are pg_rows"
 rb run "$tmp/t.lua" --only a --json
 is "--only of a case that was taken runs it" "$(j '.steps[1].status')" done
 

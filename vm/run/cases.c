@@ -204,15 +204,35 @@ static int beforecase (const rb_Run *r, int i) {
   return 0;
 }
 
+/* Is step i among what --only, --from and --to leave? */
+static int selected (const rb_Run *r, int i) {
+  const rb_RunOptions *o = r->o;
+  if (o->only != NULL) return i == rb_step_index(r, o->only);
+  return (o->from == NULL || i >= rb_step_index(r, o->from))
+         && (o->to == NULL || i <= rb_step_index(r, o->to));
+}
+
+/* Does what the operator gave rule case i out, whatever its `when` says? */
+static int ruledout (const rb_Run *r, int i) {
+  const rb_Case *c = &r->outline.cases[i];
+  if (among(c->id, r->o->cases)) return 0;
+  for (int k = 0; k < r->outline.ncases; k++)
+    if (r->outline.cases[k].group == c->group
+        && among(r->outline.cases[k].id, r->o->cases)) return 1;
+  return c->asked;
+}
+
+int rb_step_eligible (const rb_Run *r, int i) {
+  const rb_Step *s = &r->outline.steps[i];
+  return selected(r, i) && !(s->diagnose && beforecase(r, i))
+         && (s->incase < 0 || !ruledout(r, s->incase));
+}
+
 /* marks what --only, --from and --to leave out, and what --case skips */
 static void select_ (rb_Run *r) {
-  const rb_RunOptions *o = r->o;
-  int from = o->from != NULL ? rb_step_index(r, o->from) : 0;
-  int to = o->to != NULL ? rb_step_index(r, o->to) : r->outline.nsteps - 1;
-  if (o->only != NULL) from = to = rb_step_index(r, o->only);
   for (int i = 0; i < r->outline.nsteps; i++) {
     rb_StepRow *row = &r->report.steps[i];
-    if (i < from || i > to) row->status = "unselected";
+    if (!selected(r, i)) row->status = "unselected";
     if (r->outline.steps[i].diagnose && beforecase(r, i)) {
       row->status = "skipped";
       row->reason = strdup("the case was given, so nothing is diagnosed");

@@ -14,6 +14,8 @@
 #include "vm/run/run.h"
 #include "vm/state.h"
 
+#define MAXLISTED 600  /* bytes of the steps in a message */
+
 /* -- parameters ---------------------------------------------------------------- */
 
 static char *askparam (void *ud, const rb_Param *q, const char *wrong) {
@@ -98,37 +100,77 @@ void rb_given_free (const char **words) {
 
 /* -- steps, cases, answers ------------------------------------------------------ */
 
-int rb_given_ids (rb_Run *r, rb_Problem *p) {
-  const rb_RunOptions *o = r->o;
-  const char *const given[] = {o->only, o->from, o->to};
+/* "1 look, 2 block (case isolate), ..." */
+static void addsteps (const rb_Run *r, rb_Buffer *b) {
+  for (int i = 0; i < r->outline.nsteps; i++) {
+    const rb_Step *s = &r->outline.steps[i];
+    if (b->n > MAXLISTED) {
+      rb_buffer_printf(b, ", ... (runbook show %s lists them)", r->outline.name);
+      return;
+    }
+    rb_buffer_printf(b, "%s%d %s", i > 0 ? ", " : "", i + 1, s->id);
+    if (s->incase >= 0) rb_buffer_printf(b, " (case %s)", r->outline.cases[s->incase].id);
+  }
+}
+
+static int nostep (const rb_Run *r, const char *given, rb_Problem *p) {
   const char *words[300];
+  rb_Buffer b = {0};
   int n = 0;
   for (int i = 0; i < r->outline.nsteps && n < 299; i++)
     words[n++] = r->outline.steps[i].id;
   words[n] = NULL;
-  for (int i = 0; i < 3; i++) {
-    if (given[i] == NULL || rb_step_index(r, given[i]) >= 0) continue;
-    const char *near = rb_nearest(given[i], words);
-    return rb_problem(p, RB_USAGE, "usage", near != NULL ? "no step '%s' (did you "
-                      "mean '%s'?)" : "no step '%s' (runbook show lists them)",
-                      given[i], near);
+  const char *near = rb_nearest(given, words);
+  if (near != NULL)
+    return rb_problem(p, RB_USAGE, "usage", "no step '%s' (did you mean '%s'?)", given, near);
+  addsteps(r, &b);
+  rb_problem(p, RB_USAGE, "usage", "no step '%s' in %s; the steps are %s", given,
+             r->outline.name, b.s != NULL ? b.s : "");
+  rb_buffer_free(&b);
+  return p->exit;
+}
+
+static int nocase (const rb_Run *r, const char *given, rb_Problem *p) {
+  const char *words[300];
+  int n;
+  for (n = 0; n < r->outline.ncases && n < 299; n++) {
+    words[n] = r->outline.cases[n].id;
+    if (strcmp(words[n], given) == 0) return 0;
   }
-  for (const char *const *c = o->cases; *c != NULL; c++) {
-    int found = 0;
-    for (n = 0; n < r->outline.ncases && n < 299; n++) {
-      words[n] = r->outline.cases[n].id;
-      found |= strcmp(words[n], *c) == 0;
-    }
-    words[n] = NULL;
-    if (found) continue;
-    char *all = rb_join(words);
-    rb_problem(p, RB_USAGE, "usage", "no case '%s' in %s; there %s: %s", *c,
-               r->outline.name, n == 1 ? "is" : n == 0 ? "are" : "are",
-               all != NULL ? all : "none");
-    free(all);
-    return p->exit;
-  }
-  return 0;
+  words[n] = NULL;
+  char *all = rb_join(words);
+  rb_problem(p, RB_USAGE, "usage", "no case '%s' in %s; there %s: %s", given,
+             r->outline.name, n == 1 ? "is" : "are", all != NULL ? all : "none");
+  free(all);
+  return p->exit;
+}
+
+/* What selects nothing would end well without having done anything. */
+static int checkselection (const rb_Run *r, rb_Problem *p) {
+  const rb_RunOptions *o = r->o;
+  rb_Buffer b = {0};
+  if (o->only == NULL && o->from == NULL && o->to == NULL) return 0;
+  for (int i = 0; i < r->outline.nsteps; i++)
+    if (rb_step_eligible(r, i)) return 0;
+  for (const char *const *c = o->cases; *c != NULL; c++) rb_buffer_printf(&b, "--case %s ", *c);
+  if (o->only != NULL) rb_buffer_printf(&b, "--only %s ", o->only);
+  if (o->from != NULL) rb_buffer_printf(&b, "--from %s ", o->from);
+  if (o->to != NULL) rb_buffer_printf(&b, "--to %s ", o->to);
+  rb_buffer_puts(&b, "leaves no step to run; the steps are ");
+  addsteps(r, &b);
+  rb_problem(p, RB_USAGE, "usage", "%s", b.s != NULL ? b.s : "no step is left to run");
+  rb_buffer_free(&b);
+  return p->exit;
+}
+
+int rb_given_ids (rb_Run *r, rb_Problem *p) {
+  const rb_RunOptions *o = r->o;
+  const char *const given[] = {o->only, o->from, o->to};
+  for (int i = 0; i < 3; i++)
+    if (given[i] != NULL && rb_step_index(r, given[i]) < 0) return nostep(r, given[i], p);
+  for (const char *const *c = o->cases; *c != NULL; c++)
+    if (nocase(r, *c, p) != 0) return p->exit;
+  return checkselection(r, p);
 }
 
 /* the ids that the script may ask for: those of its steps, and what its text says of
@@ -242,6 +284,19 @@ static void lower (rb_Run *r) {
   lua_pop(r->L, 1);
 }
 
+static int badlimit (const char *name, const char *given, rb_Problem *p) {
+  char *all = rb_join(rb_limitnames);
+  const char *near = rb_nearest(name, rb_limitnames);
+  if (near != NULL && strcmp(near, name) != 0)
+    rb_problem(p, RB_USAGE, "usage", "--limit %s: there is no limit '%s' (did you mean '%s'?)",
+               given, name, near);
+  else
+    rb_problem(p, RB_USAGE, "usage", "--limit takes NAME=NUMBER, not '%s'; the names are %s",
+               given, all != NULL ? all : "pg_rows, redis_keys and others");
+  free(all);
+  return p->exit;
+}
+
 int rb_given_limits (rb_Run *r, rb_Problem *p) {
   for (int i = 0; rb_limitnames[i] != NULL; i++) {
     long long n = rb_target_limit(r->vm->target, rb_limitnames[i]);
@@ -257,8 +312,7 @@ int rb_given_limits (rb_Run *r, rb_Problem *p) {
     snprintf(name, sizeof name, "%.*s", (int)n, *l);
     long long value = (*l)[n] == '=' && (*l)[n + 1] != '\0' ? strtoll(*l + n + 1, &end, 10) : -1;
     if (value < 0 || *end != '\0' || rb_limits_lower(r->vm, name, value) < 0)
-      return rb_problem(p, RB_USAGE, "usage", "--limit takes NAME=NUMBER with a name "
-                        "such as pg_rows or redis_keys, not '%s'", *l);
+      return badlimit(name, *l, p);
   }
   return 0;
 }

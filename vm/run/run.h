@@ -92,6 +92,8 @@ void rb_step_unknown (rb_Run *r, const rb_Step *s, const rb_StepRow *row);
 void rb_step_open (rb_Run *r, const rb_Step *s, const rb_StepRow *row);
 /* The step of that id, or of that number as it is shown; -1: there is none. */
 int rb_step_index (const rb_Run *r, const char *id);
+/* Could step i run, as far as what the operator gave says? */
+int rb_step_eligible (const rb_Run *r, int i);
 /* Runs all steps; sets r->stop and the report's error. */
 void rb_steps_run (rb_Run *r);
 

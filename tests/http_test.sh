@@ -238,6 +238,9 @@ has "... its headers" "$after" 'X-Why: test'
 has "... its type" "$after" 'Content-Type: application/json'
 has "... its body" "$after" '{"half":0.5,"why":"x"}'
 has "... without the secret" "$after" '[redacted SECRET_TOKEN]'
+rb run book.lua --dry-run
+has "a person reads what is sent" "$out" "sends   POST $url/dry/st%20marys%2Fx"
+hasnot "... and nothing of what was there, which nobody knows" "$out" "(absent)"
 hasnot "... anywhere" "$out$err" "$SECRET_TOKEN"
 for method in put patch delete; do
   change "h:$method('/doc/dry-$method', { json = { v = 1 } })" --dry-run

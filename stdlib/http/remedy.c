@@ -45,11 +45,12 @@ static void addlines (luaL_Buffer *b, const rb_HttpTransfer *t) {
   }
 }
 
-/* [-0, +1, m]  {value = the request as it would go out} */
+/* [-0, +1, m]  {value = the request as it would go out, type = "request"}: it says nothing of
+** what is there before or after */
 static void pushrequest (lua_State *L, const rb_HttpTransfer *t) {
   char more[64] = "";
   luaL_Buffer b;
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
   luaL_buffinit(L, &b);
   luaL_addstring(&b, t->method->name);
   luaL_addchar(&b, ' ');
@@ -65,6 +66,8 @@ static void pushrequest (lua_State *L, const rb_HttpTransfer *t) {
   }
   luaL_pushresult(&b);
   lua_setfield(L, -2, "value");
+  lua_pushliteral(L, "request");
+  lua_setfield(L, -2, "type");
 }
 
 /* [-0, +1, m]  the plan; etag NULL: nothing guards the deed */

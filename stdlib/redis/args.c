@@ -118,7 +118,8 @@ static lua_Integer checkduration (lua_State *L, const char *command, int idx) {
     wrong(L, command, "a duration such as \"90s\"", idx);
   int is = rb_duration(lua_tostring(L, idx), &seconds);
   if (is && seconds < 0.001)
-    luaL_error(L, "redis %s: \"%s\" is too short: 1ms is the shortest", command, lua_tostring(L, idx));
+    luaL_error(L, "redis %s: \"%s\" is too short: 1ms is the shortest", command,
+               lua_tostring(L, idx));
   if (!is)
     luaL_error(L, "redis %s: \"%s\" is not a duration (as in \"90s\", \"1h30m\", "
                "\"500ms\")", command, lua_tostring(L, idx));

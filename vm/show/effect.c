@@ -50,10 +50,16 @@ static void addttl (rb_Buffer *b, const json_t *ttl) {
                   rb_style_duration(text, json_number_value(ttl) * 1000));
 }
 
+int rb_terminal_isrequest (const json_t *after) {
+  const char *type = json_string_value(json_object_get(after, "type"));
+  return type != NULL && strcmp(type, "request") == 0;
+}
+
 /* a very long value keeps its beginning; the whole of it is in the JSON */
 static void addvalue (rb_Buffer *b, Style style, const json_t *image) {
   const json_t *v = json_object_get(image, "value");
-  const char *type = json_string_value(json_object_get(image, "type"));
+  const char *type = rb_terminal_isrequest(image) ? NULL
+                   : json_string_value(json_object_get(image, "type"));
   size_t n = json_string_length(v);
   if (type != NULL && strcmp(type, "string") != 0)
     rb_style_addf(b, DIM, "%s ", type);
@@ -126,6 +132,7 @@ static int present (const json_t *j) { return j != NULL && !json_is_null(j); }
 static void images (rb_Show *s, const rb_EffectRow *e) {
   const char *d = difference(e);
   if (d != NULL) diff(s, d);
+  else if (rb_terminal_isrequest(e->after)) image(s, "sends", PLAIN, e->after);
   else if (present(e->before) || present(e->after)) {
     /* after a deed without an after-image the thing is gone, unless it is rows */
     if (present(e->before) || e->rows < 0) image(s, "before", RED, e->before);

@@ -149,6 +149,7 @@ static void effect (Page *p, const rb_EffectRow *e) {
   if (rb_terminal_provided(e, provided, sizeof provided) != NULL)
     p->style->detail(p->b, "comes", provided);
   if (diff != NULL) p->style->diff(p->b, diff);
+  else if (rb_terminal_isrequest(e->after)) image(p, "sends", e->after);
   else if (present(e->before) || present(e->after)) {
     if (present(e->before) || e->rows < 0) image(p, "before", e->before);
     if (present(e->after) || e->rows < 0) image(p, "after", e->after);

@@ -23,6 +23,9 @@ int rb_terminal_assumed (const rb_Report *r, const rb_EffectRow *e,
 const char *rb_terminal_provided (const rb_EffectRow *e, char *out, size_t size);
 /* A JSON value in one line, as a person would write it. */
 void rb_terminal_value (rb_Buffer *b, Style style, const json_t *v, int quote);
+/* Is what stands in the place of an after-image a request that is sent? What it makes of what is
+** there nobody knows. */
+int rb_terminal_isrequest (const json_t *after);
 
 /* How a step ended, in words for people: "would do". */
 const char *rb_terminal_status (const rb_Report *r, const rb_StepRow *step);

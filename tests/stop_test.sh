@@ -47,6 +47,10 @@ body 'while true do end'
 "$runbook" run "$tmp/t.lua" --json >"$tmp/out" 2>"$tmp/err" &
 pid=$!; sleep 0.5; kill -INT $pid; wait $pid; rc=$?
 is "Ctrl-C in a loop: exit 130" "$rc" 130
+"$runbook" run "$tmp/t.lua" --dry-run >"$tmp/out" 2>"$tmp/err" &
+pid=$!; sleep 0.5; kill -INT $pid; wait $pid; rc=$?
+is "Ctrl-C in a dry run: exit 130, and no word of what a real run would do" \
+  "$rc $(grep -c 'Nothing was changed' "$tmp/out") $(grep -c 'A real run' "$tmp/out")" "130 1 0"
 
 # ... and what is under way finishes, and is recorded
 printf 'return runbook { title = "t", step "One" { remedy = function () file.write("%s/big", ("x"):rep(15000000)) end } }\n' \

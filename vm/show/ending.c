@@ -145,7 +145,7 @@ static void drytotals (rb_Show *s, const rb_Report *r, const Totals *t) {
   const rb_StepRow *at = obstacle(r);
   int idle = t->changes + t->notices + t->deferred + t->refused + t->manual == 0;
   rb_style_add(&s->text, BOLD, "Nothing was changed.");
-  if (at != NULL) wouldstop(s, r, at);
+  if (at != NULL && r->exit != RB_INTERRUPTED) wouldstop(s, r, at);
   else if (r->error.exit == 0 && t->changes + t->notices > 0)
     rb_style_addf(&s->text, PLAIN, " A real run would %s.", would(text, t));
   else if (idle && r->exit == 0)

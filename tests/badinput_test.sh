@@ -109,6 +109,22 @@ printf 'return runbook { title = "t", step "a" { probe = function () end } }\n' 
 state() { export XDG_STATE_HOME=$tmp/$1; mkdir -p "$XDG_STATE_HOME/runbook"; chmod 700 "$XDG_STATE_HOME/runbook"; }
 state damaged; head -c 8192 /dev/urandom > "$XDG_STATE_HOME/runbook/tape.db"; chmod 600 "$XDG_STATE_HOME/runbook/tape.db"
 bad "a damaged tape" 2 "tape" run one.lua
+cat > write.lua <<'LUA'
+return runbook { title = "t", step "a" { remedy = function (run) file.write(run.p, "x") end },
+  params = { p = { "string", required = true } } }
+LUA
+state pages; rb run one.lua
+python3 - "$XDG_STATE_HOME/runbook/tape.db" <<'PY'
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1]); c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+root = c.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event'").fetchone()[0]; c.close()
+f = open(sys.argv[1], "r+b"); f.seek(4096 * (root - 1)); f.write(b"\xa5" * 4096)
+PY
+rb run write.lua p="$tmp/sb/never" --yes --json
+is "a tape with pages overwritten: exit 2, before any step" "$rc $(jq -c '[.run, .error.kind]' <<<"$out")" '2 [null,"tape"]'
+has "a tape with pages overwritten: what to do" "$out" "move it away"
+ok "a tape with pages overwritten: nothing was done" test ! -e "$tmp/sb/never"
+rb doctor; has "doctor sees them, too" "$out" "bad   tape file"
 state locked; rb run one.lua
 python3 - "$XDG_STATE_HOME/runbook/tape.db" <<'PY' &
 import sqlite3, sys, time
@@ -120,10 +136,6 @@ is "a locked tape: exit 2" "$rc" 2
 has "a locked tape: says so" "$out" "locked"
 kill $holder 2>/dev/null
 state limited
-cat > write.lua <<'LUA'
-return runbook { title = "t", step "a" { remedy = function (run) file.write(run.p, "x") end },
-  params = { p = { "string", required = true } } }
-LUA
 out=$(ulimit -f 16; "$runbook" run write.lua p="$tmp/sb/never" --yes 2>&1 </dev/null); rc=$?
 is "a limit on the size of files: exit 2, no signal" "$rc" 2
 has "a limit on the size of files: as on a full disk" "$out" "is full"
@@ -143,9 +155,20 @@ fi
 if [ "$(id -u)" = 0 ] && setpriv --reuid=nobody --clear-groups test -x "$runbook"; then
   mkdir -p "$tmp/ro/runbook"; chmod -R 755 "$tmp/ro"; chown -R nobody "$tmp/ro" 2>/dev/null
   chmod 555 "$tmp/ro/runbook"
-  chmod 644 "$tmp/one.lua"
-  out=$(cd "$tmp" && setpriv --reuid=nobody --clear-groups env RUNBOOK_CONFIG= XDG_STATE_HOME="$tmp/ro" "$runbook" run "$tmp/one.lua" --json 2>/dev/null); rc=$?
+  printf 'return { target = "t", targets = { t = { kind = "sandbox" } } }\n' > "$tmp/roots.lua"
+  chmod 644 "$tmp/one.lua" "$tmp/roots.lua"
+  nobody() { out=$(cd "$tmp" && setpriv --reuid=nobody --clear-groups env RUNBOOK_CONFIG="$tmp/roots.lua" "$@" 2>&1); rc=$?; }
+  nobody XDG_STATE_HOME="$tmp/ro" "$runbook" run "$tmp/one.lua" --json
   is "a read-only tape: exit 2" "$rc" 2
+  has "a read-only tape: what to do" "$out" "XDG_STATE_HOME (a folder that you may write)"
+  nobody XDG_STATE_HOME="$tmp/ro" "$runbook" doctor
+  has "doctor sees it, too" "$rc $out" "bad   tape file"
+  has "and that everybody may read a configuration of root's" "$out" "warn  configuration mode  everybody may read it"
+  nobody XDG_STATE_HOME= HOME=/root "$runbook" doctor
+  has "so it does a home that cannot be used" "$rc $out" "bad   tape file"
+  chmod 755 "$tmp/ro/runbook"
+  nobody XDG_STATE_HOME="$tmp/ro" "$runbook" doctor
+  has "and not one that can be" "$rc $out" "ok    tape file           made by the first run"
 else skip "a read-only tape" "needs root, and a build that another user can reach"
 fi
 export XDG_STATE_HOME=$tmp/state

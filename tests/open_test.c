@@ -59,6 +59,48 @@ static void test_damaged_inside (void **state) {
   says("damaged");
 }
 
+/* only pages of the events are gone: the first write of a run would need them */
+static void test_ready (void **state) {
+  char garbage[4096];
+  (void)state;
+  one_run(NULL);
+  edit("PRAGMA wal_checkpoint(TRUNCATE)");
+  fine(rb_tape_look(file, &problem));
+  rb_Tape *t = open_tape();
+  fine(rb_tape_ready(t, &problem));
+  rb_tape_close(t);
+  fine(verify());  /* nothing of the attempt is left */
+  memset(garbage, 'x', sizeof garbage);
+  patch(4096 * 3, garbage, sizeof garbage);
+  t = open_tape();
+  assert_int_equal(rb_tape_ready(t, &problem), RB_USAGE);
+  says("is damaged (database disk image is malformed): move it away");
+  rb_tape_close(t);
+  assert_int_equal(rb_tape_look(file, &problem), RB_USAGE);
+  says("is damaged (some of its pages");
+}
+
+/* what a look says of a tape that is not there, and that it makes none */
+static void test_look (void **state) {
+  char none[160];
+  (void)state;
+  fine(rb_tape_look(file, &problem));
+  assert_int_equal(access(file, F_OK), -1);
+  snprintf(none, sizeof none, "%s/a/b/tape.db", dir);
+  fine(rb_tape_look(none, &problem));  /* its folders would be made */
+  snprintf(none, sizeof none, "%s/a", dir);
+  close(open(none, O_CREAT | O_WRONLY, 0600));
+  snprintf(none, sizeof none, "%s/a/b/tape.db", dir);
+  assert_int_equal(rb_tape_look(none, &problem), RB_USAGE);
+  says("Not a directory; XDG_STATE_HOME");
+  if (geteuid() != 0) skip();
+  assert_int_equal(seteuid(NOBODY), 0);
+  int rc = rb_tape_look(file, &problem);
+  assert_int_equal(seteuid(0), 0);
+  assert_int_equal(rc, RB_USAGE);
+  says("Permission denied");
+}
+
 static void test_stale_log (void **state) {
   char wal[160], command[600];
   (void)state;
@@ -108,7 +150,7 @@ static void test_not_writable (void **state) {
   t = rb_tape_open(file, &problem);
   assert_int_equal(seteuid(0), 0);
   assert_null(t);
-  says("cannot be written");
+  says("its mode says so (chmod u+w ");
   assert_int_equal(chmod(file, 0600), 0);
   char command[400];
   snprintf(command, sizeof command, "rm -f '%s'-*", file);
@@ -123,7 +165,7 @@ static void test_not_writable (void **state) {
   t = rb_tape_open(file, &problem);
   assert_int_equal(seteuid(0), 0);
   assert_null(t);
-  says("Permission denied");
+  says("Permission denied; XDG_STATE_HOME (a folder that you may write) says where");
 }
 
 static void test_open_folder (void **state) {
@@ -168,7 +210,8 @@ static void test_file (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    test(test_damaged), test(test_damaged_inside), test(test_stale_log),
+    test(test_damaged), test(test_damaged_inside), test(test_ready),
+    test(test_look), test(test_stale_log),
     test(test_no_room_to_create), test(test_not_writable),
     test(test_open_folder), test(test_no_folder), test(test_file)
   };

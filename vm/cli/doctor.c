@@ -2,7 +2,6 @@
 ** doctor.c - `runbook doctor`: is everything here that a run will need?
 */
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,9 +89,11 @@ static void lookconfig (Rows *rows, const rb_Config *c) {
   if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     add(rows, "configuration", "mode", "bad", "others may write it",
         "chmod go-w on it");
-  else if ((st.st_mode & S_IROTH) != 0 && getuid() == st.st_uid)
-    add(rows, "configuration", "mode", "warn", "everybody may read it",
-        "fine while it holds no password; else chmod 600");
+  else if ((st.st_mode & S_IROTH) != 0)
+    add(rows, "configuration", "mode", "warn", "everybody may read it", getuid() == st.st_uid
+        ? "fine while it holds no password; else chmod 600" : "fine while it holds no "
+        "password; else its owner should take that away (chmod o-r), with a group for those "
+        "who use it");
   else add(rows, "configuration", "mode", "ok", "written by its owner alone", NULL);
 }
 
@@ -133,15 +134,11 @@ static void looktape (Rows *rows) {
         "XDG_STATE_HOME");
     return;
   }
-  if (access(file, F_OK) != 0 && errno == ENOENT) {
-    add(rows, "tape", "file", "ok", "made by the first run", NULL);
-    return;
-  }
-  rb_Tape *tape = rb_tape_open(file, &p);
-  if (tape == NULL) add(rows, "tape", "file", "bad", p.message, "the message says what "
-                        "to do; nothing can be run until then");
-  else add(rows, "tape", "file", "ok", file, NULL);
-  rb_tape_close(tape);
+  if (rb_tape_look(file, &p) != 0)
+    add(rows, "tape", "file", "bad", p.message, "the message says what to do; nothing can be "
+        "run until then");
+  else add(rows, "tape", "file", "ok", access(file, F_OK) == 0 ? file
+           : "made by the first run", NULL);
 }
 
 static void lookkernel (Rows *rows) {

@@ -36,6 +36,12 @@ static int full (rb_Problem *p, const char *file) {
                     "full: make room on it and try again", file);
 }
 
+int rb_tape_noplace (rb_Problem *p, const char *file, int error) {
+  return rb_problem(p, RB_USAGE, "tape", "cannot use the folder of the tape %.400s: %s; "
+                    "XDG_STATE_HOME (a folder that you may write) says where the tape goes",
+                    file, strerror(error));
+}
+
 static int noroom (int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
@@ -130,9 +136,7 @@ static int place (const char *file, rb_Problem *p) {
     return rb_problem(p, RB_USAGE, "tape", "the name of the tape is too long");
   int fd = mkostemp(temp, O_CLOEXEC);
   if (fd < 0)
-    return noroom(errno) ? full(p, file)
-        : rb_problem(p, RB_USAGE, "tape", "cannot make the tape %.400s: %s",
-                     file, strerror(errno));
+    return noroom(errno) ? full(p, file) : rb_tape_noplace(p, file, errno);
   int rc = fill(file, temp, p);
   if (rc == 0 && fsync(fd) != 0)
     rc = rb_problem(p, RB_USAGE, "tape", "cannot make the tape %.400s: %s",
@@ -157,9 +161,7 @@ static int create (const char *file, rb_Problem *p) {
   if (folderof(file, dir) && folders(dir))
     fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || flock(fd, LOCK_EX) != 0) {
-    rc = noroom(errno) ? full(p, file)
-        : rb_problem(p, RB_USAGE, "tape", "cannot use the folder of the tape "
-                     "%.400s: %s", file, strerror(errno));
+    rc = noroom(errno) ? full(p, file) : rb_tape_noplace(p, file, errno);
     if (fd >= 0) close(fd);
     return rc;
   }
@@ -234,12 +236,19 @@ static rb_Tape *zeroed (const char *file) {
   return t;
 }
 
+static int readonly (const rb_Tape *t, rb_Problem *p) {
+  struct stat st;
+  if (stat(t->file, &st) == 0 && (st.st_mode & S_IWUSR) == 0)
+    return rb_problem(p, RB_USAGE, "tape", "the tape %.400s cannot be written: its mode says "
+                      "so (chmod u+w %.400s)", t->file, t->file);
+  return rb_problem(p, RB_USAGE, "tape", "the tape %.400s cannot be written: it is on a "
+                    "read-only disk, or locked by its attributes", t->file);
+}
+
 static int opened (rb_Tape *t, rb_Problem *p) {
   struct stat st;
   if (stat(t->file, &st) != 0) {
-    if (errno != ENOENT)
-      return rb_problem(p, RB_USAGE, "tape", "cannot look at the tape %.400s: "
-                        "%s", t->file, strerror(errno));
+    if (errno != ENOENT) return rb_tape_noplace(p, t->file, errno);
     if (create(t->file, p) != 0) return p->exit;
   }
   else if (ours(t->file, &st, p) != 0) return p->exit;
@@ -247,10 +256,7 @@ static int opened (rb_Tape *t, rb_Problem *p) {
                            SQLITE_OPEN_NOMUTEX, NULL);
   if (t->db == NULL) return rb_tape_nomemory(p);
   if (rc != SQLITE_OK) return rb_tape_complain(t, p);
-  if (sqlite3_db_readonly(t->db, "main") == 1)
-    return rb_problem(p, RB_USAGE, "tape", "the tape %.400s cannot be written: "
-                      "it is on a read-only disk, or locked by its "
-                      "attributes", t->file);
+  if (sqlite3_db_readonly(t->db, "main") == 1) return readonly(t, p);
   return rb_format_marks(t, p) != 0 || setup(t, p) != 0 || rb_format_grow(t, p) != 0
              ? p->exit : 0;
 }

@@ -103,6 +103,8 @@ struct rb_Tape {
 int rb_tape_complain (rb_Tape *t, rb_Problem *p);
 int rb_tape_nomemory (rb_Problem *p);
 int rb_tape_damaged (rb_Problem *p, const char *file, const char *how);
+/* The folder of 'file' cannot be used, and why. */
+int rb_tape_noplace (rb_Problem *p, const char *file, int error);
 
 /* format.c: what makes a new tape; is the file one that we read; and what an older one
 ** lacks */

@@ -91,7 +91,11 @@ int64_t rb_tape_last (const rb_Tape *t);
 /* How many events are not durable yet. */
 size_t rb_tape_waiting (const rb_Tape *t);
 
-/* Can it be written now? Writes nothing: 0, or an exit code and *p. */
+/* Could a run use the tape 'file'? Looks, and makes nothing: 0, or an exit code and *p. */
+int rb_tape_look (const char *file, rb_Problem *p);
+
+/* Can it be written now? Tries what the first event will do, and takes it back: 0, or an
+** exit code and *p. */
 int rb_tape_ready (rb_Tape *t, rb_Problem *p);
 
 /* Makes all that waits durable: 0, or an exit code and *p ("disk full",

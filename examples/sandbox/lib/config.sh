@@ -1,9 +1,10 @@
 # config.sh - the configuration that runbook reads
 # shellcheck shell=bash
 
-# is there no such file, or one of ours?
+# is there no such file, or nothing in it, or what we wrote?
 config_ours () {
-  [ ! -e "$1" ] && [ ! -L "$1" ] || [[ -f $1 && $(head -n 1 "$1") == '-- The configuration of the sandbox in '* ]]
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  [ -f "$1" ] && { [ ! -s "$1" ] || [[ $(head -n 1 "$1") == '-- The configuration of the sandbox in '* ]]; }
 }
 
 config_write () {

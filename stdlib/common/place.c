@@ -4,12 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -87,20 +85,25 @@ const char *rb_place_resolve (rb_Place *p, const char *path, int follow) {
   return NULL;
 }
 
-/* From the root, by the resolved path: no link is followed, so this arrives at
-** exactly what was asked about. */
+/* one folder down; no link is followed */
+static int step (int folder, const char *name) {
+  struct stat st;
+  int fd = openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), bad = errno;
+  if (fd < 0 && bad == ENOTDIR && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0
+      && S_ISLNK(st.st_mode)) bad = ELOOP;
+  close(folder);
+  errno = bad;
+  return fd;
+}
+
+/* From the root, by the resolved path, folder by folder: this arrives at exactly what was
+** asked about. */
 static int openfolder (const rb_Place *p) {
-  struct open_how how = {
-    .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
-  };
-  char folder[PATH_MAX];
-  int n = (int)(strrchr(p->path, '/') - p->path);
-  snprintf(folder, sizeof folder, "%.*s", n > 1 ? n - 1 : 1, n > 1 ? p->path + 1 : ".");
-  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) return -1;
-  int fd = (int)syscall(SYS_openat2, root, folder, &how, sizeof how);
-  close(root);
+  char folder[PATH_MAX], *rest = folder, *name;
+  snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(p->path, '/') - p->path), p->path);
+  int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  while (fd >= 0 && (name = strsep(&rest, "/")) != NULL)
+    if (*name != '\0') fd = step(fd, name);
   return fd;
 }
 

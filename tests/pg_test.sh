@@ -238,6 +238,54 @@ refusal "VACUUM in a transaction" "VACUUM t.items" "add { transaction = false }"
 refusal "CREATE INDEX CONCURRENTLY in one" "CREATE INDEX CONCURRENTLY i ON t.items (n)" "add { transaction = false }"
 refusal "pg_terminate_backend in one" "SELECT pg_terminate_backend(1)" "no rollback takes back"
 refusal "a wrong value" "UPDATE t.items SET n = 'x'" "invalid input syntax"
+# what the catalog knows of names and of NULL, told before the deed would be refused
+refusal "a schema that is there" "CREATE SCHEMA t" "there is a schema t already"
+refusal "a schema that is not empty" "DROP SCHEMA t" "schema t is not empty: "
+refusal "a schema that is not there" "CREATE TABLE nosuch.x (id int)" "there is no schema nosuch"
+refusal "a table that is there" "CREATE TABLE t.items (id int)" "there is a relation t.items already"
+refusal "a view that is there" "CREATE VIEW t.seen AS SELECT 1" "there is a relation t.seen already"
+refusal "a column that is there" "ALTER TABLE t.items ADD COLUMN v text" "t.items has a column v already"
+refusal "a column that is not" "ALTER TABLE t.items DROP COLUMN nope" "t.items has no column nope"
+refusal "a new name that is taken" "ALTER TABLE t.items RENAME v TO n" "t.items has a column n already"
+refusal "an index on no column" "CREATE INDEX x ON t.items (lower(nope))" "t.items has no column nope"
+refusal "an index whose name is taken" "CREATE INDEX things ON t.items (n)" "there is a relation t.things already"
+refusal "a role that is not there" "GRANT ALL ON t.items TO nobody_here" 'there is no role "nobody_here"'
+refusal "a role that is not ours to drop" "DROP ROLE postgres" 'role "school_erp" lacks CREATEROLE'
+refusal "a procedure that is not there" "CALL t.nope()" "procedure t.nope() does not exist"
+refusal "the query of a new table" "CREATE TABLE t.x AS SELECT nope FROM t.items" 'column "nope"'
+refusal "TRUNCATE of what is referred to" "TRUNCATE t.owners" "refers to it"
+refusal "a value in DDL" "ALTER TABLE t.items ALTER v SET DEFAULT :v" "takes no values" '{ v = "x" }'
+refusal "NULL where none may be" "UPDATE t.owners SET id = NULL" "column id of t.owners may not be NULL"
+refusal "  by a value" "UPDATE t.owners SET id = :id" "may not be NULL" '{ id = json.null }'
+refusal "  or by saying nothing" "INSERT INTO t.owners DEFAULT VALUES" "column id of t.owners may not be NULL"
+# doubt WHAT SQL WORDS: it may be refused when it runs, and that is said
+doubt() {
+  dry "p:exec([==[$2]==])"
+  is "$1" "$(effect .verdict) $rc" "would do 0"
+  has "  is said" "$(effect .reason)" "PostgreSQL alone decides, when it runs, about $3"
+}
+objects="rights, dependent objects and constraints"
+doubt "what depends on a table" "DROP TABLE t.owners" "$objects"
+doubt "what stands in its rows" "ALTER TABLE t.items ALTER COLUMN at SET NOT NULL" "$objects"
+doubt "another kind of DDL" "CREATE EXTENSION nosuch" "$objects"
+doubt "IF NOT EXISTS is no refusal" "CREATE TABLE IF NOT EXISTS t.items (id int)" "$objects"
+doubt "nor a column that makes room first" "ALTER TABLE t.items DROP COLUMN v, ADD COLUMN v int" "$objects"
+doubt "a unique key" "UPDATE t.owners SET id = 1 WHERE id = 2" "owners_pkey, things_owner_fkey of t.things"
+doubt "a unique key of new rows" "INSERT INTO t.items SELECT * FROM t.items" "NOT NULL (id), items_pkey"
+doubt "a foreign key" "UPDATE t.things SET owner = 9" "things_owner_fkey"
+doubt "what a query may give" "INSERT INTO t.owners SELECT n FROM t.items" "NOT NULL (id), owners_pkey"
+dry 'p:exec("UPDATE t.guarded SET id = NULL")'
+is "a trigger may mend a NULL" "$(effect .verdict) $rc" "would do 0"
+has "  and both are said" "$(effect .reason)" "column id of t.guarded may not be NULL"
+dry 'p:exec("UPDATE t.owners SET id = NULL WHERE id = 99")'
+is "no row, no NULL" "$(effect .verdict) $rc" "nothing to do 0"
+dry 'p:exec("UPDATE t.items SET v = :v, at = now(), n = n + 1", { v = "b" })'
+is "of columns under no constraint there is nothing to say" "$(effect .reason) $rc" "null 0"
+dry 'p:exec("INSERT INTO t.owners VALUES (7) ON CONFLICT (id) DO NOTHING")'
+is "the key of ON CONFLICT refuses nothing" "$(effect .reason)" "ON CONFLICT decides row by row"
+dry 'p:transaction(function (tx) tx:exec("DROP TABLE t.late") tx:exec("CREATE TABLE t.late (id int)") end)'
+is "what a statement ahead takes away is no refusal" "$(effect .verdict) $rc" "would do 0"
+has "  and is said" "$(effect .reason)" "refused as it is now, before the statements ahead of it: there is a relation t.late"
 dry 'p:exec("DELETE FROM t.items", nil, { rows = 1, transaction = false })'
 has "rows = needs a transaction" "$(j .error.message)" "only be held inside a transaction"
 is "no preview changed anything" "$(world)" "$before"

@@ -110,7 +110,21 @@ static const char suspects[] =
   "   OR EXISTS (SELECT FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_depend e"
   "       ON e.classid = 'pg_catalog.pg_attrdef'::regclass AND e.objid = d.oid AND e.refclassid"
   "       IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)"
-  "      WHERE d.adrelid = c.oid))";
+  "      WHERE d.adrelid = c.oid)),"
+  /* and is what an UPDATE ($5 $6, to what may be NULL $7) or DELETE changes under a constraint? */
+  " EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(nullif($5, ''))"
+  "   AND (c.relkind = 'p' OR c.relispartition OR c.relhassubclass OR EXISTS ("
+  "     SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid) OR EXISTS ("
+  "     SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
+  "        AND a.attname = ANY ($6::text[]) AND (EXISTS ("
+  "          SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid"
+  "             AND (i.indisunique OR i.indisexclusion)"
+  "             AND (i.indexprs IS NOT NULL OR a.attnum = ANY (i.indkey)))"
+  "         OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid"
+  "             AND k.contype IN ('c', 'f') AND a.attnum = ANY (k.conkey))"
+  "         OR a.attnotnull AND a.attname = ANY ($7::text[])"
+  "         OR EXISTS (SELECT FROM pg_catalog.pg_type y"
+  "             WHERE y.oid = a.atttypid AND y.typtype = 'd')))))";
 
 /* Code that may do more than look, by name, through an operator, a cast, or inside of
 ** a domain, a view or a policy: what is volatile, and whatever people wrote
@@ -223,8 +237,11 @@ void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
                          p != NULL ? p->rule : "0"};
   rb_pg_send(L, c, surprises, 3, NULL, which);
   pushcode(L, c, st->tree, names);
-  const char *code[] = {names[0], names[1], list, names[2]};
-  rb_pg_send(L, c, suspects, 4, NULL, code);
+  int update = is(st, "UpdateStmt"), gone = is(st, "DeleteStmt");
+  const char *set = update ? rb_pg_pushset(L, c, st, 0) : "{}";
+  const char *code[] = {names[0], names[1], list, names[2], update || gone ? name : "", set,
+                        update ? rb_pg_pushset(L, c, st, 1) : "{}"};
+  rb_pg_send(L, c, suspects, 7, NULL, code);
   lua_settop(L, top);
 }
 
@@ -232,7 +249,11 @@ int rb_pg_suspects (const rb_PgCall *c, int answer) {
   return rb_pg_true(c, answer + 2, 0, 0);
 }
 
-void rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
+int rb_pg_constrained (const rb_PgCall *c, int answer) {
+  return rb_pg_true(c, answer + 2, 0, 1);
+}
+
+int rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
   const char *counted[3], *planned[3];
   int top = lua_gettop(L);
   rb_pg_tables(L, st->tree);
@@ -244,8 +265,9 @@ void rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
   pushcode(L, c, st->tree, planned);
   const char *values[] = {counted[0], counted[1], list, counted[2],
                           planned[0], planned[1], planned[2]};
-  rb_pg_send(L, c, volatiles, 7, NULL, values);
+  int n = rb_pg_send(L, c, volatiles, 7, NULL, values);
   lua_settop(L, top);
+  return n;
 }
 
 /* -- ahead ---------------------------------------------------------------- */
@@ -255,10 +277,10 @@ void rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
 static int askahead (PGconn *pg) {
   static const char *const notables[] = {"{}", "", "", ""};
   static const char *const notarget[] = {"", "0", "0"};
-  static const char *const nocode[] = {"{}", "{}", "{}", "{}"};
+  static const char *const nocode[] = {"{}", "{}", "{}", "{}", "", "{}", "{}"};
   static const struct { const char *sql; int n; const char *const *values; } asked[] = {
     {"BEGIN READ ONLY", 0, NULL}, {"SET LOCAL statement_timeout = '2s'", 0, NULL},
-    {tables, 4, notables}, {surprises, 3, notarget}, {suspects, 4, nocode}
+    {tables, 4, notables}, {surprises, 3, notarget}, {suspects, 7, nocode}
   };
   for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
     if (!PQsendQueryParams(pg, asked[i].sql, asked[i].n, NULL, asked[i].values, NULL,
@@ -339,20 +361,19 @@ static void readsurprises (lua_State *L, rb_PgCall *c, int answer) {
 }
 
 /* code of one's own that a plan may run ('early'), or a count; NULL: none */
-static const char *owncode (const rb_PgCall *c, int answer, int early) {
-  for (int i = 0; rb_pg_suspects(c, answer - 3) && i < PQntuples(c->answers[answer]); i++)
-    if (rb_pg_true(c, answer, i, EARLY) == early) return rb_pg_field(c, answer, i, WHAT);
+static const char *owncode (const rb_PgCall *c, int early) {
+  for (int i = 0; c->code > 0 && i < PQntuples(c->answers[c->code]); i++)
+    if (rb_pg_true(c, c->code, i, EARLY) == early) return rb_pg_field(c, c->code, i, WHAT);
   return NULL;
 }
 
 /* what because of which nothing is counted, or NULL */
-static const char *dangerous (rb_PgCall *c, const rb_PgStatement *st,
-                              int answer) {
+static const char *dangerous (rb_PgCall *c, const rb_PgStatement *st) {
   json_t *reads = rb_pg_reads(st);
   const char *name = rb_pg_sideeffect(reads);  /* st->tree keeps it, too */
   if (name == NULL) name = rb_pg_writes(reads);
   json_decref(reads);
-  return name != NULL ? name : owncode(c, answer, 0);
+  return name != NULL ? name : owncode(c, 0);
 }
 
 int rb_pg_plannable (const rb_PgStatement *st) {
@@ -363,6 +384,6 @@ const char *rb_pg_learn (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                          int answer, int *readable, const char **own) {
   *readable = readtables(L, c, st, answer);
   readsurprises(L, c, answer + 1);
-  *own = owncode(c, answer + 3, 1);
-  return dangerous(c, st, answer + 3);
+  *own = owncode(c, 1);
+  return dangerous(c, st);
 }

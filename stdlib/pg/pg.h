@@ -16,10 +16,13 @@
 
 enum {
   RB_PGCONNS = 8,          /* connections of one role */
-  RB_PGSENT = 8,           /* statements under way on one connection */
+  RB_PGSENT = 10,          /* statements under way on one connection */
   RB_PGBYTES = 16 << 20,   /* what one result may hold in all */
   RB_PGGLANCE = 1000       /* ms that a dry run waits for a lock */
 };
+
+/* how a doubt begins that no look can remove */
+#define RB_PGDECIDES "PostgreSQL alone decides, when it runs, about "
 
 /* where things stand on the stack of a running call */
 enum { SELF = 1, SQL, VALUES, OPTIONS, CALL, STATEMENT, PLAN };
@@ -89,6 +92,9 @@ typedef struct rb_PgCall {
                            ** characters of ours stand before its text */
   int partial;             /* a "no" of the server may come half-way */
   int over;                /* the transaction has ended */
+  int code, forbids;       /* numbers of questions that few statements need; 0: not asked */
+  int follows;             /* a preview: statements ahead of it in its transaction may
+                           ** change what it would find */
   int meets;               /* which database it is, is asked with its statements */
   int stated;              /* there is a statement at STATEMENT */
   /* the conversation */
@@ -315,9 +321,11 @@ int rb_pg_txexec (lua_State *L);
 /* [-0, +0, v]  Queues three questions. */
 void rb_pg_ask (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
 /* Do their answers, of which the first is number 'answer', leave it open whether there is
-** code of one's own? Then that is asked as number answer + 3. */
+** code of one's own? Then that is asked, and has number c->code. And whether constraints
+** let an UPDATE or DELETE do it? */
 int rb_pg_suspects (const rb_PgCall *c, int answer);
-void rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
+int rb_pg_constrained (const rb_PgCall *c, int answer);
+int rb_pg_askcode (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
 /* [-0, +0, v]  All these answers, of which the first is number 'answer', into the
 ** plan at PLAN; refuses where the role may not. Returns the function because
 ** of which nothing may be counted, or NULL. 'readable': all of the target.
@@ -334,6 +342,23 @@ int rb_pg_plannable (const rb_PgStatement *st);
 void rb_pg_setflag (lua_State *L, const char *key, int b);
 void rb_pg_addreason (lua_State *L, const char *reason);
 void rb_pg_doubt (lua_State *L, const char *reason);
+
+/* -- objects.c, constraints.c: what PostgreSQL would refuse --------------- */
+
+/* [-0, +0, v]  Queues the question what in the catalog forbids it, and returns its number:
+** of DDL; of rows. */
+int rb_pg_askobjects (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
+int rb_pg_askconstraints (lua_State *L, rb_PgCall *c, const rb_PgStatement *st);
+/* [-0, +1, m]  The columns that an UPDATE sets, or sets to what is or may be NULL, as the
+** text of an array. */
+const char *rb_pg_pushset (lua_State *L, rb_PgCall *c, const rb_PgStatement *st, int nulls);
+/* [-0, +0, v]  That answer into the plan at PLAN, where it does not refuse: with field
+** 'nulls', words for which rows would be refused, if there are any. */
+void rb_pg_readobjects (lua_State *L, rb_PgCall *c, int answer);
+void rb_pg_readconstraints (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
+                            int answer);
+/* [-0, +0, v]  Refuses; where a statement ahead may be the cure, says so in the plan. */
+void rb_pg_forbid (lua_State *L, rb_PgCall *c, const char *words);
 
 /* -- preview.c, remedy.c, transaction.c ----------------------------------- */
 

@@ -56,6 +56,13 @@ void rb_pg_doubt (lua_State *L, const char *reason) {
   rb_pg_setflag(L, "spills", 1);
 }
 
+void rb_pg_forbid (lua_State *L, rb_PgCall *c, const char *words) {
+  if (!c->follows) rb_pg_refuse(L, c, "%s", words);
+  rb_pg_addreason(L, lua_pushfstring(L, "refused as it is now, before the statements ahead "
+                                     "of it: %s", words));
+  lua_pop(L, 1);
+}
+
 static void readtypes (rb_PgCall *c, rb_PgStatement *st) {
   const PGresult *r = c->answers[c->at + 1];
   for (int i = 0; i < st->n && i < PQnparams(r); i++)
@@ -244,11 +251,21 @@ static void checkbounds (lua_State *L, rb_PgCall *c, const rb_PgStatement *st,
                  rb_pg_rows(L, n), rb_pg_bounds(L, o));
 }
 
+/* Rows that the catalog forbids: refused, if there are any. */
+static void checknulls (lua_State *L, rb_PgCall *c, lua_Integer n) {
+  if (lua_getfield(L, PLAN, "nulls") != LUA_TNIL && n != 0) {
+    if (n > 0 && getflag(L, "exact")) rb_pg_forbid(L, c, lua_tostring(L, -1));
+    else rb_pg_addreason(L, lua_tostring(L, -1));
+  }
+  lua_pop(L, 1);
+}
+
 /* -- the conversations ---------------------------------------------------- */
 
 static int finish (lua_State *L, rb_PgCall *c, lua_Integer n) {
   const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
   checkbounds(L, c, st, n);
+  checknulls(L, c, n);
   complete(L, c, st, n);
   lua_settop(L, PLAN);
   return c->then(L, LUA_OK, (lua_KContext)c);
@@ -310,6 +327,26 @@ static void setafter (lua_State *L, const rb_PgStatement *st) {
   lua_pop(L, 1);
 }
 
+/* Which question about what would be refused does it need? CHANGES: that of NEWROWS,
+** where the catalog says that there are constraints. */
+enum { NOTHING, OBJECTS, NEWROWS, CHANGES };
+
+static int asks (const rb_PgStatement *st) {
+  static const struct { const char *kind; int asks; } kinds[] = {
+    {"CallStmt", NOTHING}, {"DeleteStmt", CHANGES}, {"DoStmt", NOTHING},
+    {"InsertStmt", NEWROWS}, {"MergeStmt", NOTHING}, {"NotifyStmt", NOTHING},
+    {"TruncateStmt", NEWROWS}, {"UpdateStmt", CHANGES}
+  };
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if (is(st, kinds[i].kind)) return kinds[i].asks;
+  return !is(st, "SelectStmt") || has(st, "intoClause") ? OBJECTS : NOTHING;
+}
+
+/* Does the server read more of it than its syntax, before it runs? */
+static int described (const rb_PgStatement *st) {
+  return rb_pg_plannable(st) || is(st, "CallStmt") || is(st, "CreateTableAsStmt");
+}
+
 /* what the number of rows leaves open */
 static void warn (lua_State *L, const rb_PgStatement *st) {
   if (has(st, "onConflictClause"))
@@ -319,6 +356,10 @@ static void warn (lua_State *L, const rb_PgStatement *st) {
   if (is(st, "TruncateStmt") && strcmp(json_string_value(
         json_object_get(st->body, "behavior")), "DROP_CASCADE") == 0)
     rb_pg_doubt(L, "CASCADE empties the tables that refer to it, too");
+  if (asks(st) == OBJECTS && !rb_pg_plannable(st))
+    rb_pg_addreason(L, RB_PGDECIDES "rights, dependent objects and constraints");
+  if (is(st, "MergeStmt") || rb_pg_writes(json_object_get(st->body, "withClause")))
+    rb_pg_addreason(L, RB_PGDECIDES "constraints");
 }
 
 static void explain (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
@@ -330,7 +371,14 @@ static void explain (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
 
 /* the number of the first answer of the catalog */
 static int first (const rb_PgCall *c, const rb_PgStatement *st) {
-  return c->at + 2 * rb_pg_plannable(st);
+  return c->at + 2 * described(st);
+}
+
+/* what would be refused, and what nobody knows before */
+static void readforbidden (lua_State *L, rb_PgCall *c, const rb_PgStatement *st) {
+  if (c->forbids == 0) return;
+  if (asks(st) == OBJECTS) rb_pg_readobjects(L, c, c->forbids);
+  else rb_pg_readconstraints(L, c, st, c->forbids);
 }
 
 static int learned (lua_State *L, int status, lua_KContext ctx) {
@@ -341,11 +389,12 @@ static int learned (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   rb_pg_check(L, c, st);
   const char *function = rb_pg_learn(L, c, st, first(c, st), &readable, &own);
-  if (plannable) readtypes(c, st);
+  if (described(st)) readtypes(c, st);
   if (plannable && own != NULL) {  /* planning runs it, with the remedy's rights */
     rb_pg_addreason(L, lua_pushfstring(L, "not planned: %s may do more than look", own));
     plannable = 0;
   }
+  readforbidden(L, c, st);
   warn(L, st);
   const char *count = pushcount(L, st, function, readable);
   rb_pg_setflag(L, "counting", count != NULL);
@@ -363,8 +412,12 @@ static int looked (lua_State *L, int status, lua_KContext ctx) {
   rb_PgCall *c = (rb_PgCall *)ctx;
   const rb_PgStatement *st = lua_touserdata(L, STATEMENT);
   rb_pg_check(L, c, st);
-  if (!rb_pg_suspects(c, first(c, st))) return learned(L, status, ctx);
-  rb_pg_askcode(L, c, st);
+  int answer = first(c, st);
+  int code = rb_pg_suspects(c, answer);
+  int bound = asks(st) == CHANGES && rb_pg_constrained(c, answer);
+  if (!code && !bound) return learned(L, status, ctx);
+  if (code) c->code = rb_pg_askcode(L, c, st);
+  if (bound) c->forbids = rb_pg_askconstraints(L, c, st);
   rb_pg_sync(L, c);
   return rb_pg_await(L, c, learned);
 }
@@ -379,8 +432,13 @@ int rb_pg_preview (lua_State *L, rb_PgCall *c, lua_KFunction k) {
   setasked(L, st);
   c->at = c->sent;
   c->shift = 0;
-  if (rb_pg_plannable(st)) rb_pg_describe(L, c, st->text, st->n);
+  c->code = c->forbids = 0;
+  if (described(st)) rb_pg_describe(L, c, st->text, st->n);
+  else if (st->n > 0)
+    rb_pg_refuse(L, c, "PostgreSQL takes no values in %s: write them into it", rb_pg_verb(st));
   rb_pg_ask(L, c, st);
+  if (asks(st) == OBJECTS) c->forbids = rb_pg_askobjects(L, c, st);
+  if (asks(st) == NEWROWS) c->forbids = rb_pg_askconstraints(L, c, st);
   rb_pg_sync(L, c);
   return rb_pg_await(L, c, looked);
 }

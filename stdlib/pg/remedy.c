@@ -42,7 +42,7 @@ static rb_PgCall *openexec (lua_State *L, rb_PgRole role, int preview) {
 
 static int rolledback (lua_State *L, int status, lua_KContext ctx) {
   static const char *const ours[] = {
-    "counting", "locking", "plain", "sampled", "spills", "stored", "tables", "target", NULL
+    "counting", "locking", "nulls", "plain", "sampled", "spills", "stored", "tables", "target", NULL
   };
   (void)status;
   (void)ctx;

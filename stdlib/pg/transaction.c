@@ -273,6 +273,9 @@ int rb_pg_txexec (lua_State *L) {
   rb_PgCall *c = rb_pg_within(L, tx);
   c->options = options;
   const rb_PgStatement *st = rb_pg_execstatement(L, c);
+  pushstate(L);
+  c->follows = number(L, "changes") > 0;
+  lua_pop(L, 1);
   if (tx->preview) return rb_pg_preview(L, c, previewed);
   rb_pg_checkdeed(L, c);
   c->at = rb_pg_send(L, c, st->text, st->n, NULL, st->values);

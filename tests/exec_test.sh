@@ -76,13 +76,18 @@ probe 'exec.probe{ "sleep", "60", timeout = "300ms" }'
 is "out of time: the step fails" "$rc" 1
 has "and says so" "$(message)" "sleep did not end in time"
 is "kind" "$(jq -r .error.kind <<<"$out")" timeout
+is "nothing was done by it" "$(jq -r .error.certainty <<<"$out")" "not done"
 probe 'local ok, e = pcall(exec.probe, { "sh", "-c", "trap \"\" TERM; echo started >&2; while :; do sleep 0.1; done", timeout = "300ms" })
   run:finding("e", e.message)'
 has "one that ignores TERM is killed" "$(finding e)" "did not end in time"
 has "its last words are told" "$(finding e)" "started"
 probe 'exec.probe{ "yes" }'
 is "endless output: the step fails" "$rc" 1
-has "and says how much was too much" "$(message)" "yes wrote more than 16777216 bytes"
+has "and says how much was too much" "$(message)" "yes wrote more than 16 MB and was stopped"
+is "and that nothing was done by it" "$(jq -r .error.certainty <<<"$out")" "not done"
+rb run f.lua; hasnot "to people, too" "$out" "may or may not have happened"
+has "in so many words" "$out" "Nothing was changed."
+rb run f.lua --dry-run --json; is "so does a dry run" "$(jq -r .error.certainty <<<"$out")" "not done"
 ok "nothing of it is left" sh -c '! pgrep -x yes -P '$$' >/dev/null'
 probe 'run:finding("n", #exec.probe{ "head", "-c", "16000000", "/dev/zero" }.stdout)'
 is "16 MB are not too much" "$(finding n)" 16000000
@@ -198,7 +203,7 @@ is "one that is" "$rc/$(finding x)" "0/4x"
 remedy 'exec.run{ "sh", "-c", "echo why not >&2; exit 9" }'
 has "its last words are told" "$(message)" "why not"
 remedy 'exec.run{ "sh", "-c", "echo 1 > '"$tmp"'/d/late; sleep 60", timeout = "500ms" }'
-is "a remedy out of time is in doubt" "$rc" 6
+is "a remedy out of time is in doubt" "$rc $(jq -r .error.certainty <<<"$out")" "6 unknown"
 remedy 'exec.run{ "sh", "-c", "sleep 79 & exit 0" }'
 is "a background job of a remedy is ended" "$rc/$(alive 'sleep 79$')" "0/"
 remedy 'exec.run{ "sh", "-c", "setsid sleep 80 & sleep 0.2" }'

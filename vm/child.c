@@ -241,18 +241,23 @@ static const char *lastwords (const rb_Child *c, int *n) {
   return b->s != NULL ? b->s + from : "";
 }
 
+/* What only looks has changed nothing, however it ended. */
+static rb_Certainty certainty (lua_State *L) {
+  return rb_maychange(L) ? RB_UNKNOWN : RB_NOTDONE;
+}
+
 static int failtoend (lua_State *L, const rb_Child *c) {
-  int n;
+  int n, mb = c->max % (1 << 20) == 0;
   const char *words = lastwords(c, &n), *colon = n > 0 ? ": " : "";
   switch (c->why) {
     case TIMEOUT:
-      return rb_fail(L, "timeout", RB_UNKNOWN, "%s did not end in time and was "
+      return rb_fail(L, "timeout", certainty(L), "%s did not end in time and was "
                      "stopped%s%.*s", c->name, colon, n, words);
     case TOOMUCH:
-      return rb_fail(L, "limit", RB_UNKNOWN, "%s wrote more than %zu bytes and "
-                     "was stopped", c->name, c->max);
+      return rb_fail(L, "limit", certainty(L), "%s wrote more than %zu %s and was stopped",
+                     c->name, mb ? c->max >> 20 : c->max, mb ? "MB" : "bytes");
     default:
-      return rb_fail(L, "limit", RB_UNKNOWN, "%s wrote more than the script's "
+      return rb_fail(L, "limit", certainty(L), "%s wrote more than the script's "
                      "memory holds and was stopped", c->name);
   }
 }
@@ -329,7 +334,7 @@ static void watchall (lua_State *L, rb_Child *c) {
 static void outoftime (lua_State *L, rb_Child *c) {
   if (c->killed) {
     rb_grace(L, 0);
-    rb_fail(L, "timeout", RB_UNKNOWN, "%s cannot be stopped: process %ld hangs "
+    rb_fail(L, "timeout", certainty(L), "%s cannot be stopped: process %ld hangs "
             "in the kernel", c->name, (long)c->pid);
   }
   c->killed = c->why != RUNNING;

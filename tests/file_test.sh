@@ -44,6 +44,9 @@ is "list, sorted" "$(finding x)" "a,b,sub"
 printf 'a\0b\xff' > d/bytes
 probe 'local s = file.read(d .. "/bytes") run:finding("x", #s .. " " .. s:byte(2) .. " " .. s:byte(4))'
 is "bytes are bytes" "$(finding x)" "4 0 255"
+probe 'file.read()'
+has "no path at all" "$(message)" "bad argument #1 to 'read' (string expected, got no value)"
+is "and at which line" "$(jq -r .error.line <<<"$out")" "$(grep -n 'file.read()' f.lua | cut -d: -f1)"
 truncate -s 17M d/big
 probe 'file.read(d .. "/big")'
 has "too big to read" "$(message)" "larger than 16 MB"

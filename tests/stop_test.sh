@@ -15,8 +15,12 @@ ends() {  # WHAT CODE WORDS BODY: a step with that body ends so
   is "$1: exit $2" "$rc" "$2"
   ok "$1: one JSON document" jq -e . "$tmp/out"
   has "$1: says why" "$(jq -r .error.message "$tmp/out")" "$3"
+  is "$1: in which step" "$(jq -r '[.error.step, .steps[0].status] | join(" ")' "$tmp/out")" "one failed"
 }
-ends "a bare loop" 2 "endless loop" 'while true do end'
+at() {  # WHAT LINE: where it was
+  is "$1: at which line" "$(jq -r '.error | "\(.file) \(.line)"' "$tmp/out")" "$tmp/t.lua $2"
+}
+ends "a bare loop" 2 "endless loop" 'while true do end'; at "a bare loop" 1
 ends "a loop of pcalls" 2 "endless loop" 'while true do pcall(function () while true do end end) end'
 ends "an error handler that loops" 2 "endless loop" 'xpcall(function () error "x" end, function () while true do end end)'
 ends "a comparator that loops" 2 "endless loop" 'table.sort({3, 2, 1}, function () while true do end end)'
@@ -24,7 +28,18 @@ ends "a __close that loops" 2 "endless loop" 'local c <close> = setmetatable({},
 ends "a pathological pattern" 2 "did not stop" 'string.find(("a"):rep(28), ("a?"):rep(28) .. ("a"):rep(28))'
 ends "memory" 2 "memory" 'local t = {} while true do t[#t + 1] = ("x"):rep(1000000) end'
 ends "memory under pcall" 2 "memory" 'pcall(function () local t = {} while true do t[#t + 1] = ("x"):rep(1000000) end end) run:note "survived"'
-ends "a step's timeout" 1 "time" 'run:sleep "1h" end, timeout = "200ms", verify = function ()'
+ends "memory on its third line" 2 "memory" '
+  local t = {}
+  while true do t[#t + 1] = ("x"):rep(1000000) end'; at "memory on its third line" 3
+ends "a step's timeout" 1 'ran out of time sleeping (timeout = "200ms" of the step)' '
+  run:sleep "1h" end, timeout = "200ms", verify = function ()'; at "a step's timeout" 2
+ends "a loop beyond the step's timeout" 1 'ran out of time (timeout = "200ms" of the step)' \
+  'while true do end end, timeout = "200ms", verify = function ()'; at "a loop beyond the step's timeout" 1
+ends "a pattern beyond the step's timeout" 1 "ran out of time, and the script did not stop" \
+  'string.find(("a"):rep(28), ("a?"):rep(28) .. ("a"):rep(28)) end, timeout = "1s", verify = function ()'
+is "a pattern beyond the step's timeout: its kind" "$(jq -r .error.kind "$tmp/out")" timeout
+body 'run:sleep "1h"'; rb run "$tmp/t.lua" --timeout 200ms --json
+has "the run's own time" "$out" "ran out of time sleeping (--timeout 200ms of the run)"
 
 echo 'return runbook { title = "t", step (function () while true do end end) { id = "s", probe = function () end } }' > "$tmp/title.lua"
 timeout 30 "$runbook" run "$tmp/title.lua" --dry-run >"$tmp/out" 2>&1
@@ -36,6 +51,13 @@ has "a loop while loading: says so" "$out" "endless loop"
 echo 'string.find(("a"):rep(28), ("a?"):rep(28) .. ("a"):rep(28))' > "$tmp/load.lua"
 rb check "$tmp/load.lua"
 is "a pattern while loading: exit 2" "$rc" 2
+
+for how in run check show; do
+  echo 'while true do end' > "$tmp/load.lua"
+  "$runbook" $how "$tmp/load.lua" --json >"$tmp/out" 2>"$tmp/err" &
+  pid=$!; sleep 0.5; kill -INT $pid; wait $pid
+  is "Ctrl-C while a file is loaded: exit 130 ($how)" "$?" 130
+done
 
 # Ctrl-C: once ends the run after what is under way
 body 'run:sleep "30s"'

@@ -31,7 +31,7 @@ has "a change is refused where it is" "$rc/$(j .error.message)" "2/file.write is
 probe 'run:finding("n", #run:each({ 1, 2, 3 }, function (i) local k = 0 return run:wait_until("x", { every = "5ms", within = "5s" }, function () k = k + 1 return k > i and k end) end))'
 is "branches wait at the same time" "$rc/$(finding n)" "0/3"
 book 'step "Look" { timeout = "200ms", probe = function (run) run:wait_until("the end", { every = "20ms", within = "1m" }, function () return false end) end }'
-is "the step's own time goes before" "$rc/$(j .error.message)" "1/ran out of time waiting for: the end"
+is "the step's own time goes before" "$rc/$(j .error.message)" "1/ran out of time waiting for: the end (timeout = \"200ms\" of the step)"
 book 'step "Ask" { retry = { times = 2, every = "10ms" }, verify = function (run) n = n + 1 return run:wait_until("x", { every = "5ms", within = "10ms" }, function () return n == 3 end) end }'
 is "a verification that waits is repeated" "$rc" 0
 for bad in '{ every = 5 }' '{ within = "5" }' '{ every = "0s" }' '{ within = "0s" }' '{ withn = "5s" }' '{ "5s" }' '"5s"' nil; do

@@ -406,6 +406,7 @@ static void resume (rb_VM *vm, rb_Task *t) {
     snprintf(t->field->why, sizeof t->field->why,
              "the script used more memory than it may (%zu MB)",
              vm->maxmemory >> 20);
+    t->field->line = rb_stop_place(t->L, t->field->file, sizeof t->field->file);
   }
   over(t, RB_OVER);
 }

@@ -38,6 +38,21 @@ int rb_stop_now (lua_State *L) {
   return lua_yield(L, 0);
 }
 
+int rb_stop_place (lua_State *L, char *file, size_t size) {
+  lua_Debug ar;
+  for (int i = 0; lua_getstack(L, i, &ar); i++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (*ar.source != '@' || ar.currentline <= 0) continue;
+    snprintf(file, size, "%s", ar.source + 1);
+    return ar.currentline;
+  }
+  return 0;
+}
+
+static void setplace (lua_State *L, rb_FieldRun *f) {
+  f->line = rb_stop_place(L, f->file, sizeof f->file);
+}
+
 int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...) {
   rb_FieldRun *f = rb_taskof(L)->field;
   va_list ap;
@@ -50,6 +65,7 @@ int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...) {
   if (f->stop == RB_GO || (why == RB_DOUBT && f->stop != RB_DOUBT)) {
     f->stop = why;  /* doubt is worse than whatever else ended it */
     vsnprintf(f->why, sizeof f->why, fmt, ap);
+    setplace(L, f);
   }
   va_end(ap);
   return rb_stop_now(L);
@@ -103,6 +119,7 @@ static void onhook (lua_State *L, lua_Debug *ar) {
       return;
     }
     reason(vm, t->field);
+    setplace(L, t->field);
   }
   if (vm->closing || !lua_isyieldable(L)) {
     luaL_error(L, "%s", t->field->why);
@@ -305,8 +322,9 @@ static void onalarm (int sig) {
     sethook(vm);
     return;
   }
-  if (write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(RB_USAGE);
-  _exit(RB_USAGE);
+  int code = vm->interrupts > 0 ? RB_INTERRUPTED : RB_USAGE;
+  if (write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(code);
+  _exit(code);
 }
 
 void rb_stop_load (rb_VM *vm, double seconds) {

@@ -98,6 +98,8 @@ typedef struct rb_FieldRun {
   unsigned may;        /* RB_MAY... */
   rb_Stop stop;
   char why[1024];
+  char file[256];      /* where the script was when it was stopped; "": not known */
+  int line;
   rb_StepRow *step;    /* NULL: a case's `when` */
   int retries;
   int returns;         /* rb_retry: how often a call may come back */
@@ -326,6 +328,8 @@ int rb_stop (lua_State *L, rb_Stop why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Has the field been stopped (or must it be now)? */
 int rb_stopped (rb_Task *t);
+/* [-0, +0, -]  The script's line that runs in L, or ran when it failed; 0: none is known. */
+int rb_stop_place (lua_State *L, char *file, size_t size);
 int rb_stop_now (lua_State *L);  /* the task stops as its field did */
 
 /* Of the script's functions, what runs outside of a task (a title, an error's

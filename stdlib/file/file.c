@@ -27,8 +27,17 @@ static int place_close (lua_State *L) {
   return 0;
 }
 
-/* [-0, +1, m]  closed */
-static rb_Place *pushplace (lua_State *L) {
+static const char *checkpath (lua_State *L, int arg) {
+  size_t n;
+  const char *path = luaL_checklstring(L, arg, &n);
+  luaL_argcheck(L, n > 0, arg, "an empty path");
+  luaL_argcheck(L, strlen(path) == n, arg, "the path holds a NUL byte");
+  return path;
+}
+
+/* [-0, +1, v]  closed; it would stand where an argument is missing, so that is looked at first */
+static rb_Place *pushplace (lua_State *L, int arg) {
+  checkpath(L, arg);
   rb_Place *p = lua_newuserdatauv(L, sizeof *p, 0);
   p->folder = p->fd = -1;
   if (luaL_newmetatable(L, PLACE)) {
@@ -39,14 +48,6 @@ static rb_Place *pushplace (lua_State *L) {
   }
   lua_setmetatable(L, -2);
   return p;
-}
-
-static const char *checkpath (lua_State *L, int arg) {
-  size_t n;
-  const char *path = luaL_checklstring(L, arg, &n);
-  luaL_argcheck(L, n > 0, arg, "an empty path");
-  luaL_argcheck(L, strlen(path) == n, arg, "the path holds a NUL byte");
-  return path;
 }
 
 static int bad (lua_State *L, const char *given, const char *why) {
@@ -69,7 +70,7 @@ static void resolve (lua_State *L, rb_Place *p, int arg, rb_Link link,
 }
 
 rb_Place *rb_file_place (lua_State *L, int arg, rb_Link link, const char *list) {
-  rb_Place *p = pushplace(L);
+  rb_Place *p = pushplace(L, arg);
   lua_toclose(L, -1);
   resolve(L, p, arg, link, list);
   const char *why = rb_place_open(p);
@@ -80,7 +81,7 @@ rb_Place *rb_file_place (lua_State *L, int arg, rb_Link link, const char *list) 
 }
 
 const char *rb_file_path (lua_State *L, int arg, rb_Link link, const char *list) {
-  rb_Place *p = pushplace(L);
+  rb_Place *p = pushplace(L, arg);
   resolve(L, p, arg, link, list);
   lua_pushstring(L, p->path);
   lua_remove(L, -2);

@@ -205,13 +205,29 @@ static void conclude (rb_Run *r) {
                 : r->vm->dryrun ? "planned" : "done";
 }
 
+/* Is its time over, or was it only stuck? */
+static int late (const rb_VM *vm) {
+  double until = atomic_load(&vm->until);
+  return until != 0 && rb_now() >= until;
+}
+
 /* what a run that is ended in the middle of a field has come to */
 static int exitnow (const rb_VM *vm) {
   const rb_FieldRun *f = vm->running != NULL ? vm->running->field : NULL;
   for (const rb_Task *t = f != NULL ? f->tasks : NULL; t != NULL; t = t->sister)
     if (t->calling && t->call.pledged) return RB_INDOUBT;
   if (vm->interrupts > 0) return RB_INTERRUPTED;
-  return vm->run->started || (f != NULL && f->deeds > 0) ? RB_FAILED : RB_USAGE;
+  return late(vm) || vm->run->started || (f != NULL && f->deeds > 0) ? RB_FAILED : RB_USAGE;
+}
+
+/* the step in which the run is ended: it failed, and for that */
+static void endedin (rb_Report *rep, rb_StepRow *row) {
+  if (row == NULL) return;
+  row->status = rep->exit == RB_INDOUBT ? "in-doubt" : "failed";
+  free(row->reason);
+  row->reason = strdup(rep->error.message);
+  free(rep->errorstep);
+  rep->errorstep = strdup(row->id);
 }
 
 /* The script is stuck in a C function: called by the watchdog's thread. */
@@ -221,8 +237,12 @@ static int lastwords (rb_VM *vm) {
   rep->exit = exitnow(vm);
   rep->status = rep->exit == RB_INDOUBT ? "in-doubt"
                 : rep->exit == RB_INTERRUPTED ? "interrupted" : "failed";
-  rb_problem(&rep->error, rep->exit, "runaway", "the script did not stop: one of Lua's "
-             "own functions (a pattern, perhaps) ran on and on; the process was ended");
+  int timeout = late(vm) && vm->interrupts == 0;
+  rb_problem(&rep->error, rep->exit, timeout ? "timeout" : "runaway", "%sthe script did not "
+             "stop: one of Lua's own functions (a pattern, perhaps) ran on and on; the process "
+             "was ended", timeout ? "ran out of time, and " : "");
+  endedin(rep, vm->running != NULL && vm->running->field != NULL ? vm->running->field->step
+               : NULL);
   if (vm->tape != NULL) rb_tape_rescue(vm->tape, rep->status, rep->exit);
   rb_show_finish(vm->show, rep);
   return rep->exit;

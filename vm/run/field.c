@@ -55,6 +55,9 @@ static void readerror (lua_State *L, rb_FieldEnd *end) {
   copywords(end->reason, sizeof end->reason, s, n);
   if (!lua_istable(L, -2)) splitplace(end, end->reason);
   lua_pop(L, 2);
+  /* what a runbook itself says of the world needs no line; its stack is there still */
+  if (end->line == 0 && strcmp(end->kind, "fail") != 0)
+    end->line = rb_stop_place(L, end->file, sizeof end->file);
 }
 
 /* Returning nothing is not returning nil: that is what an absent value is. */
@@ -76,11 +79,32 @@ static const char *const stopkinds[] = {
   "interrupted"
 };
 
-static void readstop (const rb_FieldRun *f, rb_FieldEnd *end) {
+/* the one of two limits that was over first */
+static void addlimit (const rb_Run *r, const rb_FieldRun *f, rb_FieldEnd *end) {
+  char own[40];
+  size_t n = strlen(end->reason);
+  double whole = r->vm->rundeadline;
+  if (whole != 0 && r->o->timeout != NULL && (f->deadline == 0 || whole <= f->deadline))
+    snprintf(end->reason + n, sizeof end->reason - n, " (--timeout %s of the run)",
+             r->o->timeout);
+  else if (f->deadline != 0 && f->timeout > 0) {
+    rb_duration_text(f->timeout, own, sizeof own);
+    snprintf(end->reason + n, sizeof end->reason - n, " (timeout = \"%s\" of the step)", own);
+  }
+}
+
+static void readstop (const rb_Run *r, const rb_FieldRun *f, rb_FieldEnd *end) {
+  static const rb_Stop placed[] = {RB_TIMEOUT, RB_RUNAWAY, RB_MEMORY, RB_DOUBT};
   end->end = RB_STOPPEDEND;
   end->stop = f->stop;
   copywords(end->reason, sizeof end->reason, f->why, strlen(f->why));
   if (f->stop == RB_DIVERGED) splitplace(end, end->reason);
+  if (f->stop == RB_TIMEOUT) addlimit(r, f, end);
+  for (size_t i = 0; i < sizeof placed / sizeof *placed; i++) {
+    if (f->stop != placed[i]) continue;
+    snprintf(end->file, sizeof end->file, "%s", f->file);
+    end->line = f->line;
+  }
   snprintf(end->kind, sizeof end->kind, "%s", stopkinds[f->stop]);
   snprintf(end->certainty, sizeof end->certainty, "%s",
            f->stop == RB_DOUBT ? "unknown" : "");
@@ -121,7 +145,7 @@ static void attempt (rb_Run *r, const rb_FieldSpec *spec, const char *path,
   if (vm->abandoned) abandoned(vm, &f);
   end->deeds = f.deeds;
   rb_assume_all(&end->assumes, &t->assumes);
-  if (f.stop != RB_GO) readstop(&f, end);
+  if (f.stop != RB_GO) readstop(r, &f, end);
   else if (t->status != LUA_OK) readerror(t->L, end);
   else readresults(t->L, end);
   rb_inspect_failed(r, spec, t, end);

@@ -17,6 +17,7 @@
 #include "vm/run/outline.h"
 #include "vm/run/shape.h"
 #include "vm/state.h"
+#include "vm/vm.h"
 
 #define MAXFILE (1 << 20)   /* bytes of a runbook */
 #define LOADTIME 2.0        /* seconds that it may take to load */
@@ -393,5 +394,8 @@ int rb_outline_load (lua_State *L, const char *file, rb_Outline *o,
     }
   }
   rb_buffer_free(&l.text);
+  if (p->exit != 0 && rb_vm(L)->interrupts > 0)
+    return rb_problem(p, RB_INTERRUPTED, "interrupted", "interrupted while the file was "
+                      "loaded; nothing was run");
   return p->exit;
 }

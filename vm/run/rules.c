@@ -305,7 +305,7 @@ static int load (Checker *c, const char *file, rb_Outline *o, int *exit) {
   if (plain ? rb_chunk_load(c->L, file, &p) : rb_outline_load(c->L, file, o,
                                                               &p)) {
     int text = strcmp(p.kind, "syntax") == 0 || strcmp(p.kind, "file") == 0;
-    *exit = text ? RB_USAGE : RB_FAILED;
+    *exit = p.exit == RB_INTERRUPTED ? p.exit : text ? RB_USAGE : RB_FAILED;
     fault(c, p.file[0] != '\0' ? p.file : file, p.line, p.kind, "%s",
           p.message);
     return 0;

@@ -456,6 +456,12 @@ probe 'run:finding("row", p:row("SELECT id, token FROM t.items WHERE n = 2")) ru
 hasnot "secret columns are redacted everywhere" "$out$err" "token-of-item-2"
 has "  and named" "$out" "[redacted token]"
 
+# -- where it was ----------------------------------------------------------------------
+probe '
+  run.x = p:value "SELECT 1/0"'
+is "a failure says at which line" "$(jq -r '.error | "\(.kind) \(.file):\(.line)"' <<<"$out")" "data $tmp/t.lua:4"
+rb run "$tmp/t.lua"; has "to people, too" "$out" "at         $tmp/t.lua:4"
+
 # -- doctor ------------------------------------------------------------------------
 doctor() { rb doctor --json; jq -r '[.. | objects | select(.name? and .status?)] | map(.name + "=" + .status) | join(" ")' <<<"$out"; }
 with "$SANDBOX_PG_URL" "probe = \"$SANDBOX_PG_PROBE_URL\""

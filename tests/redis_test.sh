@@ -452,6 +452,8 @@ rb run "$tmp/t.lua" --dry-run --json
 is "without a probe's user the layer is not claimed" "$(j '.enforced.protocol | tojson')" '[]'
 refused "the list of commands holds all the same" 'r:command("GETDEL", "s")' 'is a remedy'
 with "$(url owner)" "$(url watcher)"
+book probe 'r:get()'; rb run "$tmp/t.lua" --json
+is "an argument that is missing: at which line" "$(j '.error | "\(.kind) \(.file):\(.line)"')" "script $tmp/t.lua:5"
 book probe 'r:ping()'; rb run "$tmp/t.lua" --dry-run --json
 is "with one it is" "$(j '.enforced.protocol | tojson')" '["redis"]'
 

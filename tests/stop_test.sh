@@ -38,6 +38,9 @@ ends "a loop beyond the step's timeout" 1 'ran out of time (timeout = "200ms" of
 ends "a pattern beyond the step's timeout" 1 "ran out of time, and the script did not stop" \
   'string.find(("a"):rep(28), ("a?"):rep(28) .. ("a"):rep(28)) end, timeout = "1s", verify = function ()'
 is "a pattern beyond the step's timeout: its kind" "$(jq -r .error.kind "$tmp/out")" timeout
+timeout 30 "$runbook" run "$tmp/t.lua" >"$tmp/out" 2>&1
+has "people are told which step it was" "$(cat "$tmp/out")" "Failed at step 1"
+has "and why" "$(cat "$tmp/out")" "one of Lua's own functions (a pattern, perhaps) ran on and on"
 body 'run:sleep "1h"'; rb run "$tmp/t.lua" --timeout 200ms --json
 has "the run's own time" "$out" "ran out of time sleeping (--timeout 200ms of the run)"
 

@@ -221,13 +221,15 @@ static int exitnow (const rb_VM *vm) {
 }
 
 /* the step in which the run is ended: it failed, and for that */
-static void endedin (rb_Report *rep, rb_StepRow *row) {
+static void endedin (rb_VM *vm, rb_StepRow *row) {
+  rb_Report *rep = &vm->run->report;
   if (row == NULL) return;
   row->status = rep->exit == RB_INDOUBT ? "in-doubt" : "failed";
   free(row->reason);
   row->reason = strdup(rep->error.message);
   free(rep->errorstep);
   rep->errorstep = strdup(row->id);
+  if (vm->show != NULL) rb_show_end(vm->show, rep, row);
 }
 
 /* The script is stuck in a C function: called by the watchdog's thread. */
@@ -241,8 +243,8 @@ static int lastwords (rb_VM *vm) {
   rb_problem(&rep->error, rep->exit, timeout ? "timeout" : "runaway", "%sthe script did not "
              "stop: one of Lua's own functions (a pattern, perhaps) ran on and on; the process "
              "was ended", timeout ? "ran out of time, and " : "");
-  endedin(rep, vm->running != NULL && vm->running->field != NULL ? vm->running->field->step
-               : NULL);
+  endedin(vm, vm->running != NULL && vm->running->field != NULL ? vm->running->field->step
+              : NULL);
   if (vm->tape != NULL) rb_tape_rescue(vm->tape, rep->status, rep->exit);
   rb_show_finish(vm->show, rep);
   return rep->exit;

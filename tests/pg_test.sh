@@ -372,6 +372,44 @@ is "and is known in the deed" "$rc $(erp -c "SELECT owner FROM t.things WHERE id
 remedy 'p:transaction(function (tx) run:finding("seen", tx:value("SELECT count(*) FROM t.things WHERE id = :id", { id = 8 })) end)'
 is "reading inside" "$rc $(finding seen)" "0 1"
 
+# -- Ctrl-C ------------------------------------------------------------------------
+sleeping() { admin -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runbook' AND wait_event = 'PgSleep'"; }
+# stopped BODY: one Ctrl-C while a statement of it sleeps; $soon: it ended long before that would
+stopped() {
+  local pid marker
+  field=remedy book "$1"
+  "$runbook" run "$tmp/t.lua" --json >"$tmp/out" 2>"$tmp/stderr" </dev/null & pid=$!
+  until [ "$(sleeping)" != 0 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.1; done
+  sleep 10 & marker=$!
+  kill -INT $pid; wait $pid; rc=$?; out=$(cat "$tmp/out")
+  soon=$(kill -0 $marker 2>/dev/null && echo soon || echo late)
+  kill $marker 2>/dev/null; wait $marker 2>/dev/null
+}
+cancelled() {
+  is "$1" "$rc $soon $(sleeping)" "130 soon 0"
+  is "  and is told as not done" "$(j .status) $(effect .outcome) $(j '.steps[0].status')" "interrupted failed failed"
+  has "  with why" "$(effect .reason)" "$2"
+  rb report
+  has "  in the list of it" "$out" "not done   1 A"
+  rb report --json
+  is "  and on the tape" "$(effect .outcome)" failed
+  rb abandon "$(j .run)" --yes
+}
+before=$(dump)
+said="interrupted: the statement was cancelled and rolled back, nothing was changed"
+stopped 'p:exec("UPDATE t.items SET v = :v WHERE n = 7 AND pg_sleep(20) IS NOT NULL", { v = "stopped" })'
+cancelled "Ctrl-C cancels a statement" "$said"
+stopped 'p:transaction(function (tx) tx:exec("DELETE FROM t.things")
+  tx:exec("UPDATE t.items SET v = :v WHERE n = 7 AND pg_sleep(20) IS NOT NULL", { v = "stopped" }) end)'
+cancelled "Ctrl-C cancels a transaction" "$said"
+stopped 'p:transaction(function (tx) tx:exec("DELETE FROM t.things")
+  pcall(tx.exec, tx, "UPDATE t.items SET v = v WHERE n = 7 AND pg_sleep(20) IS NOT NULL") end)'
+cancelled "  also where its script goes on" ""
+unchanged "nothing of it was done"
+stopped 'p:exec("INSERT INTO t.late VALUES (77)")'
+is "Ctrl-C during COMMIT: it is done" "$rc $(j .status) $(erp -c "SELECT count(*) FROM t.late WHERE id = 77")" "130 interrupted 1"
+is "  and recorded" "$(effect .outcome)" "done"
+
 # -- connections -------------------------------------------------------------------
 kill_soon() { (sleep "${1:-0.5}"; admin -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'runbook'" >/dev/null) & }
 kill_soon

@@ -241,7 +241,7 @@ int rb_gate_start (lua_State *L, int n) {
   rb_buffer_puts(&c->path, t->path);
   rb_buffer_puts(&c->path, "/");
   rb_buffer_number(&c->path, ++t->n);
-  c->pledged = c->previewing = c->keyed = c->repeatable = 0;
+  c->pledged = c->previewing = c->keyed = c->repeatable = c->asks = 0;
   memset(c->charged, 0, sizeof c->charged);
   c->since = -1;
   c->rests = 0;

@@ -238,6 +238,7 @@ void rb_wake (rb_Task *t) {
     t->woken = 1;
     return;
   }
+  t->call.asks = 0;
   unlist(t);
   if (t->watch.fd >= 0) rb_unwatch(&t->watch);
   rb_task_ready(t);
@@ -497,7 +498,7 @@ static void checkinterrupt (rb_VM *vm, rb_FieldRun *field) {
     snprintf(field->why, sizeof field->why, "interrupted");
     for (rb_Task *t = vm->waiting, *after; t != NULL; t = after) {
       after = t->after;
-      if (!t->calling) rb_wake(t);
+      if (!t->calling || t->call.asks) rb_wake(t);
       else if (vm->impatient && !t->call.pledged) t->wake = t->call.deadline = rb_now();
     }
   }

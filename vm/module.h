@@ -173,6 +173,11 @@ RB_API void rb_charge (lua_State *L, const char *name, lua_Integer n);
 ** second lock on its own door: false in a dry run and in every probe. */
 RB_API int rb_maychange (lua_State *L);
 
+/* [-0, +0, -]  Has a person asked to stop, and has this deed not pledged yet? Nothing is
+** under way then: what the server is busy with for it is best cancelled, and the call
+** fails, not done. Who asks before he waits is woken from that wait when it comes true. */
+RB_API int rb_stopping (lua_State *L);
+
 /* [-0, +0, -]  Is this a dry run? A preview need not wait in one for what the deed
 ** would wait for. */
 RB_API int rb_dryrun (lua_State *L);
@@ -247,7 +252,8 @@ typedef enum rb_Certainty { RB_NOTDONE, RB_UNKNOWN, RB_PARTLY } rb_Certainty;
 
 /* [-0, +0, v]  The world failed: raises {kind=, message=, certainty=}. Kinds:
 ** "io", "timeout", "server", "auth", "data", "limit", "refused", "missing",
-** "drift" (the precondition no longer holds: not done). The message names
+** "drift" (the precondition no longer holds: not done),
+** "interrupted" (rb_stopping). The message names
 ** the resource and says what to do. Misuse by the script raises a string,
 ** with luaL_error or luaL_arg*. */
 RB_API int rb_fail (lua_State *L, const char *kind, rb_Certainty certainty,

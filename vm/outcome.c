@@ -15,6 +15,7 @@
 #include "vm/gate.h"
 #include "vm/tape/value.h"
 
+#define ABANDONED ",\"abandoned\":true"  /* a replay passes it over */
 #define MAXRESULT ((size_t)16 << 20)  /* what a script sees must fit on the tape */
 
 /* [-1, +1, m]  The result at the top as bytes for the tape; what has no place
@@ -155,6 +156,12 @@ static void nameit (lua_State *L, const rb_Task *t) {
   lua_remove(L, -2);
 }
 
+/* A person stopped it before its pledge: a resume begins it anew. */
+static int cutshort (lua_State *L, rb_Task *t, int failed) {
+  return failed && !t->call.pledged && rb_stopped(t) &&
+         strcmp(rb_error_field(L, "kind"), "interrupted") == 0;
+}
+
 /* [-?, +1, vy]  on the top the result, or the error */
 int rb_gate_outcome (lua_State *L, int failed, int n) {
   rb_Task *t = rb_taskof(L);
@@ -169,8 +176,8 @@ int rb_gate_outcome (lua_State *L, int failed, int n) {
   int again_ = failed && !late && (!unsure || t->call.repeatable) && retryable(L, t);
   int doubt = unsure && !again_;
   late = late && !doubt;
-  record(L, t, failed, doubt, again_ ? ",\"retried\":true"
-                              : late ? ",\"late\":true" : "");
+  record(L, t, failed, doubt, again_ ? ",\"retried\":true" : late ? ",\"late\":true"
+                              : cutshort(L, t, failed) ? ABANDONED : "");
   if (failed && !unsure && !partly(L, t, failed)) rb_limits_return(t);
   if (doubt || late) {
     rb_gate_clear(L, t);
@@ -189,14 +196,25 @@ int rb_gate_outcome (lua_State *L, int failed, int n) {
   return rb_gate_deliver(L, failed);
 }
 
+/* A deed that a person stopped before its pledge. */
+static int stopped (const rb_Task *t) {
+  return t->call.effect != RB_PROBE && !t->call.unsure && !t->vm->dryrun
+         && t->field != NULL && t->field->stop == RB_INTERRUPT;
+}
+
 void rb_call_abandon (rb_Task *t) {
   rb_EffectRow *row = NULL;
-  if (t->call.pledged && lua_checkstack(t->L, 20)) {  /* say what is in doubt */
+  int said = t->call.pledged || stopped(t);
+  if (said && lua_checkstack(t->L, 20)) {  /* say what is in doubt, or is not */
     row = rb_record_row(t, 1);
-    if (row != NULL) row->outcome = "in-doubt";
+    if (row != NULL) row->outcome = t->call.pledged ? "in-doubt" : "failed";
+    if (row != NULL && !t->call.pledged) {
+      free(row->reason);
+      row->reason = strdup("interrupted before anything was done");
+    }
   }
   rb_record_event(t, row, "outcome", t->call.pledged ? "\"outcome\":\"in-doubt\""
-                  : "\"outcome\":\"failed\",\"abandoned\":true", NULL);
+                  : "\"outcome\":\"failed\"" ABANDONED, NULL);
   lua_pushnil(t->vm->L);
   lua_rawsetp(t->vm->L, LUA_REGISTRYINDEX, &t->call);
   t->calling = 0;

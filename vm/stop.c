@@ -75,6 +75,13 @@ int rb_stopped (rb_Task *t) {
   return t->field != NULL && t->field->stop != RB_GO;
 }
 
+int rb_stopping (lua_State *L) {
+  rb_Task *t = rb_taskof(L);
+  if (!t->calling || t->call.effect == RB_PROBE || t->call.pledged || t->vm->dryrun) return 0;
+  t->call.asks = 1;
+  return t->vm->interrupts > 0;
+}
+
 static void reason (rb_VM *vm, rb_FieldRun *f) {
   double until = atomic_load(&vm->until);
   if (vm->interrupts > 0) {

@@ -70,6 +70,7 @@ typedef struct rb_Call {
   struct rb_ResourceBox *box;
   rb_Effect effect;
   int previewing, pledged, wanted, attempt;
+  int asks;            /* its wait ends when a person stops the run */
   int returns;         /* rb_retry: how often it came back */
   int repeatable;      /* this attempt sent a key by which a repetition is known */
   int unsure;          /* an attempt before it may have happened */

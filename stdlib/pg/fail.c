@@ -202,6 +202,7 @@ int rb_pg_lost (lua_State *L, rb_PgCall *c) {
 }
 
 int rb_pg_late (lua_State *L, rb_PgCall *c) {
+  if (c->cancelled) return rb_pg_interrupted(L, c);
   int connected = c->conn->pg != NULL && PQstatus(c->conn->pg) == CONNECTION_OK;
   c->conn->spoiled = 1;
   if (!connected)

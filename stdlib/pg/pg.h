@@ -18,7 +18,8 @@ enum {
   RB_PGCONNS = 8,          /* connections of one role */
   RB_PGSENT = 10,          /* statements under way on one connection */
   RB_PGBYTES = 16 << 20,   /* what one result may hold in all */
-  RB_PGGLANCE = 1000       /* ms that a dry run waits for a lock */
+  RB_PGGLANCE = 1000,      /* ms that a dry run waits for a lock */
+  RB_PGGRACE = 2           /* seconds for a statement to be cancelled */
 };
 
 /* how a doubt begins that no look can remove */
@@ -86,6 +87,7 @@ typedef struct rb_PgCall {
   rb_PgOptions options;
   int preview;             /* a failure is a "would refuse" */
   int judging;             /* asks whether the layer holds: nothing is claimed yet */
+  int cancelled;           /* a person stopped the run: the server was told */
   int committing;          /* from now on a silence is in doubt */
   int shape;               /* of the result; the caller's own */
   int at, shift;           /* the script's statement: its number, and how many
@@ -191,6 +193,15 @@ int rb_pg_askholder (lua_State *L, rb_PgCall *c, int i);
 void rb_pg_sendlockers (lua_State *L, rb_PgCall *c, const char *xids);
 /* [-0, +1, m]  The answer to it: "pid 12 (user kim, ...)"; nil: none any more. */
 const char *rb_pg_pushlocker (lua_State *L, const rb_PgCall *c);
+
+/* -- cancel.c: a person stops what has not been pledged ----------------------- */
+
+/* [-0, +?, vy]  Has the server cancel what it is busy with; k finds one value more on the
+** stack. */
+int rb_pg_cancel (lua_State *L, rb_PgCall *c, lua_KFunction k);
+/* [-0, +0, v]  Raises that it was cancelled; the connection, and with it the transaction, is
+** given up. */
+int rb_pg_interrupted (lua_State *L, rb_PgCall *c);
 
 /* -- fail.c: failures in words -------------------------------------------- */
 

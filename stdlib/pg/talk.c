@@ -161,16 +161,21 @@ static int take (lua_State *L, rb_PgCall *c) {
 
 static int turn (lua_State *L, int status, lua_KContext ctx);
 
+static int told (lua_State *L, int status, lua_KContext ctx);
+
 static int takeall (lua_State *L, rb_PgCall *c) {
   PGconn *pg = c->conn->pg;
   int more = PQflush(pg);
   if (more < 0) return rb_pg_lost(L, c);
   while (c->syncs > 0) {
-    if (PQisBusy(pg))
+    int busy = PQisBusy(pg);
+    if (busy && !c->cancelled && rb_stopping(L)) return rb_pg_cancel(L, c, told);
+    if (busy)
       return rb_wait(L, PQsocket(pg), (short)(POLLIN | (more ? POLLOUT : 0)),
                      (lua_KContext)c, turn);
     take(L, c);
   }
+  if (c->cancelled) return rb_pg_interrupted(L, c);
   int locked = rb_pg_islocked(c);
   if (locked >= 0) return rb_pg_askholder(L, c, locked);
   return c->k(L, LUA_OK, (lua_KContext)c);
@@ -182,6 +187,11 @@ static int turn (lua_State *L, int status, lua_KContext ctx) {
   if (rb_timeleft(L) <= 0) return rb_pg_late(L, c);
   if (!PQconsumeInput(c->conn->pg)) return rb_pg_lost(L, c);
   return takeall(L, c);
+}
+
+static int told (lua_State *L, int status, lua_KContext ctx) {
+  lua_pop(L, 1);
+  return turn(L, status, ctx);
 }
 
 int rb_pg_await (lua_State *L, rb_PgCall *c, lua_KFunction k) {

@@ -256,7 +256,13 @@ static int elsewhere (const rb_Report *r, const rb_StepRow *step) {
   return 0;
 }
 
+/* the step at which a person stopped it, before its change was made */
+static int stoppedat (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
+  return r->exit == RB_INTERRUPTED && step->n == s->laststep && failedchange(step);
+}
+
 static int leftout (rb_Show *s, const rb_Report *r, const rb_StepRow *step) {
+  if (stoppedat(s, r, step)) return 0;
   return step->n <= s->laststep || rb_same(step->status, "unselected") ||
          elsewhere(r, step);
 }

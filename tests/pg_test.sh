@@ -206,6 +206,9 @@ dry 'p:exec("INSERT INTO t.owners VALUES (1) ON CONFLICT DO NOTHING")'
 has "ON CONFLICT is not exact" "$(effect '.summary + .reason')" "up to 1 row"
 dry 'p:exec("UPDATE t.items SET v = v WHERE t.evil() = 1")'
 has "a volatile function is not run for a number" "$(effect .reason)" "not counted: evil"
+rb run "$tmp/t.lua" --dry-run
+has "(a person reads what would be set)" "$out" "after   v = v"
+hasnot "of rows that were not counted nobody says that they are absent" "$out" "(absent)"
 dry 'p:exec("CREATE INDEX CONCURRENTLY i ON t.items (n)", nil, { transaction = false })'
 is "what has no rows is its own summary" "$(effect .summary)" "CREATE INDEX CONCURRENTLY i ON t.items (n)"
 dry 'p:exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :a", { a = "nobody" }, { transaction = false })'

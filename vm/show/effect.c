@@ -129,14 +129,18 @@ static const char *difference (const rb_EffectRow *e) {
 
 static int present (const json_t *j) { return j != NULL && !json_is_null(j); }
 
+int rb_terminal_isthing (const rb_EffectRow *e) {
+  return e->rows < 0 && (e->verb == NULL || strncmp(e->verb, "pg.", 3) != 0);
+}
+
 static void images (rb_Show *s, const rb_EffectRow *e) {
   const char *d = difference(e);
   if (d != NULL) diff(s, d);
   else if (rb_terminal_isrequest(e->after)) image(s, "sends", PLAIN, e->after);
   else if (present(e->before) || present(e->after)) {
-    /* after a deed without an after-image the thing is gone, unless it is rows */
-    if (present(e->before) || e->rows < 0) image(s, "before", RED, e->before);
-    if (present(e->after) || e->rows < 0) image(s, "after", GREEN, e->after);
+    /* after a deed without an after-image the thing is gone */
+    if (present(e->before) || rb_terminal_isthing(e)) image(s, "before", RED, e->before);
+    if (present(e->after) || rb_terminal_isthing(e)) image(s, "after", GREEN, e->after);
   }
 }
 

@@ -151,8 +151,8 @@ static void effect (Page *p, const rb_EffectRow *e) {
   if (diff != NULL) p->style->diff(p->b, diff);
   else if (rb_terminal_isrequest(e->after)) image(p, "sends", e->after);
   else if (present(e->before) || present(e->after)) {
-    if (present(e->before) || e->rows < 0) image(p, "before", e->before);
-    if (present(e->after) || e->rows < 0) image(p, "after", e->after);
+    if (present(e->before) || rb_terminal_isthing(e)) image(p, "before", e->before);
+    if (present(e->after) || rb_terminal_isthing(e)) image(p, "after", e->after);
   }
   if (e->undo != NULL && !rb_same(e->undo, "automatic"))
     p->style->detail(p->b, strncmp(e->undo, "irreversible", 12) == 0 ? "note" : "undo",

@@ -26,6 +26,8 @@ void rb_terminal_value (rb_Buffer *b, Style style, const json_t *v, int quote);
 /* Is what stands in the place of an after-image a request that is sent? What it makes of what is
 ** there nobody knows. */
 int rb_terminal_isrequest (const json_t *after);
+/* Is what an effect has no image of not there? Not so rows, which may not have been counted. */
+int rb_terminal_isthing (const rb_EffectRow *e);
 
 /* How a step ended, in words for people: "would do". */
 const char *rb_terminal_status (const rb_Report *r, const rb_StepRow *step);
